@@ -204,3 +204,144 @@ impl Wake for Writable {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct WakeUps(AtomicUsize);
+
+    impl Wake for WakeUps {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl WakeUps {
+        fn take(&self) -> usize {
+            self.0.swap(0, Ordering::SeqCst)
+        }
+    }
+
+    /// Keeps what it takes, up to some bytes, until it is flushed.
+    struct Lazy {
+        io: DuplexStream,
+        kept: Vec<u8>,
+    }
+
+    impl AsyncRead for Lazy {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.io).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Lazy {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            if !self.kept.is_empty() {
+                ready!(self.as_mut().poll_flush(cx))?;
+            }
+            let n = buf.len().min(8);
+            self.kept.extend_from_slice(&buf[..n]);
+            Poll::Ready(Ok(n))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let this = &mut *self;
+            while !this.kept.is_empty() {
+                let n = ready!(Pin::new(&mut this.io).poll_write(cx, &this.kept))?;
+                this.kept.drain(..n);
+            }
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.poll_flush(cx)
+        }
+    }
+
+    fn block_on<T>(future: impl std::future::Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn bytes_that_a_wait_has_read_come_first() {
+        let (mut peer, end) = duplex(4096);
+        let mut stream = AnyStream::new(end);
+        let wake_ups = Arc::new(WakeUps::default());
+        let waker = Waker::from(wake_ups.clone());
+        let mut cx = Context::from_waker(&waker);
+        assert!(stream.poll_read_ready(&mut cx).is_pending());
+        let sent: Vec<u8> = (0..3000_u32).map(|n| n as u8).collect();
+        block_on(peer.write_all(&sent)).unwrap();
+        assert_eq!(wake_ups.take(), 1);
+        let mut came = Vec::new();
+        while came.len() < sent.len() {
+            // Two waits without a read keep no more than one does.
+            assert!(stream.poll_read_ready(&mut cx).is_ready() && stream.poll_read_ready(&mut cx).is_ready());
+            let mut bytes = [0; 700];
+            let mut buf = ReadBuf::new(&mut bytes);
+            assert!(stream.poll_read(&mut cx, &mut buf).is_ready());
+            assert!(!buf.filled().is_empty());
+            came.extend_from_slice(buf.filled());
+        }
+        assert_eq!(came, sent);
+        assert_eq!(stream.state_mut().ahead.capacity(), 0, "an idle stream holds no buffer");
+        assert!(stream.poll_read_ready(&mut cx).is_pending());
+        drop(peer);
+        assert_eq!(wake_ups.take(), 1);
+        for _ in 0..2 {
+            let mut bytes = [0; 8];
+            let mut buf = ReadBuf::new(&mut bytes);
+            assert!(stream.poll_read_ready(&mut cx).is_ready());
+            assert!(matches!(stream.poll_read(&mut cx, &mut buf), Poll::Ready(Ok(()))));
+            assert!(buf.filled().is_empty(), "the end");
+        }
+    }
+
+    /// A stream that keeps bytes back: nothing is lost or sent twice, and every wait is woken.
+    #[test]
+    fn what_is_reported_as_written_is_flushed_or_asked_for_again() {
+        for capacity in [1, 2, 7, 8, 9, 100] {
+            let (mut peer, io) = duplex(capacity);
+            let stream = AnyStream::new(Lazy { io, kept: Vec::new() });
+            let wake_ups = Arc::new(WakeUps::default());
+            let waker = Waker::from(wake_ups.clone());
+            let mut cx = Context::from_waker(&waker);
+            let all: Vec<u8> = (0..200).collect();
+            let (mut written, mut came) = (0, Vec::new());
+            while written < all.len() {
+                let (first, second) = all[written..].split_at((all.len() - written) / 2);
+                match stream.try_write(&[IoSlice::new(first), IoSlice::new(second)]) {
+                    Ok(n) => {
+                        assert!(n > 0);
+                        written += n;
+                        continue;
+                    }
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+                assert!(stream.poll_write_ready(&mut cx).is_pending());
+                assert_eq!(wake_ups.take(), 0);
+                let mut bytes = [0; 3];
+                let n = block_on(peer.read(&mut bytes)).unwrap();
+                came.extend_from_slice(&bytes[..n]);
+                assert_eq!(wake_ups.take(), 1, "there is room now");
+                assert!(stream.poll_write_ready(&mut cx).is_ready());
+            }
+            // Nobody flushes any more, and all of it arrives.
+            assert!(came.len() + capacity >= all.len(), "{} of {} bytes", came.len() + capacity, all.len());
+            let mut bytes = vec![0; all.len() - came.len()];
+            block_on(peer.read_exact(&mut bytes)).unwrap();
+            came.extend_from_slice(&bytes);
+            assert_eq!(came, all, "a capacity of {capacity}");
+        }
+    }
+}

@@ -48,7 +48,8 @@ impl Parked {
         self.permit.peer()
     }
 
-    /// The address of this server that the peer connected to, or `None` if this is not a TCP socket.
+    /// The address of this server that the peer connected to, or `None` if the connection is not a
+    /// TCP socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.stream.local_addr()
     }
@@ -76,8 +77,8 @@ impl Parked {
         self.stream.poll_read(cx, buf)
     }
 
-    /// Waits, without a buffer, until there is something to read. A stream that is not a socket must
-    /// read to know that: it keeps up to 1 KiB for the next read.
+    /// Waits, without a buffer, until there is something to read. A stream that is not a socket
+    /// must read to know that: it keeps up to 1 KiB for the next read.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx)
     }
@@ -88,8 +89,8 @@ impl Parked {
         self.stream.poll_write_ready(cx)
     }
 
-    /// Writes as much as the socket takes now. If that is only a part, the next write must begin with
-    /// the rest.
+    /// Writes as much as the socket takes now. If that is only a part, the next write must begin
+    /// with the rest.
     ///
     /// # Errors
     /// `WouldBlock` if the socket takes nothing now. Any other error means that the connection is

@@ -34,7 +34,7 @@ impl Builder {
     }
 
     /// Adds a listener that is already bound: from socket activation, from the process before a
-    /// restart, or from a test. It is made from a `TcpListener` or a `UnixListener` of std or tokio.
+    /// restart, or from a test. It is a `TcpListener` or a `UnixListener` of std or tokio.
     /// [`Listener`] says how the workers share it.
     #[must_use]
     pub fn listener(mut self, listener: impl Into<Listener>) -> Self {

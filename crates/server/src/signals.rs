@@ -21,9 +21,9 @@ pub struct Signals {
 /// Resolves at SIGTERM or SIGINT (ctrl-c), for
 /// [`with_graceful_shutdown`](crate::Serve::with_graceful_shutdown) and
 /// [`Running::ended_after`](crate::Running::ended_after). From the first poll on, no signal is
-/// missed, and SIGHUP, SIGUSR1 and SIGUSR2 are ignored, as with [`Signals`]. A second signal changes
-/// nothing: the drain ends after [`Limits::drain_timeout`](crate::Limits::drain_timeout) at the
-/// latest.
+/// missed, and SIGHUP, SIGUSR1 and SIGUSR2 are ignored, as with [`Signals`]. A second signal
+/// changes nothing: the drain ends after [`Limits::drain_timeout`](crate::Limits::drain_timeout) at
+/// the latest.
 ///
 /// # Panics
 /// Outside of a tokio runtime with IO.

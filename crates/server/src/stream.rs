@@ -93,7 +93,11 @@ impl Stream {
     }
 
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        socket_or_any!(self, s => Pin::new(s).poll_write(cx, buf), any => any.poll_write(cx, &[IoSlice::new(buf)]))
+        socket_or_any!(
+            self,
+            s => Pin::new(s).poll_write(cx, buf),
+            any => any.poll_write(cx, &[IoSlice::new(buf)])
+        )
     }
 
     pub(crate) fn poll_write_vectored(

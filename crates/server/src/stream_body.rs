@@ -1,5 +1,5 @@
-//! The body of a streamed answer. Its length may be known before its bytes are: a file, or the answer
-//! of another server.
+//! The body of a streamed answer. Its length may be known before its bytes are: a file, or the
+//! answer of another server.
 //!
 //! ```text
 //!   declared 10     body   aaaa bbbb cc        all 10 bytes, as announced
