@@ -36,8 +36,8 @@ use core::mem;
 #[derive(Debug, Default)]
 pub struct Outbox {
     sealed: VecDeque<Bytes>,
-    /// Bytes in `sealed`. They can be more than the address space: a queue may hold the same bytes many
-    /// times.
+    /// Bytes in `sealed`. A queue may hold the same bytes many times, so they may be more than a
+    /// `usize` can count.
     sealed_len: u64,
     tail: Vec<u8>,
     /// Bytes of `tail` that were written already.

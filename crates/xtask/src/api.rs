@@ -1,7 +1,9 @@
 //! `cargo xtask api`: checks that the published crates keep the rules of docs/api.md.
 
+mod arithmetic;
 mod rules;
 
+use crate::layers;
 use crate::source::Tree;
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use std::path::Path;
@@ -35,6 +37,9 @@ fn check(metadata: &Metadata) -> Result<(usize, Vec<String>)> {
             let folder = path.parent().unwrap_or(path);
             let folder = folder.strip_prefix(root()).unwrap_or(folder).display().to_string();
             problems.extend(rules::check(&tree, &folder, package.features.contains_key("codec")));
+            if layers::pure().any(|name| name == package.name.as_str()) {
+                problems.extend(arithmetic::check(&tree, &folder));
+            }
             count += 1;
         }
     }
