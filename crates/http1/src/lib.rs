@@ -17,6 +17,7 @@ mod error;
 mod fast_path;
 mod field_block;
 mod fields;
+mod forward;
 mod framing;
 mod head;
 mod head_info;
