@@ -20,6 +20,7 @@ mod error;
 mod fast_path;
 mod field_block;
 mod fields;
+mod forward;
 mod framing;
 mod head;
 mod head_info;
@@ -33,6 +34,7 @@ mod message;
 mod owned_head;
 mod parse;
 mod prepared;
+mod reuse;
 mod role;
 mod scan;
 #[cfg(target_arch = "x86_64")]
@@ -55,5 +57,6 @@ pub use message::{BodyLength, Method, TargetForm, Version};
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 pub use owned_head::{HeadParts, OwnedRequestHead, OwnedResponseHead};
 pub use prepared::PreparedResponse;
+pub use reuse::{CloseReason, NextExchangeError};
 pub use role::{Client, Role, Server};
 pub use status::reason_phrase;
