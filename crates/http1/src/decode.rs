@@ -195,7 +195,8 @@ impl Connection<Client> {
             // The body is complete, although the caller has not called `send_end` yet.
             self.step(Step::RequestEnd);
         }
-        let early = switches && self.state().after(Step::Switch).is_none();
+        // Nor after a request with a body: two recipients could disagree about where it ends.
+        let early = switches && (self.exchange.has_body() || self.state().after(Step::Switch).is_none());
         if early || status == 101 && !self.exchange.offers_upgrade() {
             return Err(self.fail(ErrorKind::Rule(Rule::UnexpectedUpgrade), STATUS_AT));
         }
