@@ -31,8 +31,8 @@ use alloc::collections::VecDeque;
 ///
 /// A response can only be read when its request is known, because a response to HEAD has no body.
 /// After an offer to switch protocols, the client's bytes can only be read when the answer is
-/// known. So a direction may have to wait for the other one. After each event, decode the other
-/// direction too; [`reading_requests`](Self::reading_requests) and
+/// known. So a direction may have to wait for the other one. After an event or an error, decode the
+/// other direction too; [`reading_requests`](Self::reading_requests) and
 /// [`reading_responses`](Self::reading_responses) say what a direction waits for. The order in which
 /// you decode the directions does not change the events.
 ///
@@ -258,11 +258,7 @@ impl Observer {
     /// [`Syntax::UnexpectedEnd`](crate::Syntax::UnexpectedEnd) if the bytes end within a response,
     /// or before the response to a request. An earlier error of this direction is returned again.
     pub fn finish_responses(&mut self) -> Result<Option<Event<'static>>, Error> {
-        let may_close = self.queue.front().is_some_and(|pending| pending.refused);
-        let finished = match may_close && !self.responses.has_begun_head() {
-            true => self.responses.error().map_or(Ok(None), Err),
-            false => self.responses.finish(),
-        };
+        let finished = if self.may_close() { Ok(None) } else { self.responses.finish() };
         self.responses_ended = true;
         self.advance();
         finished
@@ -377,6 +373,14 @@ impl Observer {
         matches!(half, Half::Idle | Half::Head | Half::Body)
             && !self.responses_ended
             && self.responses.error().is_none()
+    }
+
+    /// Returns whether the server may close without a response: the request that it has to answer
+    /// was refused.
+    fn may_close(&self) -> bool {
+        self.responses.state().response() == Half::Head
+            && !self.responses.has_begun_head()
+            && self.queue.front().is_some_and(|pending| pending.refused)
     }
 
     /// Returns whether a request may still come.
