@@ -348,9 +348,10 @@ impl Observer {
     }
 
     /// Switches the requests to another protocol without an answer. Use it if a capture has only
-    /// the client's bytes. Returns `false`, and does nothing, if no offer waits for its answer.
+    /// the client's bytes. Returns `false`, and does nothing, if the last complete request offers
+    /// no switch, or is answered.
     pub fn assume_switch(&mut self) -> bool {
-        let waits = self.reading_requests() == Reading::AwaitsAnswer;
+        let waits = self.requests.state().request() == Half::Done && self.offer == Offer::Awaiting;
         if waits {
             self.offer = Offer::Accepted;
             self.advance();

@@ -190,7 +190,8 @@ pub(crate) fn interleaved(limits: Limits, up: &[u8], down: &[u8], rng: &mut Rng)
 }
 
 pub(crate) fn log(side: Side, event: Event<'_>) -> Log {
-    let field = |(name, value): (&[u8], &[u8])| format!("{}=\"{}\"", name.escape_ascii(), value.escape_ascii());
+    let field =
+        |(name, value): (&[u8], &[u8])| format!("{}=\"{}\"", name.escape_ascii(), value.escape_ascii());
     match event {
         Event::Request(head) => {
             assert_eq!(side, Side::Requests, "only requests come from the client");

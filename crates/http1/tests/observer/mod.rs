@@ -79,7 +79,7 @@ fn responses_belong_to_pipelined_requests() {
             "response 103 to=1",
             "response 200 to=1",
             "data \"abc\"",
-            "trailer X=y",
+            "trailer X=\"y\"",
             "end",
             "response 404 to=2",
             "data \"until close\"",
