@@ -1,6 +1,8 @@
 //! The naive twin of the observer: a real server and a real client with the same bytes. The server
 //! pretends to answer each request, and the client pretends to ask.
 
+#![allow(clippy::unwrap_used)]
+
 use super::capture::{Seen, Side, log};
 use std::collections::VecDeque;
 use tidewire_http1::*;
