@@ -8,6 +8,7 @@ use crate::message::{BodyLength, Method, TargetForm, Version};
 use crate::parse::{self, HeadParser};
 use crate::start_line::StartLine;
 use crate::target;
+use alloc::borrow::Cow;
 use core::fmt;
 
 /// The head of a request: the request line and its fields. A view of two pointers and a length.
@@ -159,13 +160,32 @@ impl<'a> RequestHead<'a> {
     /// once, after splitting.
     #[must_use]
     pub fn path(&self) -> &'a [u8] {
-        target::path_and_query(self.table.info.form, self.target()).0
+        target::split_path(self.table.info.form, self.target()).0
     }
 
     /// Returns the part of the target after the first `?`, if there is one.
     #[must_use]
     pub fn query(&self) -> Option<&'a [u8]> {
-        target::path_and_query(self.table.info.form, self.target()).1
+        target::split_path(self.table.info.form, self.target()).1
+    }
+
+    /// Returns [`path`](Self::path), `?` and [`query`](Self::query) in one piece: what a request to
+    /// the origin server has as its target. Without a query, it is the path.
+    ///
+    /// | target | `path_and_query` |
+    /// |---|---|
+    /// | `/a?b` | `/a?b` |
+    /// | `http://h/a?b` | `/a?b` |
+    /// | `http://h` | `/` |
+    /// | `http://h?b` | `/?b`; only this case copies and allocates |
+    /// | `*` | `*` |
+    /// | `h:80`, with CONNECT | empty |
+    ///
+    /// A proxy that forwards `OPTIONS http://h` to the origin server `h` sends `*` instead of `/`
+    /// (RFC 9112 §3.2.4).
+    #[must_use]
+    pub fn path_and_query(&self) -> Cow<'a, [u8]> {
+        target::path_and_query(self.table.info.form, self.target())
     }
 
     /// Returns the host of the request, `host[:port]`: the authority of a target in absolute or

@@ -31,6 +31,7 @@ mod observer;
 mod owned_head;
 mod parse;
 mod prepared;
+mod reuse;
 mod role;
 mod scan;
 #[cfg(target_arch = "x86_64")]
@@ -54,5 +55,6 @@ pub use observer::{Observer, Reading};
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 pub use owned_head::{HeadParts, OwnedRequestHead, OwnedResponseHead};
 pub use prepared::PreparedResponse;
+pub use reuse::{CloseReason, NextExchangeError};
 pub use role::{Client, Role, Server};
 pub use status::reason_phrase;

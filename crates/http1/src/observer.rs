@@ -272,6 +272,7 @@ impl Observer {
         }
         match self.requests.state().request() {
             Half::Switched => Reading::Switched,
+            Half::Done if self.requests.end_is_due() => Reading::Messages,
             Half::Done if self.offer == Offer::Awaiting && self.can_answer() => Reading::AwaitsAnswer,
             Half::Done => Reading::Closed,
             _ if self.requests_ended => Reading::Closed,
@@ -289,6 +290,7 @@ impl Observer {
         match self.responses.state().response() {
             Half::Switched => Reading::Switched,
             _ if self.responses_ended => Reading::Closed,
+            Half::Done if self.responses.end_is_due() => Reading::Messages,
             Half::Done => Reading::Closed,
             Half::Idle if self.can_request() => Reading::AwaitsRequest,
             Half::Idle => Reading::Closed,
@@ -341,7 +343,7 @@ impl Observer {
         if !is_between || self.reading_requests() != Reading::Messages {
             return false;
         }
-        self.requests.answer_for(Exchange::sent(method, false, offers_upgrade, true));
+        self.requests.answer_for(Exchange::sent(method, false, offers_upgrade, None));
         self.push(false);
         self.advance();
         true
@@ -371,7 +373,7 @@ impl Observer {
     /// Returns whether the server may still answer a request.
     fn can_answer(&self) -> bool {
         let half = self.responses.state().response();
-        matches!(half, Half::Idle | Half::Head | Half::Body)
+        (matches!(half, Half::Idle | Half::Head | Half::Body) || self.responses.end_is_due())
             && !self.responses_ended
             && self.responses.error().is_none()
     }
@@ -414,7 +416,7 @@ impl Observer {
 
     /// Ends what is complete in both directions, and begins what is known to follow.
     fn advance(&mut self) {
-        if self.requests.state().request() == Half::Done {
+        if self.requests.state().request() == Half::Done && !self.requests.end_is_due() {
             match core::mem::replace(&mut self.offer, Offer::None) {
                 Offer::Awaiting => self.offer = Offer::Awaiting,
                 Offer::Accepted => self.requests.step(Step::Switch),
@@ -423,7 +425,7 @@ impl Observer {
                 }
             }
         }
-        if self.responses.state().response() == Half::Done {
+        if self.responses.state().response() == Half::Done && !self.responses.end_is_due() {
             self.responses.begin_next(Step::Next);
         }
         if self.responses.state().response() == Half::Idle

@@ -3,6 +3,7 @@
 use crate::fields::{FieldIter, Fields};
 use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Method, TargetForm, Version};
+use alloc::borrow::Cow;
 use bytes::{Buf, Bytes};
 use core::fmt;
 
@@ -141,6 +142,7 @@ getters!(OwnedRequestHead, RequestHead:
     target_form() -> TargetForm,
     path() -> &[u8],
     query() -> Option<&[u8]>,
+    path_and_query() -> Cow<'_, [u8]>,
     host() -> Option<&[u8]>,
     expects_continue() -> bool,
 );
@@ -175,6 +177,7 @@ mod tests {
             (head.method(), head.target(), head.version())
         );
         assert_eq!((owned.path(), owned.query(), owned.host()), (head.path(), head.query(), head.host()));
+        assert_eq!(owned.path_and_query(), head.path_and_query());
         assert_eq!((owned.body(), owned.keep_alive()), (head.body(), head.keep_alive()));
         assert_eq!((owned.expects_continue(), owned.upgrade()), (head.expects_continue(), head.upgrade()));
         assert!(owned.fields().eq(head.fields()));

@@ -95,7 +95,7 @@ impl Pair {
         let mut out = Vec::new();
         self.server.send_head(&Response::new(404), BodyLength::Empty, &mut out).unwrap();
         self.server.send_end(&mut out).unwrap();
-        self.server.next_exchange()
+        self.server.next_exchange().is_ok()
     }
 
     fn fail_request(&mut self, error: Error, start: &[u8]) {
@@ -132,7 +132,7 @@ impl Pair {
                     self.seen.responses.failure = Some(Failure::new(error.offset(), error.kind()));
                 }
             }
-            if self.client.is_paused() && !self.client.next_exchange() {
+            if self.client.is_paused() && self.client.next_exchange().is_err() {
                 return;
             }
         }
