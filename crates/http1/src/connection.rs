@@ -225,7 +225,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Starts the next exchange by a step that ends this one, if the connection stays open.
-    fn begin_next(&mut self, step: Step) -> bool {
+    pub(crate) fn begin_next(&mut self, step: Step) -> bool {
         match self.state.after(step) {
             Some(state) if !self.must_close() => {
                 self.state = state;
@@ -236,6 +236,13 @@ impl<R: Role> Connection<R> {
             }
             _ => false,
         }
+    }
+
+    /// Begins the response to a request that another connection reads. `exchange` holds what that
+    /// connection knows about the request.
+    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
+        self.step(Step::RequestElsewhere);
     }
 
     /// Handles the end of the input.
@@ -298,6 +305,11 @@ impl<R: Role> Connection<R> {
     /// Returns whether the peer must send a head: after a request, the server must send a response.
     fn awaits_head(&self) -> bool {
         self.state.request() != Half::Head
+    }
+
+    /// Returns whether a part of a head was received.
+    pub(crate) fn has_begun_head(&self) -> bool {
+        matches!(&self.input, Input::Head(parser) if parser.started())
     }
 
     /// The state of both halves of the exchange.
@@ -434,16 +446,8 @@ impl Connection<Server> {
         connection
     }
 
-    /// Begins the response to a request that another connection reads. `exchange` holds what that
-    /// connection knows about the request.
-    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
-        self.exchange = exchange;
-        self.step(Step::RequestElsewhere);
-    }
-
     /// Goes on to the next request; another connection answers the complete one. Returns `false`,
     /// and changes nothing, if this is the last request of the connection.
-    #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn answered_elsewhere(&mut self) -> bool {
         self.begin_next(Step::ResponseElsewhere)
     }

@@ -195,7 +195,8 @@ impl Connection<Client> {
         // No switch before the end of the request: the server would take the rest of the request
         // for the other protocol.
         let switches = status == 101 || tunnel;
-        let early = switches && self.state().after(Step::Switch).is_none();
+        // Nor after a request with a body: two recipients could disagree about where it ends.
+        let early = switches && (self.exchange.has_body() || self.state().after(Step::Switch).is_none());
         if early || status == 101 && !self.exchange.offers_upgrade() {
             return Err(self.fail(ErrorKind::Rule(Rule::UnexpectedUpgrade), STATUS_AT));
         }

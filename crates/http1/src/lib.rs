@@ -30,6 +30,7 @@ mod http;
 mod known_fields;
 mod limits;
 mod message;
+mod observer;
 #[cfg(feature = "bytes")]
 mod owned_head;
 mod parse;
@@ -53,6 +54,7 @@ pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
+pub use observer::{Observer, Reading};
 #[cfg(feature = "bytes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 pub use owned_head::{HeadParts, OwnedRequestHead, OwnedResponseHead};
