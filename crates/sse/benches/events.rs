@@ -1,7 +1,7 @@
 //! Bytes per second of the encoder and the decoder. They are compared with `write!` and with
 //! `eventsource-stream`, the parser that most people use.
 //!
-//! `cargo bench -p tidewire-sse --bench events [-- FILTER]`
+//! `cargo bench -p tidewire-sse --all-features --bench events [-- FILTER]`
 //!
 //! Rounds are interleaved: each round takes one sample of every contestant, so that a busy machine
 //! slows all of them alike. The figure is the best sample, since noise only adds time. Compare

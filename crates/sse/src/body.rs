@@ -55,17 +55,17 @@ use crate::prepared::PreparedEvent;
 /// ```
 ///
 /// `events.send(event).await` waits while the client is slow and the channel is full. It fails when
-/// the client has gone: the server drops the body, and with it the receiver. Otherwise the body ends
-/// when all senders are dropped.
+/// the client has gone: the server drops the body, and with it the receiver. Otherwise the body
+/// ends when all senders are dropped.
 ///
 /// # Errors
 ///
 /// No event is left out or changed. If an event cannot be encoded, for example one whose id has a
 /// line feed, the body sends the events before it, and then fails with [`BodyError::Encode`]. The
-/// same holds if the stream yields an error. The server then cuts the connection, so that the client
-/// cannot take the response for complete: a browser reconnects, with the last id that it has. For
-/// the developer at a terminal, an encode error is also the last comment of the body. The text of
-/// the stream's own error is not sent.
+/// same holds if the stream yields an error. The server then cuts the connection, so that the
+/// client cannot take the response for complete: a browser reconnects, with the last id that it
+/// has. For the developer at a terminal, an encode error is also the last comment of the body. The
+/// text of the stream's own error is not sent.
 ///
 /// axum and hyper do not log errors of bodies. To log them, use `map_err` of `http-body-util`:
 ///
@@ -117,9 +117,11 @@ impl<T: BodyItem, F: FnMut(&mut Context<'_>) -> Poll<Option<T>>> EventBody<FromF
 
 impl<S> EventBody<S> {
     /// Sends a heartbeat whenever nothing was sent for this time.
-    /// [`HEARTBEAT_PERIOD`](crate::HEARTBEAT_PERIOD) is a good value. Zero turns heartbeats off, which is the default.
+    /// [`HEARTBEAT_PERIOD`](crate::HEARTBEAT_PERIOD) is a good value. Zero turns heartbeats off,
+    /// which is the default.
     ///
-    /// The heartbeat is [`HEARTBEAT`](crate::HEARTBEAT), an empty comment. A client does not see it as an event.
+    /// The heartbeat is [`HEARTBEAT`](crate::HEARTBEAT), an empty comment. A client does not see it
+    /// as an event.
     ///
     /// # Panics
     /// The body panics when it is polled outside of a tokio runtime with its time enabled, which

@@ -38,8 +38,7 @@ impl<S: TryStream<Ok: AsRef<[u8]>>> EventStream<S> {
         content_type: Option<impl AsRef<[u8]>>,
         body: S,
     ) -> Result<Self, NotAnEventStream> {
-        // HTML §9.2.3: any other status fails the connection, and 204 asks the client not to
-        // reconnect.
+        // HTML §9.2.2 (1)
         if status == 200 && content_type.as_ref().is_some_and(is_event_stream) {
             return Ok(Self::new(body));
         }
@@ -62,7 +61,7 @@ async fn start<S: TryStream<Ok: AsRef<[u8]>>>(body: S) -> Vec<u8> {
 }
 
 impl NotAnEventStream {
-    /// The status of the response. After 204 a client does not reconnect (HTML §9.2.3).
+    /// The status of the response. After 204 a client does not reconnect (HTML §9.2.1).
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status

@@ -50,8 +50,8 @@ use crate::message::Message;
 ///
 /// After an error or the end, send [`last_event_id`](Self::last_event_id) in the header field
 /// `Last-Event-ID` of the next request, if it is not empty. Wait for
-/// [`reconnect_delay`](Self::reconnect_delay) first, if the server has set it. Begin the next stream
-/// with [`with_last_event_id`](Self::with_last_event_id).
+/// [`reconnect_delay`](Self::reconnect_delay) first, if the server has set it. Begin the next
+/// stream with [`with_last_event_id`](Self::with_last_event_id).
 ///
 /// # Deadlines
 ///
