@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod running;
+mod sse;
 mod uses;
 mod wpt_server;
 

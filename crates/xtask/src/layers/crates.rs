@@ -58,7 +58,9 @@ const TABLE: &[Row] = &[
         always: &["base64", "sha1"],
         optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util",
                     "zlib-rs"] } },
-    Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
+    // A stream of messages, and a body with heartbeats.
+    Row { layer: 1, name: SSE,      uses: &[], outside: Outside::Only {
+        always: &[], optional: &["bytes", "futures-core", "http", "http-body", "tokio", "tokio-util"] } },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
