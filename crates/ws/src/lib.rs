@@ -39,6 +39,8 @@ mod state;
 mod thread_buffer;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "upgrade")]
+pub mod upgrade;
 mod utf8;
 
 pub use connection::Connection;

@@ -60,6 +60,11 @@ impl<'a> Options<'a> {
         self.deflate = Some(config);
         self
     }
+
+    #[cfg(all(feature = "deflate", feature = "hyper"))]
+    pub(crate) const fn deflate_config(&self) -> Option<deflate::Config> {
+        self.deflate
+    }
 }
 
 impl Default for Options<'_> {
@@ -112,6 +117,9 @@ pub enum RefusalKind {
     Subprotocol,
     /// The page's origin is not allowed, or there are several `Origin` fields.
     Origin,
+    /// The server does not hand its connection over. This is a fault of the server and not of the
+    /// request. [`accept`] never returns it.
+    NotUpgradable,
 }
 
 /// Checks a request (RFC 6455 §4.2.1) and prepares the answer (§4.2.2).
@@ -172,6 +180,14 @@ impl<'a> Accept<'a> {
         core::str::from_utf8(&self.key).unwrap_or_default()
     }
 
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_subprotocol<'b>(self, subprotocol: Option<&'b str>) -> Accept<'b>
+    where
+        'a: 'b,
+    {
+        Accept { subprotocol, ..self }
+    }
+
     /// The subprotocol that the server chose.
     #[must_use]
     pub const fn subprotocol(&self) -> Option<&'a str> {
@@ -197,19 +213,25 @@ impl<'a> Accept<'a> {
 }
 
 impl Refusal {
+    #[cfg(feature = "hyper")]
+    pub(crate) const fn new(kind: RefusalKind) -> Self {
+        Self { kind }
+    }
+
     /// What was wrong.
     #[must_use]
     pub const fn kind(&self) -> RefusalKind {
         self.kind
     }
 
-    /// The status to answer with: 400, 403, 405 or 426.
+    /// The status to answer with: 400, 403, 405 or 426, and 500 for a fault of the server.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self.kind {
             RefusalKind::Method => 405,
             RefusalKind::NoUpgrade | RefusalKind::Version => 426,
             RefusalKind::Origin => 403,
+            RefusalKind::NotUpgradable => 500,
             _ => 400,
         }
     }
@@ -245,6 +267,10 @@ impl Refusal {
             RefusalKind::Body => "a WebSocket handshake must not have a body",
             RefusalKind::Subprotocol => "Sec-WebSocket-Protocol must be a list of tokens",
             RefusalKind::Origin => "pages of this origin may not connect",
+            RefusalKind::NotUpgradable => {
+                "this server does not hand its connections over: the request's extensions hold no upgrade, \
+                 or something else took it"
+            }
         }
     }
 }
