@@ -463,3 +463,8 @@ fn seeds(usual: &[u64]) -> Vec<u64> {
     let given = std::env::var("TIDEWIRE_TEST_SEED").ok();
     given.map_or(usual.to_vec(), |seed| vec![seed.parse().unwrap()])
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-hub", &[&HubConfig::default(), &Settings::default()], &[]);
+}

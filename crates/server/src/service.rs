@@ -1,5 +1,6 @@
 //! A handler for any `tower_service::Service`: an axum `Router`, a hyper service, a tower stack.
 
+mod offer;
 mod on_runtime;
 
 use std::error::Error as StdError;
@@ -18,12 +19,17 @@ use crate::{
     Body, BodyLimits, DetachHead, Handler, LogLimit, Parked, Peer, Problem, Reply, Request, Response,
     Upgraded,
 };
+use offer::Offer;
 pub use on_runtime::OnRuntime;
 
 /// Serves every request with a clone of a [`Service`].
 ///
 /// The extensions of a request hold the [`Peer`], and what [`with_extension`](Self::with_extension)
 /// adds. If the request asks for an upgrade, they hold an [`OnUpgrade`] too.
+///
+/// With the feature `ws` they also hold a `PendingUpgrade` of tidewire-ws, so its extractor
+/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers with
+/// 426, and the server adds to that answer and to its log which extractor to use.
 ///
 /// If the client closes the connection before it has its answer, the future of the service is
 /// dropped, as on hyper's server: see [`with_half_close`](Self::with_half_close).
@@ -117,6 +123,10 @@ impl OnUpgrade {
         (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
     }
 
+    fn is_taken(&self) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).is_none()
+    }
+
     /// Waits for the upgraded connection.
     ///
     /// # Errors
@@ -148,11 +158,7 @@ where
         };
         parts.extensions.insert(request.peer);
         self.extensions.iter().for_each(|extend| extend(request.peer, &mut parts.extensions));
-        let upgrade = request.head.upgrade().map(|_| OnUpgrade::new());
-        let upgrade = upgrade.map(|(receive, send)| {
-            parts.extensions.insert(receive);
-            send
-        });
+        let offer = Offer::new(request.head, &mut parts.extensions);
         let is_head = request.head.method() == Method::Head;
         let http_request = HttpRequest::from_parts(parts, request.body);
         let mut service = self.service.clone();
@@ -162,7 +168,10 @@ where
                 service.call(http_request).await
             };
             match answer.await {
-                Ok(response) => reply(response, is_head, upgrade),
+                Ok(response) => match offer.as_ref().and_then(|offer| offer.missed(&response)) {
+                    Some(hint) => hint.into(),
+                    None => reply(response, is_head, offer.map(|offer| offer.ticket)),
+                },
                 Err(error) => {
                     static FAILED: LogLimit = LogLimit::new();
                     if let Some(more) = FAILED.admit() {
