@@ -5,7 +5,7 @@ use tidewire_grammar::eq_ignore_case;
 use tidewire_http1::RequestHead;
 use tokio::sync::oneshot;
 
-use super::OnUpgrade;
+use super::on_upgrade::OnUpgrade;
 use crate::{LogLimit, Problem, Response, Upgraded};
 
 /// The connection of a request that asks for an upgrade.
@@ -63,5 +63,5 @@ impl Offer {
 }
 
 const HINT: &str = "The service's WebSocket extractor works only on hyper, and this is tidewire-server. Use \
-    tidewire_ws::upgrade::WebSocketUpgrade instead of axum's (feature `axum` of tidewire-ws, and feature `ws` \
-    of tidewire-server).";
+    tidewire_ws::upgrade::WebSocketUpgrade instead of axum's (feature `axum` of tidewire-ws, and feature \
+    `ws` of tidewire-server).";
