@@ -20,6 +20,7 @@ mod params;
 pub mod quoted;
 mod range;
 mod token;
+mod url;
 mod weight;
 
 pub use error::{NumberError, NumberErrorKind, SyntaxError, SyntaxErrorKind};
@@ -30,4 +31,5 @@ pub use origin::{Host, Origin, OriginError};
 pub use params::{Param, Params, Value, params, value_and_params};
 pub use range::range_of;
 pub use token::{eq_ignore_case, is_token, token_len, trim_ows};
+pub use url::{Url, UrlError};
 pub use weight::weight;

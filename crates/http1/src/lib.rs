@@ -20,6 +20,7 @@ mod error;
 mod fast_path;
 mod field_block;
 mod fields;
+mod forward;
 mod framing;
 mod head;
 mod head_info;
@@ -29,10 +30,12 @@ mod http;
 mod known_fields;
 mod limits;
 mod message;
+mod observer;
 #[cfg(feature = "bytes")]
 mod owned_head;
 mod parse;
 mod prepared;
+mod reuse;
 mod role;
 mod scan;
 #[cfg(target_arch = "x86_64")]
@@ -51,9 +54,11 @@ pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
+pub use observer::{Observer, Reading};
 #[cfg(feature = "bytes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 pub use owned_head::{HeadParts, OwnedRequestHead, OwnedResponseHead};
 pub use prepared::PreparedResponse;
+pub use reuse::{CloseReason, NextExchangeError};
 pub use role::{Client, Role, Server};
 pub use status::reason_phrase;

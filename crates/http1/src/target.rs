@@ -1,6 +1,7 @@
 //! Request targets and hosts (RFC 9112 §3.2, RFC 3986 §3.2.2).
 
 use crate::message::{Method, TargetForm};
+use alloc::borrow::Cow;
 use tidewire_grammar::class::{is_digit, is_hexdig, is_reg_name};
 use tidewire_grammar::ip_literal;
 
@@ -37,13 +38,29 @@ pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
     Some(&target[start..end])
 }
 
-/// Returns path and query of a target.
-pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let local = match form {
+/// Returns the part of a target after the authority, as it was received.
+fn local_part(form: TargetForm, target: &[u8]) -> &[u8] {
+    match form {
         TargetForm::Origin | TargetForm::Asterisk => target,
         TargetForm::Authority => &[],
         TargetForm::Absolute => authority_span(target).map_or(&[][..], |(_, end)| &target[end..]),
-    };
+    }
+}
+
+/// Returns path and query of a target in one piece. Copies it only if the target has a query and no
+/// path.
+pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> Cow<'_, [u8]> {
+    match (form, local_part(form, target)) {
+        // RFC 9112 §3.2.1: an empty path is sent as "/".
+        (TargetForm::Absolute, []) => Cow::Borrowed(b"/"),
+        (TargetForm::Absolute, query @ [b'?', ..]) => Cow::Owned([b"/", query].concat()),
+        (_, local) => Cow::Borrowed(local),
+    }
+}
+
+/// Returns path and query of a target.
+pub(crate) fn split_path(form: TargetForm, target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let local = local_part(form, target);
     let mut parts = local.splitn(2, |&b| b == b'?');
     let (path, query) = (parts.next().unwrap_or_default(), parts.next());
     // RFC 9110 §4.2.3: an empty path of an http URI is the same as "/".
@@ -188,12 +205,37 @@ mod tests {
 
     #[test]
     fn path_and_query_of_each_form() {
-        let split = |m, t: &'static str| path_and_query(form(m, t.as_bytes()).unwrap(), t.as_bytes());
+        let split = |m, t: &'static str| split_path(form(m, t.as_bytes()).unwrap(), t.as_bytes());
         assert_eq!(split(Method::Get, "/a/b?c?d"), (b"/a/b".as_slice(), Some(b"c?d".as_slice())));
         assert_eq!(split(Method::Get, "/?"), (b"/".as_slice(), Some(b"".as_slice())));
         assert_eq!(split(Method::Get, "http://h/x"), (b"/x".as_slice(), None));
         assert_eq!(split(Method::Get, "http://h?x"), (b"/".as_slice(), Some(b"x".as_slice())));
         assert_eq!(split(Method::Options, "*"), (b"*".as_slice(), None));
         assert_eq!(split(Method::Connect, "h:1"), (b"".as_slice(), None));
+    }
+
+    #[test]
+    fn path_and_query_in_one_piece_are_what_the_parts_say() {
+        for (method, target, expected) in [
+            (Method::Get, "/a/b?c?d", "/a/b?c?d"),
+            (Method::Get, "/?", "/?"),
+            (Method::Get, "/", "/"),
+            (Method::Get, "//a/b", "//a/b"),
+            (Method::Get, "http://h", "/"),
+            (Method::Get, "http://h/x?", "/x?"),
+            (Method::Get, "http://h?x?y", "/?x?y"),
+            (Method::Get, "http://h?", "/?"),
+            (Method::Options, "*", "*"),
+            (Method::Options, "http://h", "/"),
+            (Method::Connect, "h:1", ""),
+        ] {
+            let form = form(method, target.as_bytes()).unwrap();
+            let whole = path_and_query(form, target.as_bytes());
+            assert_eq!(whole, expected.as_bytes(), "{target}");
+            let (path, query) = split_path(form, target.as_bytes());
+            let joined = query.map_or(path.to_vec(), |query| [path, b"?", query].concat());
+            assert_eq!(*whole, joined, "{target}");
+            assert_eq!(matches!(whole, Cow::Owned(_)), target.contains("h?"), "{target}");
+        }
     }
 }

@@ -363,7 +363,7 @@ impl<H: Handler> Cycle<H> {
 
     fn detach(&mut self, head: Option<DetachHead>, first: Vec<Bytes>, ticket: H::Ticket) -> Step<H::Ticket> {
         // `Content-Length: 0` is unambiguous, and several WebSocket clients and proxies send it.
-        if !matches!(self.request_body.length, BodyLength::Empty | BodyLength::Length(0)) {
+        if !self.request_body.length.is_empty() {
             // The rest of a body would be read as bytes of the other protocol. The request is
             // refused also if the body has come already, so that timing does not matter.
             return self.answer_and_close(Problem::new(
@@ -375,11 +375,10 @@ impl<H: Handler> Cycle<H> {
             if self.writer().send_head(&head.response, head.body(), 0).is_err() {
                 return self.respond_unsendable();
             }
-            if self.http.sending() == Some(BodyLength::Empty) {
+            if self.http.is_sent() {
                 // The answer to a HEAD, or a status without content: the handler has nothing to
                 // send.
-                let ended = self.http.send_end(self.transport.output.own());
-                return ended.map_or(Step::Close, |()| self.finish_exchange());
+                return self.finish_exchange();
             }
         }
         first.into_iter().for_each(|part| self.transport.output.push(part));
@@ -394,7 +393,7 @@ impl<H: Handler> Cycle<H> {
 
     fn next_exchange(&mut self) -> Step<H::Ticket> {
         self.request_body = RequestBody::NONE;
-        if self.http.next_exchange() { Step::Next } else { Step::Close }
+        if self.http.next_exchange().is_ok() { Step::Next } else { Step::Close }
     }
 
     /// Answers a request that is refused before the handler has answered it, and closes the

@@ -1,5 +1,7 @@
 //! A handler for any `tower_service::Service`: an axum `Router`, a hyper service, a tower stack.
 
+mod offer;
+
 use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::future::poll_fn;
@@ -12,12 +14,18 @@ use tidewire_http1::{Method, RequestHead, Version};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
+use offer::Offer;
+
 use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request, Response, Upgraded};
 
 /// Serves every request with a clone of a [`Service`].
 ///
 /// The extensions of a request hold the [`Peer`](crate::Peer). If the request asks for an upgrade,
 /// they hold an [`OnUpgrade`] too.
+///
+/// With the feature `ws` they also hold a `PendingUpgrade` of tidewire-ws, so its extractor
+/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers with
+/// 426, and the server adds to that answer and to its log which extractor to use.
 #[derive(Debug)]
 pub struct ServiceHandler<S>(RefCell<S>);
 
@@ -43,6 +51,10 @@ impl OnUpgrade {
     fn new() -> (Self, oneshot::Sender<Upgraded>) {
         let (send, receive) = oneshot::channel();
         (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
+    }
+
+    fn is_taken(&self) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).is_none()
     }
 
     /// Waits for the upgraded connection.
@@ -75,11 +87,7 @@ where
             }
         };
         parts.extensions.insert(request.peer);
-        let upgrade = request.head.upgrade().map(|_| OnUpgrade::new());
-        let upgrade = upgrade.map(|(receive, send)| {
-            parts.extensions.insert(receive);
-            send
-        });
+        let offer = Offer::new(request.head, &mut parts.extensions);
         let is_head = request.head.method() == Method::Head;
         let http_request = HttpRequest::from_parts(parts, request.body);
         let mut service = self.0.borrow().clone();
@@ -89,7 +97,10 @@ where
                 service.call(http_request).await
             };
             match answer.await {
-                Ok(response) => reply(response, is_head, upgrade),
+                Ok(response) => match offer.as_ref().and_then(|offer| offer.missed(&response)) {
+                    Some(hint) => hint.into(),
+                    None => reply(response, is_head, offer.map(|offer| offer.ticket)),
+                },
                 Err(error) => {
                     static FAILED: LogLimit = LogLimit::new();
                     if let Some(more) = FAILED.admit() {

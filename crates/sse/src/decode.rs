@@ -109,6 +109,12 @@ impl Decoder {
         self
     }
 
+    /// Sets the limits. What is held already may exceed the new ones, but cannot grow.
+    #[cfg(feature = "stream")]
+    pub(crate) const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Returns the next event and the number of bytes consumed.
     ///
     /// `Ok((n, Some(event)))`: call again with the bytes after the first `n`. `Ok((n, None))`: all
@@ -152,6 +158,20 @@ impl Decoder {
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_event_id
+    }
+
+    /// Whether the stream would lose something if it ended here: a field whose line has not ended,
+    /// or a block whose blank line is missing. Comments do not count.
+    ///
+    /// The standard discards this part without notice (HTML §9.2.6). A caller that expects the
+    /// stream to end after a whole event can report it.
+    #[must_use]
+    pub const fn is_unfinished(&self) -> bool {
+        let in_line = match self.state {
+            State::Bom(_) | State::LineStart | State::Skip => false,
+            State::Name(_) | State::Space(_) | State::Value(_) => true,
+        };
+        in_line || self.has_data || self.has_id || (!self.delivered && !self.event.is_empty())
     }
 
     /// Runs the state machine until an event is complete.

@@ -42,6 +42,8 @@ mod state;
 mod thread_buffer;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "upgrade")]
+pub mod upgrade;
 mod utf8;
 
 pub use connection::Connection;

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidewire_http1::{BodyLength, Connection, Error, Event, Fields, Server};
 
 use super::transport::{Failure, Transport};
@@ -46,8 +47,10 @@ impl RequestBody {
         expects_continue: bool,
         input: &[u8],
     ) -> Result<(usize, Body), Error> {
+        if self.length.is_empty() {
+            return Ok((0, Body::whole(Bytes::new())));
+        }
         let declared = match self.length {
-            BodyLength::Empty => Some(0),
             BodyLength::Length(n) => Some(n),
             _ => None,
         };
