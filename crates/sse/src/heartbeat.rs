@@ -44,7 +44,10 @@ impl Heartbeat {
             return Poll::Pending;
         }
         // An instant in a far future would overflow.
-        let end = || Instant::now() + self.period.min(LONGEST_PERIOD);
+        let end = || {
+            let now = Instant::now();
+            now.checked_add(self.period.min(LONGEST_PERIOD)).unwrap_or(now)
+        };
         let timer = self.timer.get_or_insert_with(|| {
             self.runs = true;
             Box::pin(sleep_until(end()))
