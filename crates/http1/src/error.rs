@@ -131,9 +131,10 @@ pub enum Rule {
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
     /// A 101 to a request that did not offer an upgrade (RFC 9110 §15.2.2), or a switch of
-    /// protocols before the end of the request.
+    /// protocols before the end of the request, or after a request with a body.
     UnexpectedUpgrade,
-    /// Bytes from a server before any request was sent (RFC 9112 §9.2).
+    /// Bytes from a server that answer no request: before any request was sent (RFC 9112 §9.2), or,
+    /// for an [`Observer`](crate::Observer), after the last one was answered.
     UnexpectedResponse,
 }
 
@@ -192,7 +193,7 @@ impl fmt::Display for ErrorKind {
                 Rule::LengthAndCoding => "Content-Length and Transfer-Encoding in one message",
                 Rule::Expectation => "an expectation other than 100-continue",
                 Rule::UnexpectedUpgrade => "a switch of protocols that the request does not allow",
-                Rule::UnexpectedResponse => "a response before any request was sent",
+                Rule::UnexpectedResponse => "a response to no request",
             },
             Self::Limit(kind) => match kind {
                 Limit::Method => "method too long",
@@ -212,9 +213,20 @@ impl core::error::Error for Error {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
-    /// The connection cannot send this now: no head or no body is due, or the connection switched
-    /// protocols or is closed.
-    State,
+    /// A response, but no request waits for one. Decode a request first.
+    NoRequest,
+    /// The head of this message was sent already. End the message, and begin the next one after
+    /// [`next_exchange`](crate::Connection::next_exchange).
+    HeadAlreadySent,
+    /// Content or an end, but no head was sent, or its body was ended before.
+    BodyNotDue,
+    /// An interim response to an HTTP/1.0 client, which does not know them (RFC 9110 §15.2).
+    InterimToHttp10,
+    /// The connection switched to another protocol. Nothing more is sent in HTTP.
+    Switched,
+    /// The bytes of the peer were refused: see [`error`](crate::Connection::error). A client sends
+    /// no more requests. A server still sends the final response, but no interim one.
+    Failed,
     /// The status is not in 100..=999, an interim status was given for a final response, or a
     /// final status for an interim response.
     Status,
@@ -293,7 +305,14 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.offset;
         f.write_str(match self.kind {
-            EncodeErrorKind::State => "the connection cannot send this in its present state",
+            EncodeErrorKind::NoRequest => "no request waits for a response: decode a request first",
+            EncodeErrorKind::HeadAlreadySent => {
+                "the head of this message was sent already: end the message, then call next_exchange"
+            }
+            EncodeErrorKind::BodyNotDue => "no body is due: send a head first, and nothing after the end",
+            EncodeErrorKind::InterimToHttp10 => "an HTTP/1.0 client does not know interim responses",
+            EncodeErrorKind::Switched => "the connection uses another protocol now",
+            EncodeErrorKind::Failed => "the connection has failed: only a final response can be sent",
             EncodeErrorKind::Status => "this status cannot be sent here",
             EncodeErrorKind::ReasonPhrase => {
                 return write!(f, "a control byte in the reason phrase at byte {at}");

@@ -128,8 +128,12 @@ impl EventFields<'_> {
     /// The most bytes that an event with one line of data has. Reserving them lets the buffer grow
     /// only once.
     pub(crate) fn likely_len(&self) -> usize {
-        let value = |value: Option<&str>| value.map_or(0, |value| "event: \n".len() + value.len());
-        "retry: \n\n".len() + MAX_DIGITS + value(self.id) + value(self.event) + value(self.data)
+        const NAME: usize = "event: \n".len();
+        const REST: usize = "retry: \n\n".len() + MAX_DIGITS;
+        [self.id, self.event, self.data]
+            .into_iter()
+            .flatten()
+            .fold(REST, |len, value| len.saturating_add(NAME).saturating_add(value.len()))
     }
 
     pub(crate) fn write(&self, out: &mut impl Sink) {
@@ -282,15 +286,16 @@ pub(crate) fn lines(out: &mut impl Sink, name: &[u8], mut text: &[u8]) {
 }
 
 fn decimal(digits: &mut [u8; MAX_DIGITS], mut value: u64) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+    let mut start = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' | (value % 10) as u8;
         value /= 10;
+        start = at;
         if value == 0 {
-            return &digits[at..];
+            break;
         }
     }
+    &digits[start..]
 }
 
 /// The decimal digits of 2^64 - 1.
@@ -319,7 +324,7 @@ pub(crate) struct Count(pub(crate) usize);
 
 impl Sink for Count {
     fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
+        self.0 = self.0.saturating_add(bytes.len());
     }
 }
 
