@@ -46,6 +46,42 @@ pub enum Event<'a> {
 /// It holds no buffer and allocates nothing. The caller owns the bytes of a head and its table of
 /// fields, and content is not copied. `state.rs` draws the states of an exchange; the README walks
 /// through one.
+///
+/// A client and a server in memory:
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Client, Connection, Event, Fields, Limits, Request, Response, Server};
+///
+/// let mut client = Connection::<Client>::new(Limits::DEFAULT);
+/// let mut server = Connection::<Server>::new(Limits::DEFAULT);
+/// let (mut up, mut down, mut fields) = (Vec::new(), Vec::new(), Fields::new());
+/// for path in ["/a", "/b"] {
+///     // No body follows these heads, so each is a whole message.
+///     client.send_request(&Request::new("GET", path, "example.org"), BodyLength::Empty, &mut up)?;
+///     let (used, event) = server.decode(&up, &mut fields)?;
+///     assert!(matches!(event, Some(Event::Request(head)) if head.path() == path.as_bytes()));
+///     up.drain(..used);
+///
+///     server.send_head(&Response::new(200), BodyLength::Length(5), &mut down)?;
+///     server.send_data(b"hello", &mut down)?;
+///     server.send_end(&mut down)?;
+///     let mut at = 0;
+///     loop {
+///         let (used, event) = client.decode(&down[at..], &mut fields)?;
+///         at += used;
+///         match event {
+///             Some(Event::Response(head)) => assert_eq!(head.status(), 200),
+///             Some(Event::Data(data)) => assert_eq!(data, b"hello"),
+///             Some(Event::End) => break,
+///             other => panic!("{other:?}"), // with a socket: `None` means to read more bytes
+///         }
+///     }
+///     down.drain(..at);
+///     client.next_exchange()?;
+///     server.next_exchange()?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
     state: State,
@@ -103,6 +139,21 @@ impl OutgoingBody {
 
 /// What the caller does with content, after [`send_data_head`](Connection::send_data_head) has
 /// written the framing before it.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Connection, ContentAction, Limits, Response, Server};
+///
+/// let (mut server, mut out) = (Connection::<Server>::answering_get(Limits::DEFAULT), Vec::new());
+/// server.send_head(&Response::new(200), BodyLength::Chunked, &mut out)?;
+/// let content = b"not copied";
+/// if let ContentAction::SendThen(tail) = server.send_data_head(content.len() as u64, &mut out)? {
+///     // One vectored write sends these three.
+///     assert!(out.ends_with(b"\r\n\r\na\r\n"));
+///     let slices = [out.as_slice(), content, tail];
+///     assert_eq!(slices[2], b"\r\n");
+/// }
+/// # Ok::<(), tidewire_http1::EncodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentAction {
     /// Send the content, and then these bytes: the CR LF of a chunk, or nothing.

@@ -16,6 +16,23 @@ use tidewire_grammar::class::is_field_content;
 use tidewire_grammar::{is_token, token_len};
 
 /// The part of a response head that the caller decides.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Connection, FieldBlock, Limits, Response, Server};
+///
+/// let date = FieldBlock::from_pairs([("Date", "Tue, 15 Nov 1994 08:12:31 GMT")])?;
+/// let fields = FieldBlock::from_pairs([("Location", "/new")])?;
+/// let blocks = [&fields];
+/// let response = Response::new(301).with_first_fields(&date).with_fields(&blocks);
+/// let (mut server, mut out) = (Connection::<Server>::answering_get(Limits::DEFAULT), Vec::new());
+/// server.send_head(&response, BodyLength::Empty, &mut out)?;
+/// assert_eq!(
+///     out,
+///     b"HTTP/1.1 301 Moved Permanently\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\n\
+///       Content-Length: 0\r\nLocation: /new\r\n\r\n"
+/// );
+/// # Ok::<(), tidewire_http1::EncodeError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
     status: u16,
@@ -81,6 +98,29 @@ impl<'a> Response<'a> {
 }
 
 /// The part of a request head that the caller decides. The version is always HTTP/1.1.
+///
+/// A client that asks before it sends its body:
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Client, Connection, Event, FieldBlock, Fields, Limits, Request};
+///
+/// let fields = FieldBlock::from_pairs([("Expect", "100-continue")])?;
+/// let blocks = [&fields];
+/// let request = Request::new("PUT", "/a", "example.org").with_fields(&blocks);
+/// let (mut client, mut out) = (Connection::<Client>::new(Limits::DEFAULT), Vec::new());
+/// client.send_request(&request, BodyLength::Length(5), &mut out)?;
+/// assert!(out.starts_with(b"PUT /a HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\n"));
+///
+/// // The server answers. Do not wait for this for long: old servers do not know it.
+/// let mut table = Fields::new();
+/// let (_, event) = client.decode(b"HTTP/1.1 100 Continue\r\n\r\n", &mut table)?;
+/// if matches!(event, Some(Event::Response(head)) if head.status() == 100) {
+///     client.send_data(b"hello", &mut out)?;
+///     client.send_end(&mut out)?;
+/// }
+/// assert!(client.is_sent() && out.ends_with(b"\r\n\r\nhello"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     method: &'a str,
