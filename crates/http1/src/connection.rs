@@ -276,7 +276,7 @@ impl<R: Role> Connection<R> {
     }
 
     /// Starts the next exchange by a step that ends this one, if the connection stays open.
-    fn begin_next(&mut self, step: Step) -> bool {
+    pub(crate) fn begin_next(&mut self, step: Step) -> bool {
         match self.state.after(step) {
             Some(state) if !self.must_close() => {
                 self.state = state;
@@ -287,6 +287,13 @@ impl<R: Role> Connection<R> {
             }
             _ => false,
         }
+    }
+
+    /// Begins the response to a request that another connection reads. `exchange` holds what that
+    /// connection knows about the request.
+    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
+        self.step(Step::RequestElsewhere);
     }
 
     /// Handles the end of the input.
@@ -319,7 +326,7 @@ impl<R: Role> Connection<R> {
                 if !awaited {
                     self.exchange.failed(parser.info());
                 }
-                Some(consumed + parser.seen() as u64)
+                Some(consumed.saturating_add(parser.seen() as u64))
             }
             _ => {
                 // The other protocol decides how a switched connection ends.
@@ -351,6 +358,11 @@ impl<R: Role> Connection<R> {
         self.state.request() != Half::Head
     }
 
+    /// Returns whether a part of a head was received.
+    pub(crate) fn has_begun_head(&self) -> bool {
+        matches!(&self.input, Input::Head(parser) if parser.started())
+    }
+
     /// The state of both halves of the exchange.
     pub(crate) const fn state(&self) -> State {
         self.state
@@ -365,7 +377,7 @@ impl<R: Role> Connection<R> {
 
     /// Stores and returns an error, `at` bytes after the consumed bytes.
     pub(crate) fn fail(&mut self, kind: ErrorKind, at: usize) -> Error {
-        self.fail_at(kind, self.consumed + at as u64)
+        self.fail_at(kind, self.consumed.saturating_add(at as u64))
     }
 
     /// Stores and returns an error at an offset from the start of the connection.
@@ -375,6 +387,12 @@ impl<R: Role> Connection<R> {
         self.exchange.close(CloseReason::Failed);
         self.step(R::FAIL);
         error
+    }
+
+    /// Counts consumed bytes.
+    #[inline]
+    pub(crate) const fn consume(&mut self, n: usize) {
+        self.consumed = self.consumed.saturating_add(n as u64);
     }
 
     /// Prepares to read the body of the head that was just received.
@@ -406,17 +424,17 @@ impl<R: Role> Connection<R> {
             IncomingBody::Length(0) => (0, Some(Event::End)),
             IncomingBody::Length(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
-                *left -= data.len() as u64;
+                *left = left.saturating_sub(data.len() as u64);
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
             IncomingBody::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
             IncomingBody::UntilClose(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
-                *left -= data.len() as u64;
+                *left = left.saturating_sub(data.len() as u64);
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
             IncomingBody::Chunked { decoder, start } => {
-                let mut used = 0;
+                let mut used = 0_usize;
                 loop {
                     let (n, event) = match decoder.decode(&input[used..]) {
                         Ok(decoded) => decoded,
@@ -425,7 +443,7 @@ impl<R: Role> Connection<R> {
                             return Err(self.fail_at(chunked_kind(error.kind()), offset));
                         }
                     };
-                    used += n;
+                    used = used.saturating_add(n);
                     break match event {
                         // How the sender divided its content into chunks has no meaning (RFC 9112
                         // §7.1).
@@ -440,7 +458,7 @@ impl<R: Role> Connection<R> {
                 }
             }
         };
-        self.consumed += used as u64;
+        self.consume(used);
         if matches!(event, Some(Event::End)) {
             self.end_input();
         }
@@ -479,16 +497,8 @@ impl Connection<Server> {
         connection
     }
 
-    /// Begins the response to a request that another connection reads. `exchange` holds what that
-    /// connection knows about the request.
-    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
-        self.exchange = exchange;
-        self.step(Step::RequestElsewhere);
-    }
-
     /// Goes on to the next request; another connection answers the complete one. Returns `false`,
     /// and changes nothing, if this is the last request of the connection.
-    #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn answered_elsewhere(&mut self) -> bool {
         self.begin_next(Step::ResponseElsewhere)
     }

@@ -143,9 +143,10 @@ pub enum Rule {
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
     /// A 101 to a request that did not offer an upgrade (RFC 9110 §15.2.2), or a switch of
-    /// protocols before the end of the request.
+    /// protocols before the end of the request, or after a request with a body.
     UnexpectedUpgrade,
-    /// Bytes from a server before any request was sent (RFC 9112 §9.2).
+    /// Bytes from a server that answer no request: before any request was sent (RFC 9112 §9.2), or,
+    /// for an [`Observer`](crate::Observer), after the last one was answered.
     UnexpectedResponse,
 }
 
@@ -204,7 +205,7 @@ impl fmt::Display for ErrorKind {
                 Rule::LengthAndCoding => "Content-Length and Transfer-Encoding in one message",
                 Rule::Expectation => "an expectation other than 100-continue",
                 Rule::UnexpectedUpgrade => "a switch of protocols that the request does not allow",
-                Rule::UnexpectedResponse => "a response before any request was sent",
+                Rule::UnexpectedResponse => "a response to no request",
             },
             Self::Limit(kind) => match kind {
                 Limit::Method => "a method over the limit (max_method)",

@@ -31,6 +31,9 @@
 //!  reads:   Head, Idle ──RequestHead──► … ──RequestEnd──► Done, Head ──ResponseElsewhere──► Head, Idle
 //!  answers: Head, Idle ──RequestElsewhere──► Done, Head ──ResponseHead──► … ──Next──► Head, Idle
 //! ```
+//! An [`Observer`](crate::Observer) has two such connections: a server that reads requests, and a
+//! client that gets each of them by `RequestElsewhere` and reads the responses.
+//!
 //! The fields of [`State`] and [`Exchange`] are private. Other files change them only by a
 //! [`Step`], or by a method that names what happened.
 
@@ -210,7 +213,7 @@ impl Exchange {
 
     /// Counts an interim response.
     pub(crate) fn interim_received(&mut self) {
-        self.interim += 1;
+        self.interim = self.interim.saturating_add(1);
     }
 
     /// The request asked for another protocol, and its response did not switch.
@@ -243,6 +246,11 @@ impl Exchange {
     /// is allowed.
     pub(crate) const fn has_body(&self) -> bool {
         self.has_body
+    }
+
+    /// Returns whether the response decides the protocol of what follows the request.
+    pub(crate) const fn may_switch(&self) -> bool {
+        (self.upgrade || self.connect) && !self.has_body
     }
 
     /// Returns whether the client waits for a 100.

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+mod observer;
+
 use tidewire_http1::*;
 
 /// The events of a server for `input`, one line per event, until it is paused or fails.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod running;
+mod sse;
 mod uses;
 mod wpt_server;
 
@@ -255,6 +256,40 @@ mod servers {
     }
 
     #[test]
+    fn server_axum() {
+        let (mut server, address) = Running::serve("server_axum");
+        client(async {
+            let client = reqwest::Client::new();
+            let url = |path: &str| format!("http://{address}{path}");
+            for visit in 1..=2 {
+                let text = client.get(url("/")).send().await.unwrap().text().await.unwrap();
+                assert_eq!(text, format!("hello 127.0.0.1, this is visit {visit}\n"));
+            }
+            let page = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/chat.html")).unwrap();
+            let whole = client.get(url("/files/chat.html")).send().await.unwrap();
+            assert_eq!((whole.status().as_u16(), whole.content_length()), (200, Some(page.len() as u64)));
+            assert_eq!(whole.bytes().await.unwrap(), page);
+            let part =
+                client.get(url("/files/chat.html")).header("Range", "bytes=10-109").send().await.unwrap();
+            assert_eq!((part.status().as_u16(), part.content_length()), (206, Some(100)));
+            assert_eq!(part.bytes().await.unwrap(), page[10..110]);
+            let body = vec![b'x'; 3 << 20];
+            let upload = client.put(url("/upload")).body(body.clone()).send().await.unwrap();
+            assert_eq!(upload.text().await.unwrap(), "3145728 bytes\n");
+            let refused = client.put(url("/files/")).body(body).send().await.unwrap();
+            assert_eq!(refused.status(), 413);
+            let checksum = client.get(url("/checksum")).send().await.unwrap();
+            assert_eq!(checksum.status(), 200);
+        });
+        if cfg!(unix) {
+            // Without a graceful stop, the signal ends the process, which is no success.
+            let kill = format!("kill -TERM {}", server.child.id());
+            assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            assert!(server.child.wait().unwrap().success());
+        }
+    }
+
+    #[test]
     fn http1_server() {
         let (_server, address) = Running::serve("http1_server");
         client(async {
@@ -389,6 +424,65 @@ mod servers {
         let mut rest = String::new();
         client.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "", "the length shows that the answer is cut off");
+    }
+
+    /// The log of a proxy, while clients use servers through it.
+    #[test]
+    fn http1_capture() {
+        let (_server, upstream) = Running::serve("http1_framed");
+        let (_proxy, address, log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
+        let logged = |expected: &[&str]| {
+            for line in expected {
+                assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(*line));
+            }
+        };
+        client(async {
+            let client = reqwest::Client::new();
+            for body in ["hello", "again!"] {
+                let sent = client.post(format!("http://{address}/kept")).body(body).send().await.unwrap();
+                assert_eq!(sent.text().await.unwrap(), body);
+            }
+        });
+        logged(&["POST /kept with 5 bytes: 200 with 5 bytes", "POST /kept with 6 bytes: 200 with 6 bytes"]);
+        let pipelined =
+            b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+            HEAD /b HTTP/1.1\r\nHost: a\r\n\r\nPOST /c HTTP/1.0\r\nContent-Length: 3\r\n\r\nbye";
+        has(&raw(&address, pipelined), &["2\r\nhi\r\n", "\r\n\r\nbye"]);
+        logged(&[
+            "POST /a with 2 bytes: 200 with 2 bytes",
+            "HEAD /b with 0 bytes: 200 with 0 bytes",
+            "POST /c with 3 bytes: 200 with 3 bytes",
+        ]);
+        has(&raw(&address, b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"), &["HTTP/1.1 400"]);
+        let mut lines = [log.recv_timeout(PATIENCE).unwrap(), log.recv_timeout(PATIENCE).unwrap()];
+        lines.sort();
+        assert_eq!(
+            lines,
+            ["a refused request: 400", "refused: whitespace before the colon of a field at byte 20"]
+        );
+    }
+
+    #[test]
+    fn http1_capture_shows_frames() {
+        let (_server, upstream) = Running::serve("ws_echo_std");
+        let (_proxy, address, log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
+        client(async {
+            let url = format!("ws://{address}/tide");
+            let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+            socket.send(Message::text("hello")).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+            socket.close(None).await.unwrap();
+            while let Some(Ok(_)) = socket.next().await {}
+        });
+        for line in [
+            "GET /tide with 0 bytes: 101 with 0 bytes",
+            "client: Text frame with 5 bytes",
+            "server: Text frame with 5 bytes",
+            "client: Close frame with 0 bytes",
+            "server: Close frame with 0 bytes",
+        ] {
+            assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(line));
+        }
     }
 
     #[test]

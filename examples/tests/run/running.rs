@@ -62,6 +62,17 @@ impl Running {
         (running, address)
     }
 
+    /// Starts a server with these arguments. Returns the address at the end of its first line, and
+    /// the lines that follow.
+    pub fn logging(name: &'static str, arguments: &[&str]) -> (Self, String, mpsc::Receiver<String>) {
+        let mut running = Running::start(name, arguments);
+        let out = BufReader::new(running.child.stdout.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || out.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()));
+        let line = receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address"));
+        (running, line.rsplit('/').next().unwrap().to_owned(), receive)
+    }
+
     /// Waits for the end of the example, which must come in time and without an error. Returns the
     /// output.
     pub fn end(mut self) -> String {
