@@ -36,13 +36,14 @@
 //! request may already be in the buffer. To make `Framed` look at it, build it anew:
 //! `Framed::from_parts(framed.into_parts())`.
 
-use crate::connection::{Connection, ContentAction, Event};
-use crate::encode::{Request, Response};
+use crate::connection::Connection;
 use crate::error::{self, EncodeError, EncodeErrorKind};
+use crate::event::{ContentAction, Event};
 use crate::field_block::FieldBlock;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::BodyLength;
+use crate::outgoing::{Request, Response};
 use crate::owned_head::{OwnedRequestHead, OwnedResponseHead};
 use crate::reuse::{CloseReason, NextExchangeError};
 use crate::role::{Client, Role, Server};

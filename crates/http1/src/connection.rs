@@ -1,7 +1,7 @@
 //! The connection: what both roles share.
 
 use crate::error::{Error, ErrorKind, Limit, Syntax};
-use crate::head::{RequestHead, ResponseHead};
+use crate::event::Event;
 use crate::head_info::{Body, HeadInfo};
 use crate::limits::Limits;
 use crate::message::BodyLength;
@@ -12,33 +12,6 @@ use crate::state::{Exchange, Half, State, Step};
 use core::fmt;
 use core::marker::PhantomData;
 use tidewire_chunked as chunked;
-
-/// A part of a received message.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// The head of a request. Only a [`Server`] gets it.
-    Request(RequestHead<'a>),
-    /// The head of a response, also of an interim response. Only a [`Client`](crate::Client) gets
-    /// it.
-    Response(ResponseHead<'a>),
-    /// Content without its framing: at least one byte. It is the last part of the consumed bytes.
-    Data(&'a [u8]),
-    /// A trailer field, after the content. Do not merge it into the fields of the head
-    /// (RFC 9110 §6.5.1).
-    Trailer {
-        /// The name as received: a token.
-        name: &'a [u8],
-        /// The value without the whitespace around it.
-        value: &'a [u8],
-    },
-    /// The message is complete. It follows every message, also one without a body, so that one loop
-    /// reads all messages. No end follows an interim response, or a head that switches protocols.
-    ///
-    /// You need not wait for the end of a message without a body. If
-    /// [`body().is_empty()`](BodyLength::is_empty) for a head, the message is complete with it: a
-    /// server can answer at once, and [`next_exchange`](Connection::next_exchange) skips the end.
-    End,
-}
 
 /// One HTTP/1 connection as a state machine: received bytes in, events out; calls in, bytes to send
 /// out.
@@ -135,31 +108,6 @@ impl OutgoingBody {
     pub(crate) const fn is_empty(self) -> bool {
         matches!(self, Self::Nothing | Self::Length(0))
     }
-}
-
-/// What the caller does with content, after [`send_data_head`](Connection::send_data_head) has
-/// written the framing before it.
-///
-/// ```
-/// use tidewire_http1::{BodyLength, Connection, ContentAction, Limits, Response, Server};
-///
-/// let (mut server, mut out) = (Connection::<Server>::answering_get(Limits::DEFAULT), Vec::new());
-/// server.send_head(&Response::new(200), BodyLength::Chunked, &mut out)?;
-/// let content = b"not copied";
-/// if let ContentAction::SendThen(tail) = server.send_data_head(content.len() as u64, &mut out)? {
-///     // One vectored write sends these three.
-///     assert!(out.ends_with(b"\r\n\r\na\r\n"));
-///     let slices = [out.as_slice(), content, tail];
-///     assert_eq!(slices[2], b"\r\n");
-/// }
-/// # Ok::<(), tidewire_http1::EncodeError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentAction {
-    /// Send the content, and then these bytes: the CR LF of a chunk, or nothing.
-    SendThen(&'static [u8]),
-    /// Do not send the content: this message has no body.
-    Omit,
 }
 
 impl<R: Role> Connection<R> {

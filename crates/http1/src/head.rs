@@ -170,9 +170,9 @@ impl<'a> RequestHead<'a> {
     /// head from its start again. Where a head may come in many pieces, use a connection.
     ///
     /// # Errors
-    /// The same as those of a connection. Offsets count from the start of `input`. A declared length
-    /// over [`Limits::max_body`] is an error too, by default over 1 MiB: raise it if the body does
-    /// not matter to you.
+    /// The same as those of a connection. Offsets count from the start of `input`. A declared
+    /// length over [`Limits::max_body`] is an error too, by default over 1 MiB: raise it if the body
+    /// does not matter to you.
     #[inline]
     pub fn parse(
         input: &'a [u8],
