@@ -372,7 +372,8 @@ mod servers {
         String::from_utf8(text).unwrap()
     }
 
-    /// Each piece of a body passes through before the next one is sent. Here the test is the server.
+    /// Each piece of a body passes through before the next one is sent. Here the test is the
+    /// server.
     #[test]
     fn http1_proxy_streams() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
