@@ -51,21 +51,3 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_the_documented_ones() {
-        let Limits { max_body, max_overhead, max_trailers } = Limits::DEFAULT;
-        tidewire_testkit::limits::check(
-            "tidewire-chunked",
-            &[
-                ("max_body", max_body),
-                ("max_overhead", max_overhead.into()),
-                ("max_trailers", max_trailers.into()),
-            ],
-        );
-    }
-}

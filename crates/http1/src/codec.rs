@@ -539,7 +539,7 @@ impl Place {
                 Item::End
             }
             Self::Data(len) => {
-                src.advance(used - len);
+                src.advance(used.saturating_sub(len));
                 Item::Data(src.split_to(len).freeze())
             }
             Self::Trailer { name, value } => {

@@ -275,7 +275,7 @@ impl<R: Role> Connection<R> {
                 if !awaited {
                     self.exchange.failed(parser.info());
                 }
-                Some(consumed + parser.seen() as u64)
+                Some(consumed.saturating_add(parser.seen() as u64))
             }
             _ => {
                 // The other protocol decides how a switched connection ends.
@@ -326,7 +326,7 @@ impl<R: Role> Connection<R> {
 
     /// Stores and returns an error, `at` bytes after the consumed bytes.
     pub(crate) fn fail(&mut self, kind: ErrorKind, at: usize) -> Error {
-        self.fail_at(kind, self.consumed + at as u64)
+        self.fail_at(kind, self.consumed.saturating_add(at as u64))
     }
 
     /// Stores and returns an error at an offset from the start of the connection.
@@ -336,6 +336,12 @@ impl<R: Role> Connection<R> {
         self.exchange.close(CloseReason::Failed);
         self.step(R::FAIL);
         error
+    }
+
+    /// Counts consumed bytes.
+    #[inline]
+    pub(crate) const fn consume(&mut self, n: usize) {
+        self.consumed = self.consumed.saturating_add(n as u64);
     }
 
     /// Prepares to read the body of the head that was just received.
@@ -367,17 +373,17 @@ impl<R: Role> Connection<R> {
             IncomingBody::Length(0) => (0, Some(Event::End)),
             IncomingBody::Length(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
-                *left -= data.len() as u64;
+                *left = left.saturating_sub(data.len() as u64);
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
             IncomingBody::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
             IncomingBody::UntilClose(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
-                *left -= data.len() as u64;
+                *left = left.saturating_sub(data.len() as u64);
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
             IncomingBody::Chunked { decoder, start } => {
-                let mut used = 0;
+                let mut used = 0_usize;
                 loop {
                     let (n, event) = match decoder.decode(&input[used..]) {
                         Ok(decoded) => decoded,
@@ -386,7 +392,7 @@ impl<R: Role> Connection<R> {
                             return Err(self.fail_at(chunked_kind(error.kind()), offset));
                         }
                     };
-                    used += n;
+                    used = used.saturating_add(n);
                     break match event {
                         // How the sender divided its content into chunks has no meaning (RFC 9112
                         // §7.1).
@@ -401,7 +407,7 @@ impl<R: Role> Connection<R> {
                 }
             }
         };
-        self.consumed += used as u64;
+        self.consume(used);
         if matches!(event, Some(Event::End)) {
             self.end_input();
         }

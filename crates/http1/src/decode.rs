@@ -73,7 +73,9 @@ impl Connection<Server> {
             None => parser.parse_pieces(StartLine::Request, input, &self.limits, fields),
         };
         match read {
-            Ok(Some(length)) => Ok((skipped + length, Some(self.request(&input[..length], fields)))),
+            Ok(Some(length)) => {
+                Ok((skipped.saturating_add(length), Some(self.request(&input[..length], fields))))
+            }
             Ok(None) => Ok((skipped, None)),
             Err((kind, at)) => {
                 self.exchange.failed(&fields.info);
@@ -87,7 +89,7 @@ impl Connection<Server> {
     fn request<'a>(&mut self, head: &'a [u8], fields: &'a Fields) -> Event<'a> {
         let info = &fields.info;
         self.exchange = Exchange::received(info, self.exchange.closing());
-        self.consumed += head.len() as u64;
+        self.consume(head.len());
         self.expect_body(info);
         self.step(if info.is_bodiless() { Step::BodilessRequest } else { Step::RequestHead });
         Event::Request(RequestHead::new(head, fields))
@@ -119,14 +121,14 @@ impl Connection<Server> {
     #[cold]
     #[inline(never)]
     fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, Error> {
-        let mut skipped = 0;
-        while input[skipped..].first() == Some(&b'\r') {
-            match input.get(skipped + 1) {
+        let mut skipped = 0_usize;
+        while let Some([b'\r', rest @ ..]) = input.get(skipped..) {
+            match rest.first() {
                 None if self.skipped < MAX_EMPTY_LINES => break,
                 Some(b'\n') if self.skipped < MAX_EMPTY_LINES => {
-                    self.skipped += 1;
-                    skipped += 2;
-                    self.consumed += 2;
+                    self.skipped = self.skipped.saturating_add(1);
+                    skipped = skipped.saturating_add(2);
+                    self.consume(2);
                 }
                 Some(_) if self.skipped < MAX_EMPTY_LINES => {
                     return Err(self.fail(ErrorKind::Syntax(Syntax::LineEnd), 1));
@@ -202,7 +204,7 @@ impl Connection<Client> {
         if interim && self.exchange.interim() >= self.limits.max_interim_responses {
             return Err(self.fail(ErrorKind::Limit(Limit::InterimResponses), STATUS_AT));
         }
-        self.consumed += length as u64;
+        self.consume(length);
         if !switches && !fields.info.keep_alive() {
             // RFC 9112 §9.6: `close` counts in every response, also in an interim one.
             let until_close = fields.info.body == Body::UntilClose;

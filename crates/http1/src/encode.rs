@@ -509,14 +509,11 @@ fn put_blocks(blocks: &[&FieldBlock], out: &mut Vec<u8>) {
 
 fn put_decimal(mut value: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+    for at in (0..digits.len()).rev() {
+        digits[at] = b'0' | (value % 10) as u8;
         value /= 10;
         if value == 0 {
-            break;
+            return out.extend_from_slice(&digits[at..]);
         }
     }
-    out.extend_from_slice(&digits[at..]);
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields};
+use crate::forward;
 use crate::framing::{Message, decide_body};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
@@ -66,6 +67,25 @@ macro_rules! common {
             /// Returns the values of all fields of this name, in their order.
             pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
                 self.fields().filter_map(move |(n, v)| n.eq_ignore_ascii_case(name.as_bytes()).then_some(v))
+            }
+
+            /// Returns the fields that a proxy or gateway passes on (RFC 9110 §7.6.1), as
+            /// [`FieldBlock::from_pairs`](crate::FieldBlock::from_pairs) takes them.
+            ///
+            /// Left out are the fields about this connection: `Connection` and all fields that it
+            /// names, `Keep-Alive`, `Proxy-Connection`, `TE`, `Transfer-Encoding` and `Upgrade`.
+            /// Left out are also `Host` and `Content-Length`, which the next connection writes. The
+            /// time for each field is linear in the length of `Connection`.
+            pub fn forwarded_fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+                forward::forwarded_fields(self.bytes, self.table)
+            }
+
+            /// Returns the value of `Content-Length`, if the head has this field. In a response to
+            /// HEAD and in a 304 no content follows, and the value describes another response. So
+            /// use [`body`](Self::body) to read the message.
+            #[must_use]
+            pub const fn content_length(&self) -> Option<u64> {
+                self.table.info.known.length()
             }
 
             /// Returns how the body that follows is delimited, by the rules of RFC 9112 §6.3.
@@ -246,6 +266,28 @@ impl<'a> ResponseHead<'a> {
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
         self.slice(self.table.info.start, self.table.info.end)
+    }
+
+    /// Returns the body with which a proxy or gateway passes this response on: the argument of
+    /// [`send_head`](crate::Connection::send_head) for the same request method.
+    ///
+    /// It is [`body`](Self::body), with two differences. Content until close gets chunks, so that
+    /// its recipient sees where it ends. And where no content follows (HEAD, 304), the head still
+    /// tells the length or coding that this one tells.
+    #[must_use]
+    pub fn forwarded_body(&self) -> BodyLength {
+        let known = &self.table.info.known;
+        match (self.status(), self.body(), known.length()) {
+            // RFC 9110 §15.3.6: a 205 has no content, however its head says so
+            (100..=199 | 204 | 205, ..) => BodyLength::Empty,
+            (_, BodyLength::UntilClose, _) => BodyLength::Chunked,
+            (_, BodyLength::Empty, Some(length)) => BodyLength::Length(length),
+            (304, BodyLength::Empty, None) => BodyLength::Empty,
+            (_, BodyLength::Empty, None) if known.chunked() => BodyLength::Chunked,
+            // A response to HEAD that tells nothing: a body until close has no field.
+            (_, BodyLength::Empty, None) => BodyLength::UntilClose,
+            (_, body, _) => body,
+        }
     }
 
     /// Returns whether this is an interim response: a 1xx other than 101. Another head follows it.

@@ -99,6 +99,11 @@ macro_rules! owned {
             pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &[u8]> + use<'_, 'n> {
                 self.head().get_all(name)
             }
+
+            #[doc = concat!("See [`", stringify!($head), "::forwarded_fields`].")]
+            pub fn forwarded_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+                self.head().forwarded_fields()
+            }
         }
 
         getters!($owned, $head:
@@ -106,6 +111,7 @@ macro_rules! owned {
             fields() -> FieldIter<'_>,
             get(name: &str) -> Option<&[u8]>,
             body() -> BodyLength,
+            content_length() -> Option<u64>,
             keep_alive() -> bool,
             upgrade() -> Option<&[u8]>,
         );
@@ -151,6 +157,7 @@ getters!(OwnedResponseHead, ResponseHead:
     status() -> u16,
     reason() -> &[u8],
     is_interim() -> bool,
+    forwarded_body() -> BodyLength,
 );
 
 impl fmt::Debug for HeadParts {

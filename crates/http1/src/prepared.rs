@@ -40,7 +40,7 @@ impl PreparedResponse {
     /// `Connection: close`.
     pub fn new(response: &Response<'_>, content: &[u8]) -> Result<Self, EncodeError> {
         let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
-        let mut bytes = Vec::with_capacity(256 + content.len());
+        let mut bytes = Vec::with_capacity(content.len().saturating_add(256));
         connection.send_head(response, BodyLength::Length(content.len() as u64), &mut bytes)?;
         if !connection.exchange.keep_alive() {
             return Err(EncodeError::from_kind(EncodeErrorKind::Close));

@@ -213,7 +213,7 @@ impl Exchange {
 
     /// Counts an interim response.
     pub(crate) fn interim_received(&mut self) {
-        self.interim += 1;
+        self.interim = self.interim.saturating_add(1);
     }
 
     /// The request asked for another protocol, and its response did not switch.

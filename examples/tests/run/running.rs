@@ -42,7 +42,12 @@ impl Running {
 
     /// Starts a server on a free port. The server prints its address at the end of its first line.
     pub fn serve(name: &'static str) -> (Self, String) {
-        let mut running = Running::start(name, &["127.0.0.1:0"]);
+        Running::serve_with(name, &[])
+    }
+
+    /// The same, with more arguments after the address.
+    pub fn serve_with(name: &'static str, arguments: &[&str]) -> (Self, String) {
+        let mut running = Running::start(name, &[&["127.0.0.1:0"], arguments].concat());
         let mut out = BufReader::new(running.child.stdout.take().unwrap());
         let (send, receive) = mpsc::channel();
         thread::spawn(move || {
