@@ -20,17 +20,19 @@ pub enum Event<'a> {
         /// The value without the whitespace around it.
         value: &'a [u8],
     },
-    /// The message is complete. It follows every message, also one without a body, so that one loop
-    /// reads all messages. No end follows an interim response, or a head that switches protocols.
+    /// The message is complete. It follows every message, also one without a body, so that one
+    /// loop reads all messages. No end follows an interim response, or a head that switches
+    /// protocols.
     ///
     /// You need not wait for the end of a message without a body. If
-    /// [`body().is_empty()`](crate::BodyLength::is_empty) for a head, the message is complete with it: a
-    /// server can answer at once, and [`next_exchange`](crate::Connection::next_exchange) skips the end.
+    /// [`body().is_empty()`](crate::BodyLength::is_empty) for a head, the message is complete with
+    /// it: a server can answer at once, and
+    /// [`next_exchange`](crate::Connection::next_exchange) skips the end.
     End,
 }
 
-/// What the caller does with content, after [`send_data_head`](crate::Connection::send_data_head) has
-/// written the framing before it.
+/// What the caller does with content, after
+/// [`send_data_head`](crate::Connection::send_data_head) has written the framing before it.
 ///
 /// ```
 /// use tidewire_http1::{BodyLength, Connection, ContentAction, Limits, Response, Server};

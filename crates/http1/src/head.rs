@@ -171,8 +171,8 @@ impl<'a> RequestHead<'a> {
     ///
     /// # Errors
     /// The same as those of a connection. Offsets count from the start of `input`. A declared
-    /// length over [`Limits::max_body`] is an error too, by default over 1 MiB: raise it if the body
-    /// does not matter to you.
+    /// length over [`Limits::max_body`], by default 1 MiB, is an error too. Raise the limit if the
+    /// body does not matter to you.
     #[inline]
     pub fn parse(
         input: &'a [u8],
