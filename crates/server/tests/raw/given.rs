@@ -1,70 +1,14 @@
 //! Connections that the caller has opened, over any stream. Everything works as on a socket of the
 //! server.
 
-use std::io::{self, Read, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use tidewire_server::{Limits, NotServed, Peer, Server, ServiceHandler};
 use tidewire_testkit::raw::Raw;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::site::{Site, eventually, get, many_parts, pair, parts, post, quick};
-
-/// A stream that keeps bytes back until it is flushed, as TLS does.
-pub(crate) struct Lazy {
-    io: TcpStream,
-    kept: Vec<u8>,
-}
-
-impl Lazy {
-    /// Bytes that it keeps at most.
-    const MAX: usize = 4096;
-
-    pub(crate) fn new(io: TcpStream) -> Self {
-        Lazy { io, kept: Vec::new() }
-    }
-
-    fn poll_pass_on(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.kept.is_empty() {
-            let n = ready!(Pin::new(&mut self.io).poll_write(cx, &self.kept))?;
-            self.kept.drain(..n);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncRead for Lazy {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Lazy {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.kept.len() >= Lazy::MAX {
-            ready!(self.poll_pass_on(cx))?;
-        }
-        let n = buf.len().min(Lazy::MAX - self.kept.len());
-        self.kept.extend_from_slice(&buf[..n]);
-        Poll::Ready(Ok(n))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_pass_on(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_pass_on(cx))?;
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
 
 #[test]
 fn requests_and_bodies_of_all_kinds() {

@@ -15,10 +15,9 @@ use tidewire_server::{
     Request, Response, Running, Server,
 };
 use tidewire_testkit::raw::{Raw, Response as Answer};
+use tokio::io::BufStream;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
-
-use crate::given::Lazy;
 
 /// A running server and what it has seen.
 pub(crate) struct Site {
@@ -103,7 +102,7 @@ impl Site {
         let _entered = self.streams.as_ref().expect("the site is over streams").enter();
         let (client, server) = pair();
         let sender = self.running().connection_sender();
-        sender.send(Lazy::new(server), Peer::Other).map(|()| Raw::over(client))
+        sender.send(BufStream::new(server), Peer::Other).map(|()| Raw::over(client))
     }
 
     /// Sends a request on a new connection and reads one answer.
