@@ -137,37 +137,3 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_the_documented_ones() {
-        let Limits {
-            max_head,
-            max_target,
-            max_method,
-            max_fields,
-            max_body,
-            max_interim_responses,
-            max_overhead,
-            max_trailers,
-            max_unanswered,
-        } = Limits::DEFAULT;
-        tidewire_testkit::limits::check(
-            "tidewire-http1",
-            &[
-                ("max_head", max_head.into()),
-                ("max_target", max_target.into()),
-                ("max_method", max_method.into()),
-                ("max_fields", max_fields.into()),
-                ("max_body", max_body),
-                ("max_interim_responses", max_interim_responses.into()),
-                ("max_overhead", max_overhead.into()),
-                ("max_trailers", max_trailers.into()),
-                ("max_unanswered", max_unanswered.into()),
-            ],
-        );
-    }
-}

@@ -12,8 +12,9 @@
 //! direction was decoded first. So the events of a capture are the same however its two directions
 //! are interleaved.
 
-use crate::connection::{Connection, Event};
+use crate::connection::Connection;
 use crate::error::Error;
+use crate::event::Event;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::Method;

@@ -426,3 +426,8 @@ fn every_reader_gets_each_channel_in_order_and_is_removed() {
     let seeds = given.map_or(vec![1, 2, 3], |seed| vec![seed.parse().unwrap()]);
     seeds.into_iter().for_each(run);
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-hub", &[&HubConfig::default(), &Settings::default()], &[]);
+}

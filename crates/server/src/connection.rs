@@ -109,6 +109,12 @@ fn is_misdirected(head: &RequestHead<'_>) -> bool {
     head.target_form() == TargetForm::Absolute && !scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http://"))
 }
 
+/// A streamed body is not as long as its size hint says.
+fn wrong_size() -> Failure {
+    log::wrong_size();
+    Failure::Disconnected
+}
+
 /// How a connection ends.
 enum End<T> {
     /// The peer has left, or the socket failed.
@@ -296,7 +302,7 @@ impl<H: Handler> Cycle<H> {
             self.request_body.length = head.body();
             if head.body() != BodyLength::Empty {
                 let limits = self.worker.handler.body_limits(&head, shared.limits.body());
-                self.request_body.max_pause = limits.max_pause;
+                (self.request_body.max, self.request_body.max_pause) = (limits.max, limits.max_pause);
                 if let Err(error) = self.http.limit_body(limits.max) {
                     return (used, self.refuse(Failure::Refused(error)));
                 }
@@ -406,6 +412,10 @@ impl<H: Handler> Cycle<H> {
                 let _ = self.http.finish();
                 Problem::new(408, "The request came too slowly. Send it again, faster.")
             }
+            Failure::Refused(error) if error.status_hint() == 413 => {
+                let max = self.request_body.max;
+                Problem::new(413, format!("The body is over the limit of {max} bytes. Send a shorter one."))
+            }
             Failure::Refused(error) => {
                 Problem::new(error.status_hint(), format!("The request was not accepted: {error}."))
             }
@@ -435,6 +445,7 @@ impl<H: Handler> Cycle<H> {
         mut future: LocalFuture<Reply<H::Ticket>>,
     ) -> Result<Reply<H::Ticket>, Failure> {
         self.transport.deadline.clear();
+        let gives_up = self.worker.handler.gives_up();
         poll_fn(|cx| {
             if let Poll::Ready(reply) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(reply));
@@ -443,16 +454,29 @@ impl<H: Handler> Cycle<H> {
             if let Poll::Ready(Err(failure)) = self.transport.poll_flush(cx) {
                 return Poll::Ready(Err(failure));
             }
-            self.poll_forward(cx).map(Err)
+            if let Poll::Ready(failure) = self.poll_forward(cx) {
+                return Poll::Ready(Err(failure));
+            }
+            if gives_up && self.peer_left(cx) {
+                return Poll::Ready(Err(Failure::Disconnected));
+            }
+            Poll::Pending
         })
         .await
     }
 
-    /// Streams an answer frame by frame. It asks for a frame when the one before is written.
+    /// Streams an answer frame by frame. It asks for a frame when the one before is written. The
+    /// first frame is asked for at once: if it is ready, it leaves in one write with the head.
     async fn stream(&mut self, mut body: StreamBody) -> Result<(), Failure> {
-        let endless = body.size_hint().exact().is_none();
+        let gives_up = body.size_hint().exact().is_none() || self.worker.handler.gives_up();
+        let mut is_first = true;
         loop {
             let frame = poll_fn(|cx| {
+                if std::mem::take(&mut is_first)
+                    && let Poll::Ready(frame) = body.as_mut().poll_frame(cx)
+                {
+                    return Poll::Ready(Ok(frame));
+                }
                 match self.transport.poll_flush(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
@@ -462,9 +486,7 @@ impl<H: Handler> Cycle<H> {
                     return Poll::Ready(Err(failure));
                 }
                 match body.as_mut().poll_frame(cx) {
-                    Poll::Pending
-                        if endless && self.request_body.is_whole() && self.transport.peer_left(cx) =>
-                    {
+                    Poll::Pending if gives_up && self.peer_left(cx) => {
                         Poll::Ready(Err(Failure::Disconnected))
                     }
                     polled => polled.map(Ok),
@@ -474,9 +496,9 @@ impl<H: Handler> Cycle<H> {
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
-                        // A body that is longer than its declared length is cut.
+                        // A body that is longer than its size hint is cut.
                         let sent = self.transport.output.send_data(&mut self.http, data);
-                        sent.map_err(|_| Failure::Disconnected)?;
+                        sent.map_err(|_| wrong_size())?;
                     }
                     if self.transport.shared.turns.is_over() {
                         self.pause().await?;
@@ -490,10 +512,15 @@ impl<H: Handler> Cycle<H> {
                 }
                 None => {
                     let ended = self.http.send_end(self.transport.output.own());
-                    return ended.map_err(|_| Failure::Disconnected);
+                    return ended.map_err(|_| wrong_size());
                 }
             }
         }
+    }
+
+    /// Returns whether the peer has closed, if the whole request has come.
+    fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
+        (self.request_body.is_whole() || self.http.is_paused()) && self.transport.peer_left(cx)
     }
 
     fn poll_forward(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {

@@ -18,7 +18,10 @@ mod loom;
 mod no_std;
 mod programs;
 mod prose;
+mod published;
+mod release;
 mod source;
+mod steps;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -69,6 +72,9 @@ enum Command {
     Compliance,
     /// Check the rules of docs/api.md in the published crates.
     Api,
+    /// Check all that must hold for a release: packages, licences, documentation, features, oldest
+    /// versions (half an hour; needs a nightly toolchain; installs cargo-hack and cargo-deny).
+    ReleaseCheck(release::Args),
     /// Check that no line is too long: 100 characters of prose, 110 of code.
     Prose(prose::Args),
     /// Run the fuzz targets on the committed corpora with stable Rust, and check that the exported
@@ -102,6 +108,7 @@ fn main() -> ExitCode {
         Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
         Command::Api => api::run(),
+        Command::ReleaseCheck(args) => release::run(&args),
         Command::Prose(args) => prose::run(&args),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),

@@ -256,6 +256,40 @@ mod servers {
     }
 
     #[test]
+    fn server_axum() {
+        let (mut server, address) = Running::serve("server_axum");
+        client(async {
+            let client = reqwest::Client::new();
+            let url = |path: &str| format!("http://{address}{path}");
+            for visit in 1..=2 {
+                let text = client.get(url("/")).send().await.unwrap().text().await.unwrap();
+                assert_eq!(text, format!("hello 127.0.0.1, this is visit {visit}\n"));
+            }
+            let page = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/chat.html")).unwrap();
+            let whole = client.get(url("/files/chat.html")).send().await.unwrap();
+            assert_eq!((whole.status().as_u16(), whole.content_length()), (200, Some(page.len() as u64)));
+            assert_eq!(whole.bytes().await.unwrap(), page);
+            let part =
+                client.get(url("/files/chat.html")).header("Range", "bytes=10-109").send().await.unwrap();
+            assert_eq!((part.status().as_u16(), part.content_length()), (206, Some(100)));
+            assert_eq!(part.bytes().await.unwrap(), page[10..110]);
+            let body = vec![b'x'; 3 << 20];
+            let upload = client.put(url("/upload")).body(body.clone()).send().await.unwrap();
+            assert_eq!(upload.text().await.unwrap(), "3145728 bytes\n");
+            let refused = client.put(url("/files/")).body(body).send().await.unwrap();
+            assert_eq!(refused.status(), 413);
+            let checksum = client.get(url("/checksum")).send().await.unwrap();
+            assert_eq!(checksum.status(), 200);
+        });
+        if cfg!(unix) {
+            // Without a graceful stop, the signal ends the process, which is no success.
+            let kill = format!("kill -TERM {}", server.child.id());
+            assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            assert!(server.child.wait().unwrap().success());
+        }
+    }
+
+    #[test]
     fn http1_server() {
         let (_server, address) = Running::serve("http1_server");
         client(async {
@@ -338,7 +372,8 @@ mod servers {
         String::from_utf8(text).unwrap()
     }
 
-    /// Each piece of a body passes through before the next one is sent. Here the test is the server.
+    /// Each piece of a body passes through before the next one is sent. Here the test is the
+    /// server.
     #[test]
     fn http1_proxy_streams() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -15,6 +15,8 @@ use crate::body::{Body, BodyError, BodySender, Demand};
 pub(super) struct RequestBody {
     /// The length in the head.
     pub(super) length: BodyLength,
+    /// The largest number of bytes.
+    pub(super) max: u64,
     /// The longest pause of a body that may come at any rate.
     pub(super) max_pause: Option<Duration>,
     /// Where to send the body. `None` if it has arrived whole.
@@ -30,6 +32,7 @@ pub(super) struct RequestBody {
 impl RequestBody {
     pub(super) const NONE: Self = RequestBody {
         length: BodyLength::Empty,
+        max: 0,
         max_pause: None,
         sender: None,
         awaits_continue: false,

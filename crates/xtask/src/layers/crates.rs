@@ -119,6 +119,11 @@ pub(crate) fn pure() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|row| row.layer <= PURE && row.name != EXPLAIN).map(|row| row.name)
 }
 
+/// Whether a crate is in layers 0 to 2.
+pub(crate) fn is_protocol(name: &str) -> bool {
+    row(name).is_some_and(|row| row.layer <= PURE)
+}
+
 fn problems(metadata: &Metadata) -> Vec<String> {
     let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
     metadata.packages.iter().flat_map(|package| of_package(package, &ours)).collect()
