@@ -5,7 +5,6 @@ mod offer;
 use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request as HttpRequest, Response as HttpResponse};
@@ -15,6 +14,7 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use offer::Offer;
+pub use offer::{NotUpgraded, OnUpgrade};
 
 use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request, Response, Upgraded};
 
@@ -24,8 +24,8 @@ use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request
 /// they hold an [`OnUpgrade`] too.
 ///
 /// With the feature `ws` they also hold a `PendingUpgrade` of tidewire-ws, so its extractor
-/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers with
-/// 426, and the server adds to that answer and to its log which extractor to use.
+/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers
+/// with 426; the server replaces that answer and logs which extractor to use.
 #[derive(Debug)]
 pub struct ServiceHandler<S>(RefCell<S>);
 
@@ -33,37 +33,6 @@ impl<S> ServiceHandler<S> {
     /// Wraps a service.
     pub fn new(service: S) -> Self {
         ServiceHandler(RefCell::new(service))
-    }
-}
-
-/// Yields the upgraded connection when the service's 101 has been sent. Take it from the request's
-/// extensions before you answer.
-#[derive(Clone, Debug)]
-pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
-
-/// The connection was not upgraded: the answer was not a 101, the connection ended first, or it was
-/// taken before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was not upgraded")]
-pub struct NotUpgraded;
-
-impl OnUpgrade {
-    fn new() -> (Self, oneshot::Sender<Upgraded>) {
-        let (send, receive) = oneshot::channel();
-        (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
-    }
-
-    fn is_taken(&self) -> bool {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).is_none()
-    }
-
-    /// Waits for the upgraded connection.
-    ///
-    /// # Errors
-    /// [`NotUpgraded`].
-    pub async fn upgraded(self) -> Result<Upgraded, NotUpgraded> {
-        let receiver = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        receiver.ok_or(NotUpgraded)?.await.map_err(|_| NotUpgraded)
     }
 }
 

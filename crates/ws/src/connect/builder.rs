@@ -50,12 +50,12 @@ pub type WebSocket = crate::tokio::WebSocket<Stream, Client>;
 #[must_use = "call `open` or `over`"]
 pub struct Connect {
     target: Result<Target, RequestError>,
-    pub(super) fields: FieldBlock,
+    fields: FieldBlock,
     subprotocols: Vec<String>,
     limits: Limits,
     write_limit: Option<(usize, WhenFull)>,
-    pub(super) head_limits: tidewire_http1::Limits,
-    pub(super) max_body: usize,
+    head_limits: tidewire_http1::Limits,
+    max_body: usize,
     #[cfg(feature = "deflate")]
     deflate: Option<deflate::Config>,
     #[cfg(feature = "rustls")]
@@ -210,7 +210,13 @@ impl Connect {
             Some(config) => handshake.with_deflate(config),
             None => handshake,
         };
-        let opened = exchange::run(&mut io, self, target, &handshake).await?;
+        let options = exchange::Options {
+            target,
+            fields: &self.fields,
+            head_limits: self.head_limits,
+            max_body: self.max_body,
+        };
+        let opened = exchange::run(&mut io, &options, &handshake).await?;
         Ok(self.socket(io, opened))
     }
 

@@ -1,7 +1,6 @@
 //! The request out, the answer in. tidewire-http1 reads it.
 
 use super::answer::Response;
-use super::builder::Connect;
 use super::error::{Error, RequestError};
 use super::target::Target;
 #[cfg(feature = "deflate")]
@@ -24,18 +23,25 @@ pub(super) struct Opened {
     pub(super) deflate: Option<deflate::Params>,
 }
 
+/// What the caller decides about an exchange.
+pub(super) struct Options<'a> {
+    pub(super) target: &'a Target,
+    pub(super) fields: &'a FieldBlock,
+    pub(super) head_limits: tidewire_http1::Limits,
+    pub(super) max_body: usize,
+}
+
 /// Sends the request and reads the answer.
 pub(super) async fn run<IO: AsyncRead + AsyncWrite + Unpin>(
     io: &mut IO,
-    connect: &Connect,
-    target: &Target,
+    options: &Options<'_>,
     handshake: &Request<'_>,
 ) -> Result<Opened, Error> {
     // The body of a refusal may declare any length, and only its start is read.
-    let limits = connect.head_limits.with_max_body(u64::MAX);
+    let limits = options.head_limits.with_max_body(u64::MAX);
     let mut answer = Answer { io, http: Connection::new(limits), input: Vec::new(), at: 0 };
     let mut request = Vec::with_capacity(512);
-    put_request(&mut answer.http, &connect.fields, target, handshake, &mut request)
+    put_request(&mut answer.http, options, handshake, &mut request)
         .map_err(|error| RequestError::Field { name: String::from("of the request"), error })?;
     let sent = match answer.io.write_all(&request).await {
         Ok(()) => answer.io.flush().await,
@@ -47,7 +53,7 @@ pub(super) async fn run<IO: AsyncRead + AsyncWrite + Unpin>(
         (read, _) => read?,
     };
     if response.status() != 101 {
-        answer.refusal(&mut response, connect.max_body).await;
+        answer.refusal(&mut response, options.max_body).await;
         return Err(Error::Refused(Box::new(response)));
     }
     let agreed = match handshake.verify(101, response.head.fields()) {
@@ -66,13 +72,13 @@ pub(super) async fn run<IO: AsyncRead + AsyncWrite + Unpin>(
 
 fn put_request(
     http: &mut Connection<Client>,
-    fields: &FieldBlock,
-    target: &Target,
+    options: &Options<'_>,
     handshake: &Request<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
     let upgrade = FieldBlock::from_pairs(handshake.fields())?;
-    let blocks = [&upgrade, fields];
+    let blocks = [&upgrade, options.fields];
+    let target = options.target;
     let request = tidewire_http1::Request::new("GET", &target.path_and_query, &target.authority);
     http.send_request(&request.with_fields(&blocks), BodyLength::Empty, out)?;
     http.send_end(out)

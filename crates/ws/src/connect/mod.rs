@@ -21,9 +21,9 @@
 //! # URLs
 //!
 //! `ws://host[:port]/path?query`, as in RFC 6455 §3. `wss` needs the feature `rustls`. `http` and
-//! `https` mean `ws` and `wss`, as in browsers. The default ports are 80 and 443. An IPv6 address is
-//! in brackets. A fragment is refused, and so is a user name: URLs are logged, so credentials belong
-//! into a field.
+//! `https` mean `ws` and `wss`, as in browsers. The default ports are 80 and 443. An IPv6 address
+//! is in brackets. A fragment is refused, and so is a user name: URLs are logged, so credentials
+//! belong into a field.
 
 mod answer;
 mod builder;
