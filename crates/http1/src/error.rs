@@ -296,8 +296,8 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
-    // Hidden: only `tidewire-client` uses it, to refuse the fields that it writes itself with the
-    // same error.
+    // Hidden: only `tidewire-client` and `tidewire-ws` use it, to refuse the fields that they write
+    // themselves with the same error.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(kind: EncodeErrorKind, offset: usize) -> Self {

@@ -6,7 +6,6 @@ mod on_runtime;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Extensions, Request as HttpRequest, Response as HttpResponse};
@@ -20,6 +19,7 @@ use crate::{
     Upgraded,
 };
 use offer::Offer;
+pub use offer::{NotUpgraded, OnUpgrade};
 pub use on_runtime::OnRuntime;
 
 /// Serves every request with a clone of a [`Service`].
@@ -28,8 +28,8 @@ pub use on_runtime::OnRuntime;
 /// adds. If the request asks for an upgrade, they hold an [`OnUpgrade`] too.
 ///
 /// With the feature `ws` they also hold a `PendingUpgrade` of tidewire-ws, so its extractor
-/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers with
-/// 426, and the server adds to that answer and to its log which extractor to use.
+/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers
+/// with 426; the server replaces that answer and logs which extractor to use.
 ///
 /// If the client closes the connection before it has its answer, the future of the service is
 /// dropped, as on hyper's server: see [`with_half_close`](Self::with_half_close).
@@ -103,37 +103,6 @@ impl<S> ServiceHandler<S> {
 impl<S: fmt::Debug> fmt::Debug for ServiceHandler<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceHandler").field("service", &self.service).finish_non_exhaustive()
-    }
-}
-
-/// Yields the upgraded connection when the service's 101 has been sent. Take it from the request's
-/// extensions before you answer.
-#[derive(Clone, Debug)]
-pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
-
-/// The connection was not upgraded: the answer was not a 101, the connection ended first, or it was
-/// taken before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was not upgraded")]
-pub struct NotUpgraded;
-
-impl OnUpgrade {
-    fn new() -> (Self, oneshot::Sender<Upgraded>) {
-        let (send, receive) = oneshot::channel();
-        (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
-    }
-
-    fn is_taken(&self) -> bool {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).is_none()
-    }
-
-    /// Waits for the upgraded connection.
-    ///
-    /// # Errors
-    /// [`NotUpgraded`].
-    pub async fn upgraded(self) -> Result<Upgraded, NotUpgraded> {
-        let receiver = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        receiver.ok_or(NotUpgraded)?.await.map_err(|_| NotUpgraded)
     }
 }
 

@@ -129,6 +129,46 @@ mod crates_alone {
     }
 }
 
+mod websockets {
+    use super::{has, run};
+
+    #[test]
+    fn ws_axum() {
+        let printed = run("ws_axum");
+        for server in ["axum::serve", "tidewire-server"] {
+            for line in ["101 Switching Protocols", "hello", "closed: true"] {
+                assert!(printed.contains(&format!("{server}: {line}\n")), "{server} {line}: {printed}");
+            }
+        }
+    }
+
+    #[test]
+    fn ws_hyper() {
+        has(
+            &run("ws_hyper"),
+            &["Some(Text(\"hello\"))", "Some(Close { code: Some(1000), reason: \"done\" })"],
+        );
+    }
+
+    #[test]
+    fn ws_connect() {
+        let printed = run("ws_connect");
+        has(&printed, &["subprotocol: Some(\"greet.v1\")", "hello", "Close", "1000"]);
+        has(&printed, &["/greet: 401: ", "send credentials", "Its body begins: the token is unknown"]);
+        has(
+            &printed,
+            &["/old: 308: ", "it redirects to /greet", "/nowhere: 404: ", "no WebSocket at this path"],
+        );
+    }
+
+    #[test]
+    fn ws_tls() {
+        let printed = run("ws_tls");
+        has(&printed, &["status 101", "hello", "without the root: no secure connection"]);
+        has(&printed, &["invalid peer certificate"]);
+    }
+}
+
 mod other_servers {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
