@@ -66,8 +66,8 @@ fn exchange(client: &mut Side<Server>, address: &str) -> Result<(), Failure> {
             server.forward(event).map_err(answer(400))?;
         }
         client.input.drain(..n);
-        // If there is no body, the head was the whole request. If writing fails, the server may have
-        // answered early.
+        // If there is no body, the head was the whole request. If writing fails, the server may
+        // have answered early.
         let done = |server: &mut Side<Client>| server.http.is_sent() || is_short && server.flush().is_err();
         if let Some(server) = upstream.take_if(done) {
             break server;

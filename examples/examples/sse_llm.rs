@@ -88,7 +88,8 @@ async fn answer(mut stream: TcpStream) -> Result<(), Box<dyn Error + Send + Sync
     if request.contains("/no-key") {
         let page =
             "HTTP/1.1 401 Unauthorized\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>No key";
-        return Ok(stream.write_all(page.as_bytes()).await?);
+        stream.write_all(page.as_bytes()).await?;
+        return close(stream).await;
     }
     let last_id = request.lines().find_map(|line| line.strip_prefix("last-event-id: "));
     let start: usize = last_id.unwrap_or("0").parse()?;
@@ -117,5 +118,13 @@ async fn answer(mut stream: TcpStream) -> Result<(), Box<dyn Error + Send + Sync
     if wire.ends_with(b"[DONE]\n\n") {
         stream.write_all(b"0\r\n\r\n").await?;
     }
+    close(stream).await
+}
+
+/// Closes a connection after the client has read everything. If the server closed it while a part
+/// of the request is unread, the system would reset it, and the client could lose the answer.
+async fn close(mut stream: TcpStream) -> Result<(), Box<dyn Error + Send + Sync>> {
+    stream.shutdown().await?;
+    while stream.read(&mut [0; 512]).await? > 0 {}
     Ok(())
 }

@@ -31,6 +31,18 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// If an event cannot be written, nothing is written, and the encoder can go on.
 ///
 /// ```
+/// use tidewire_chunked::{Encoder, Event};
+///
+/// let (mut encoder, mut wire) = (Encoder::new(), Vec::new());
+/// encoder.encode_to(Event::Data(b"hello"), &mut wire)?; // a whole chunk
+/// encoder.encode_to(Event::End, &mut wire)?;
+/// assert_eq!(wire, b"5\r\nhello\r\n0\r\n\r\n");
+/// # Ok::<(), tidewire_chunked::EncodeError>(())
+/// ```
+///
+/// With a chunk that is filled in pieces, and a trailer:
+///
+/// ```
 /// use tidewire_chunked::{EncodeErrorKind, Encoder, Event};
 ///
 /// let (mut encoder, mut wire) = (Encoder::new(), Vec::new());

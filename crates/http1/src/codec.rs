@@ -36,13 +36,14 @@
 //! request may already be in the buffer. To make `Framed` look at it, build it anew:
 //! `Framed::from_parts(framed.into_parts())`.
 
-use crate::connection::{Connection, ContentAction, Event};
-use crate::encode::{Request, Response};
+use crate::connection::Connection;
 use crate::error::{self, EncodeError, EncodeErrorKind};
+use crate::event::{ContentAction, Event};
 use crate::field_block::FieldBlock;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::BodyLength;
+use crate::outgoing::{Request, Response};
 use crate::owned_head::{OwnedRequestHead, OwnedResponseHead};
 use crate::reuse::{CloseReason, NextExchangeError};
 use crate::role::{Client, Role, Server};
@@ -178,6 +179,37 @@ pub enum Error {
 }
 
 /// One end of an HTTP/1.1 connection, for `Framed`.
+///
+/// ```
+/// use bytes::Bytes;
+/// use futures_util::{SinkExt, StreamExt};
+/// use tidewire_http1::codec::{Codec, Item, OutgoingRequest, OutgoingResponse};
+/// use tidewire_http1::{BodyLength, Client, Limits, Server};
+/// use tokio_util::codec::Framed;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tidewire_http1::codec::Error> {
+/// let (near, far) = tokio::io::duplex(1024); // or a `TcpStream` each
+/// let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
+/// let mut server = Framed::new(far, Codec::<Server>::new(Limits::DEFAULT));
+///
+/// client.send(Item::Head(OutgoingRequest::new("GET", "/", "example.org"))).await?;
+/// let Some(Item::Head(_)) = server.next().await.transpose()? else { panic!("no request") };
+/// let response = OutgoingResponse::new(200).with_body(BodyLength::Chunked);
+/// for item in [Item::Head(response), Item::Data(Bytes::from_static(b"hello")), Item::End] {
+///     server.send(item).await?;
+/// }
+/// while let Some(item) = client.next().await.transpose()? {
+///     match item {
+///         Item::Head(head) => assert_eq!(head.status(), 200),
+///         Item::Data(data) => assert_eq!(data, "hello"),
+///         Item::Trailer { .. } => {}
+///         Item::End => break,
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// A `Codec<Client>` sends one request at a time. If bytes follow a response, it drops them, and
 /// the connection takes no more requests: the client could take them for the next response.

@@ -1,7 +1,7 @@
 //! The connection: what both roles share.
 
 use crate::error::{Error, ErrorKind, Limit, Syntax};
-use crate::head::{RequestHead, ResponseHead};
+use crate::event::Event;
 use crate::head_info::{Body, HeadInfo};
 use crate::limits::Limits;
 use crate::message::BodyLength;
@@ -13,39 +13,48 @@ use core::fmt;
 use core::marker::PhantomData;
 use tidewire_chunked as chunked;
 
-/// A part of a received message.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// The head of a request. Only a [`Server`] gets it.
-    Request(RequestHead<'a>),
-    /// The head of a response, also of an interim response. Only a [`Client`](crate::Client) gets
-    /// it.
-    Response(ResponseHead<'a>),
-    /// Content without its framing: at least one byte. It is the last part of the consumed bytes.
-    Data(&'a [u8]),
-    /// A trailer field, after the content. Do not merge it into the fields of the head
-    /// (RFC 9110 §6.5.1).
-    Trailer {
-        /// The name as received: a token.
-        name: &'a [u8],
-        /// The value without the whitespace around it.
-        value: &'a [u8],
-    },
-    /// The message is complete. It follows every message, also one without a body, so that one loop
-    /// reads all messages. No end follows an interim response, or a head that switches protocols.
-    ///
-    /// You need not wait for the end of a message without a body. If
-    /// [`body().is_empty()`](BodyLength::is_empty) for a head, the message is complete with it: a
-    /// server can answer at once, and [`next_exchange`](Connection::next_exchange) skips the end.
-    End,
-}
-
 /// One HTTP/1 connection as a state machine: received bytes in, events out; calls in, bytes to send
 /// out.
 ///
 /// It holds no buffer and allocates nothing. The caller owns the bytes of a head and its table of
 /// fields, and content is not copied. `state.rs` draws the states of an exchange; the README walks
 /// through one.
+///
+/// A client and a server in memory:
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Client, Connection, Event, Fields, Limits, Request, Response, Server};
+///
+/// let mut client = Connection::<Client>::new(Limits::DEFAULT);
+/// let mut server = Connection::<Server>::new(Limits::DEFAULT);
+/// let (mut up, mut down, mut fields) = (Vec::new(), Vec::new(), Fields::new());
+/// for path in ["/a", "/b"] {
+///     // No body follows these heads, so each is a whole message.
+///     client.send_request(&Request::new("GET", path, "example.org"), BodyLength::Empty, &mut up)?;
+///     let (used, event) = server.decode(&up, &mut fields)?;
+///     assert!(matches!(event, Some(Event::Request(head)) if head.path() == path.as_bytes()));
+///     up.drain(..used);
+///
+///     server.send_head(&Response::new(200), BodyLength::Length(5), &mut down)?;
+///     server.send_data(b"hello", &mut down)?;
+///     server.send_end(&mut down)?;
+///     let mut at = 0;
+///     loop {
+///         let (used, event) = client.decode(&down[at..], &mut fields)?;
+///         at += used;
+///         match event {
+///             Some(Event::Response(head)) => assert_eq!(head.status(), 200),
+///             Some(Event::Data(data)) => assert_eq!(data, b"hello"),
+///             Some(Event::End) => break,
+///             other => panic!("{other:?}"), // with a socket: `None` means to read more bytes
+///         }
+///     }
+///     down.drain(..at);
+///     client.next_exchange()?;
+///     server.next_exchange()?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
     state: State,
@@ -99,16 +108,6 @@ impl OutgoingBody {
     pub(crate) const fn is_empty(self) -> bool {
         matches!(self, Self::Nothing | Self::Length(0))
     }
-}
-
-/// What the caller does with content, after [`send_data_head`](Connection::send_data_head) has
-/// written the framing before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentAction {
-    /// Send the content, and then these bytes: the CR LF of a chunk, or nothing.
-    SendThen(&'static [u8]),
-    /// Do not send the content: this message has no body.
-    Omit,
 }
 
 impl<R: Role> Connection<R> {

@@ -1,7 +1,8 @@
 //! Receiving: the heads of each role. `connection.rs` reads bodies, which are the same for both.
 
-use crate::connection::{Connection, Event, IncomingBody, Input};
+use crate::connection::{Connection, IncomingBody, Input};
 use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
+use crate::event::Event;
 use crate::fields::Fields;
 use crate::framing::{Message, decide_body};
 use crate::head::{RequestHead, ResponseHead};

@@ -1,112 +1,20 @@
 //! Sending: heads with their framing fields, and the framing of bodies. The caller may send the
 //! content itself.
 
-use crate::connection::{Connection, ContentAction, OutgoingBody};
+use crate::connection::{Connection, OutgoingBody};
 use crate::error::{EncodeError, EncodeErrorKind};
+use crate::event::ContentAction;
 use crate::field_block::FieldBlock;
 use crate::message::{BodyLength, Method, TargetForm, Version};
+use crate::outgoing::{Request, Response};
 use crate::reuse::CloseReason;
 use crate::role::{Client, Role, Server};
 use crate::state::{Exchange, Half, Step};
-use crate::status::reason_phrase;
 use crate::target;
 use alloc::vec::Vec;
 use tidewire_chunked as chunked;
 use tidewire_grammar::class::is_field_content;
 use tidewire_grammar::{is_token, token_len};
-
-/// The part of a response head that the caller decides.
-#[derive(Clone, Copy, Debug)]
-pub struct Response<'a> {
-    status: u16,
-    reason: &'a str,
-    first: Option<&'a FieldBlock>,
-    fields: &'a [&'a FieldBlock],
-    /// In seconds; 0 sends no `Keep-Alive` field.
-    idle_timeout: u32,
-}
-
-impl<'a> Response<'a> {
-    /// Returns a response with this status and its registered reason phrase. The phrase is empty
-    /// if none is registered.
-    #[must_use]
-    pub fn new(status: u16) -> Self {
-        Self { status, reason: reason_phrase(status), first: None, fields: &[], idle_timeout: 0 }
-    }
-
-    /// Returns the status.
-    #[must_use]
-    pub const fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// Returns the response with another reason phrase.
-    #[must_use]
-    pub const fn with_reason(self, reason: &'a str) -> Self {
-        Self { reason, ..self }
-    }
-
-    /// Returns the response with these fields, block after block. They follow the fields that the
-    /// connection writes.
-    #[must_use]
-    pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
-        Self { fields, ..self }
-    }
-
-    /// Returns the response with these fields before those that the connection writes. Their order
-    /// has no meaning, but RFC 9110 §5.3 recommends that `Date` comes first.
-    #[must_use]
-    pub const fn with_first_fields(self, first: &'a FieldBlock) -> Self {
-        Self { first: Some(first), ..self }
-    }
-
-    /// Returns the response with the number of seconds for which the connection may be idle after
-    /// it. If the connection stays open, the head contains it: `Keep-Alive: timeout=75`. With 0,
-    /// the default, the head has no such field. Round down: after too long a timeout, a client
-    /// could send its next request on a closed connection.
-    #[must_use]
-    pub const fn with_idle_timeout(self, seconds: u32) -> Self {
-        Self { idle_timeout: seconds, ..self }
-    }
-
-    /// Returns whether `Connection: close` is among the fields.
-    fn closes(&self) -> bool {
-        self.first.is_some_and(|block| block.close) || self.fields.iter().any(|block| block.close)
-    }
-
-    /// Returns whether `Upgrade` is among the fields.
-    fn upgrades(&self) -> bool {
-        self.first.is_some_and(|block| block.upgrade) || self.fields.iter().any(|block| block.upgrade)
-    }
-}
-
-/// The part of a request head that the caller decides. The version is always HTTP/1.1.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    method: &'a str,
-    target: &'a [u8],
-    host: &'a [u8],
-    fields: &'a [&'a FieldBlock],
-}
-
-impl<'a> Request<'a> {
-    /// Returns a request. `host` is the value of the `Host` field: the authority of the target URI
-    /// without userinfo.
-    #[must_use]
-    pub fn new(
-        method: &'a str,
-        target: &'a (impl AsRef<[u8]> + ?Sized),
-        host: &'a (impl AsRef<[u8]> + ?Sized),
-    ) -> Self {
-        Self { method, target: target.as_ref(), host: host.as_ref(), fields: &[] }
-    }
-
-    /// Returns the request with these fields, block after block.
-    #[must_use]
-    pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
-        Self { fields, ..self }
-    }
-}
 
 impl Connection<Server> {
     /// Writes `100 Continue` if the client waits for it and the final response has not begun.

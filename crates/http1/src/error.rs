@@ -6,6 +6,18 @@ use core::fmt;
 ///
 /// A server still sends an answer, with the status of [`status_hint`](Error::status_hint). Then it
 /// closes the connection, because it cannot know where the next message starts.
+///
+/// ```
+/// use tidewire_http1::{ErrorKind, Fields, Limit, Limits, RequestHead, Rule, Syntax};
+///
+/// let error = |input: &[u8]| RequestHead::parse(input, &Limits::DEFAULT, &mut Fields::new()).unwrap_err();
+/// let spaced = error(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n");
+/// assert_eq!(spaced.kind(), ErrorKind::Syntax(Syntax::SpaceBeforeColon));
+/// assert_eq!(spaced.to_string(), "whitespace before the colon of a field at byte 20");
+/// assert_eq!(error(b"GET / HTTP/1.1\r\n\r\n").kind(), ErrorKind::Rule(Rule::HostMissing));
+/// let large = error(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n");
+/// assert_eq!((large.kind(), large.status_hint()), (ErrorKind::Limit(Limit::Body), 413));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -196,12 +208,12 @@ impl fmt::Display for ErrorKind {
                 Rule::UnexpectedResponse => "a response to no request",
             },
             Self::Limit(kind) => match kind {
-                Limit::Method => "method too long",
-                Limit::Target => "request target too long",
-                Limit::Head => "head too large",
-                Limit::Fields => "too many fields",
-                Limit::Body => "body too large",
-                Limit::InterimResponses => "too many interim responses",
+                Limit::Method => "a method over the limit (max_method)",
+                Limit::Target => "a request target over the limit (max_target)",
+                Limit::Head => "a head over the limit (max_head)",
+                Limit::Fields => "more fields than the limit (max_fields)",
+                Limit::Body => "a body over the limit (max_body)",
+                Limit::InterimResponses => "more interim responses than the limit (max_interim_responses)",
             },
         })
     }
@@ -267,6 +279,16 @@ pub enum EncodeErrorKind {
 
 /// The caller asked to send something that cannot be sent. Nothing was written, and the state of
 /// the connection is unchanged.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Client, Connection, EncodeErrorKind, Limits, Request};
+///
+/// let (mut client, mut out) = (Connection::<Client>::new(Limits::DEFAULT), Vec::new());
+/// let request = Request::new("GET", "/a b", "example.org");
+/// let error = client.send_request(&request, BodyLength::Empty, &mut out).unwrap_err();
+/// assert_eq!((error.kind(), error.offset()), (EncodeErrorKind::Target, 2)); // the space
+/// assert!(out.is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: EncodeErrorKind,
@@ -274,8 +296,8 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
-    // Hidden: only `tidewire-client` uses it, to refuse the fields that it writes itself with the
-    // same error.
+    // Hidden: only `tidewire-client` and `tidewire-ws` use it, to refuse the fields that they write
+    // themselves with the same error.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(kind: EncodeErrorKind, offset: usize) -> Self {
@@ -313,7 +335,9 @@ impl fmt::Display for EncodeError {
             EncodeErrorKind::InterimToHttp10 => "an HTTP/1.0 client does not know interim responses",
             EncodeErrorKind::Switched => "the connection uses another protocol now",
             EncodeErrorKind::Failed => "the connection has failed: only a final response can be sent",
-            EncodeErrorKind::Status => "this status cannot be sent here",
+            EncodeErrorKind::Status => {
+                "this status cannot be sent here: send_head takes 101 and 200 to 999, send_interim 102 to 199"
+            }
             EncodeErrorKind::ReasonPhrase => {
                 return write!(f, "a control byte in the reason phrase at byte {at}");
             }
@@ -333,10 +357,16 @@ impl fmt::Display for EncodeError {
             }
             EncodeErrorKind::ReservedField => "the connection writes this field itself",
             EncodeErrorKind::ForbiddenTrailer => "this field is not allowed in trailers",
-            EncodeErrorKind::Body => "this message cannot have this body",
+            EncodeErrorKind::Body => {
+                "this message cannot have this body: 204, 205, TRACE and a switch have none, and no request \
+                 has one until close"
+            }
             EncodeErrorKind::BodyTooLong => "more content than the declared length",
             EncodeErrorKind::BodyTooShort => "less content than the declared length",
-            EncodeErrorKind::Upgrade => "the request does not allow this switch of protocols",
+            EncodeErrorKind::Upgrade => {
+                "no switch of protocols here: the request must ask for it and have no body, and a 101 needs \
+                 an Upgrade field"
+            }
             EncodeErrorKind::Close => "a prepared response cannot close the connection",
         })
     }

@@ -13,6 +13,21 @@ use alloc::borrow::Cow;
 use core::fmt;
 
 /// The head of a request: the request line and its fields. A view of two pointers and a length.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Fields, Limits, Method, RequestHead};
+///
+/// let buffer = b"POST /a?b=c HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\n\r\nhello";
+/// let mut fields = Fields::new();
+/// let parsed = RequestHead::parse(buffer, &Limits::DEFAULT, &mut fields)?;
+/// let Some((length, head)) = parsed else { panic!("read more bytes") };
+/// assert_eq!((head.method(), head.path_and_query()), (Method::Post, b"/a?b=c".into()));
+/// assert_eq!((head.content_length(), head.body()), (Some(5), BodyLength::Length(5)));
+/// assert!(head.keep_alive());
+/// assert_eq!(head.get("HOST"), Some(b"example.org".as_slice()));
+/// assert_eq!(&buffer[length..], b"hello");
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
@@ -20,6 +35,22 @@ pub struct RequestHead<'a> {
 }
 
 /// The head of a response: the status line and its fields.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Fields, Limits, Method, ResponseHead};
+///
+/// let buffer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
+/// let (limits, mut fields) = (Limits::DEFAULT, Fields::new());
+/// let parsed = ResponseHead::parse(buffer, Method::Get, &limits, &mut fields)?;
+/// let Some((length, head)) = parsed else { panic!("read more bytes") };
+/// assert_eq!((head.status(), head.reason(), length), (200, b"OK".as_slice(), buffer.len()));
+/// assert_eq!((head.body(), head.keep_alive()), (BodyLength::Length(5), false));
+///
+/// // The same bytes after a HEAD: no content follows.
+/// let (_, head) = ResponseHead::parse(buffer, Method::Head, &limits, &mut fields)?.unwrap();
+/// assert_eq!((head.body(), head.content_length()), (BodyLength::Empty, Some(5)));
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct ResponseHead<'a> {
     bytes: &'a [u8],
@@ -139,7 +170,9 @@ impl<'a> RequestHead<'a> {
     /// head from its start again. Where a head may come in many pieces, use a connection.
     ///
     /// # Errors
-    /// The same as those of a connection. Offsets count from the start of `input`.
+    /// The same as those of a connection. Offsets count from the start of `input`. A declared
+    /// length over [`Limits::max_body`], by default 1 MiB, is an error too. Raise the limit if the
+    /// body does not matter to you.
     #[inline]
     pub fn parse(
         input: &'a [u8],

@@ -17,6 +17,7 @@ mod connection;
 mod decode;
 mod encode;
 mod error;
+mod event;
 mod fast_path;
 mod field_block;
 mod fields;
@@ -31,6 +32,7 @@ mod known_fields;
 mod limits;
 mod message;
 mod observer;
+mod outgoing;
 #[cfg(feature = "bytes")]
 mod owned_head;
 mod parse;
@@ -46,15 +48,16 @@ mod state;
 mod status;
 mod target;
 
-pub use connection::{Connection, ContentAction, Event};
-pub use encode::{Request, Response};
+pub use connection::Connection;
 pub use error::{EncodeError, EncodeErrorKind, Error, ErrorKind, Limit, Rule, Syntax};
+pub use event::{ContentAction, Event};
 pub use field_block::FieldBlock;
 pub use fields::{FieldIter, Fields};
 pub use head::{RequestHead, ResponseHead};
 pub use limits::Limits;
 pub use message::{BodyLength, Method, TargetForm, Version};
 pub use observer::{Observer, Reading};
+pub use outgoing::{Request, Response};
 #[cfg(feature = "bytes")]
 #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
 pub use owned_head::{HeadParts, OwnedRequestHead, OwnedResponseHead};

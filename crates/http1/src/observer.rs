@@ -12,8 +12,9 @@
 //! direction was decoded first. So the events of a capture are the same however its two directions
 //! are interleaved.
 
-use crate::connection::{Connection, Event};
+use crate::connection::Connection;
 use crate::error::Error;
+use crate::event::Event;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::Method;
@@ -33,8 +34,8 @@ use alloc::collections::VecDeque;
 /// After an offer to switch protocols, the client's bytes can only be read when the answer is
 /// known. So a direction may have to wait for the other one. After an event or an error, decode the
 /// other direction too; [`reading_requests`](Self::reading_requests) and
-/// [`reading_responses`](Self::reading_responses) say what a direction waits for. The order in which
-/// you decode the directions does not change the events.
+/// [`reading_responses`](Self::reading_responses) say what a direction waits for. The order in
+/// which you decode the directions does not change the events.
 ///
 /// ```
 /// use tidewire_http1::{Event, Fields, Limits, Observer, Reading};
@@ -319,8 +320,8 @@ impl Observer {
         self.request_count.saturating_sub(self.final_count)
     }
 
-    /// Returns how many bytes of the client were consumed. Error offsets of the requests are counted
-    /// in the same way.
+    /// Returns how many bytes of the client were consumed. Error offsets of the requests are
+    /// counted in the same way.
     #[must_use]
     pub const fn requests_consumed(&self) -> u64 {
         self.requests.consumed()

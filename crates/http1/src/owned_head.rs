@@ -31,6 +31,19 @@ pub struct OwnedRequestHead {
 }
 
 /// A response head that owns its bytes. It has the same getters as [`ResponseHead`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use tidewire_http1::{Fields, Limits, Method, ResponseHead};
+///
+/// let buffer = Bytes::from_static(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+/// let mut fields = Fields::new();
+/// let parsed = ResponseHead::parse(&buffer, Method::Get, &Limits::DEFAULT, &mut fields)?;
+/// let Some((length, head)) = parsed else { panic!("read more bytes") };
+/// let owned = head.to_owned_head(buffer.slice(..length)); // shares the bytes, copies no field
+/// assert_eq!((owned.status(), owned.content_length()), (404, Some(0)));
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct OwnedResponseHead {
     bytes: Bytes,

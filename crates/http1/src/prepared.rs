@@ -1,10 +1,10 @@
 //! A response that is encoded once and sent to many requests.
 
 use crate::connection::{Connection, OutgoingBody};
-use crate::encode::Response;
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
+use crate::outgoing::Response;
 use crate::role::Server;
 use crate::state::Step;
 use alloc::vec::Vec;

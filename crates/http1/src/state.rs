@@ -17,8 +17,8 @@
 //!    │          ▼                                                                     to another protocol)
 //!    └──Fail─► Closed   nothing more is read or sent in this direction; a server still sends a response
 //! ```
-//! A message without a body is complete with its head: `BodilessRequest` leads from Head to Done, as
-//! `RequestHead` and `RequestEnd` do together, and `BodilessResponse` likewise.
+//! A message without a body is complete with its head: `BodilessRequest` leads from Head to Done,
+//! as `RequestHead` and `RequestEnd` do together. `BodilessResponse` does the same.
 //!
 //! [`Exchange`] holds what the response depends on: the version, HEAD, close and so on. `Next`
 //! resets it, and the connection keeps nothing else of a request. A pipelined request is not read

@@ -2,7 +2,6 @@
 
 mod offer;
 mod on_runtime;
-mod on_upgrade;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -21,8 +20,8 @@ use crate::{
     Upgraded,
 };
 use offer::Offer;
+pub use offer::{NotUpgraded, OnUpgrade};
 pub use on_runtime::OnRuntime;
-pub use on_upgrade::{NotUpgraded, OnUpgrade};
 
 /// Serves every request with a clone of a [`Service`].
 ///
@@ -31,7 +30,7 @@ pub use on_upgrade::{NotUpgraded, OnUpgrade};
 ///
 /// With the feature `ws` they also hold a `PendingUpgrade` of tidewire-ws, so its extractor
 /// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers
-/// with 426, and the server adds to that answer and to its log which extractor to use.
+/// with 426; the server replaces that answer and logs which extractor to use.
 ///
 /// If the client closes the connection before it has its answer, the future of the service is
 /// dropped, as on hyper's server: see [`with_half_close`](Self::with_half_close).

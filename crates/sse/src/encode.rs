@@ -130,10 +130,8 @@ impl EventFields<'_> {
     pub(crate) fn likely_len(&self) -> usize {
         const NAME: usize = "event: \n".len();
         const REST: usize = "retry: \n\n".len() + MAX_DIGITS;
-        [self.id, self.event, self.data]
-            .into_iter()
-            .flatten()
-            .fold(REST, |len, value| len.saturating_add(NAME).saturating_add(value.len()))
+        let value = |value: Option<&str>| value.map_or(0, |value| value.len().saturating_add(NAME));
+        REST.saturating_add(value(self.id)).saturating_add(value(self.event)).saturating_add(value(self.data))
     }
 
     pub(crate) fn write(&self, out: &mut impl Sink) {

@@ -43,16 +43,16 @@ impl Heartbeat {
         if self.period.is_zero() {
             return Poll::Pending;
         }
-        // An instant in a far future would overflow.
-        let end = || Instant::now() + self.period.min(LONGEST_PERIOD);
-        let timer = self.timer.get_or_insert_with(|| {
-            self.runs = true;
-            Box::pin(sleep_until(end()))
-        });
         if !self.runs {
+            // A time that no clock reaches.
+            let Some(end) = Instant::now().checked_add(self.period) else { return Poll::Pending };
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(end),
+                None => self.timer = Some(Box::pin(sleep_until(end))),
+            }
             self.runs = true;
-            timer.as_mut().reset(end());
         }
+        let Some(timer) = &mut self.timer else { return Poll::Pending };
         ready!(timer.as_mut().poll(context));
         self.runs = false;
         Poll::Ready(self.bytes.clone())
@@ -68,6 +68,3 @@ impl Default for Heartbeat {
 /// A good time between heartbeats, 15 s. The standard suggests it, since proxies close connections
 /// that are silent for longer (HTML §9.2.7).
 pub const HEARTBEAT_PERIOD: Duration = Duration::from_secs(15);
-
-/// A year.
-const LONGEST_PERIOD: Duration = Duration::from_secs(31_536_000);

@@ -280,6 +280,7 @@ mod tests {
         // The id 8 is after the message. A caller that stops here resumes after the message.
         assert_eq!(events.last_event_id(), "7");
         assert_eq!(events.reconnect_delay(), Some(Duration::from_secs(2)));
+        assert!(!events.is_unfinished(), "the message is complete, also its type");
         assert!(next(&mut events).is_none());
         // The block with the id 9 has no end.
         assert_eq!(events.last_event_id(), "8");

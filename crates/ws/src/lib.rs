@@ -13,6 +13,8 @@ extern crate std;
 pub mod close;
 #[cfg(feature = "codec")]
 pub mod codec;
+#[cfg(feature = "connect")]
+pub mod connect;
 mod connection;
 mod decode;
 #[cfg(feature = "deflate")]
@@ -46,6 +48,8 @@ pub mod tokio;
 pub mod upgrade;
 mod utf8;
 
+#[cfg(feature = "connect")]
+pub use connect::connect;
 pub use connection::Connection;
 pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};

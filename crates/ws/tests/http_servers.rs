@@ -1,7 +1,9 @@
 //! WebSockets on connections that hyper or axum has upgraded, with tokio-tungstenite as the client.
-//! The last test has tokio-tungstenite as the server.
-#![cfg(all(feature = "axum", feature = "deflate"))]
+//! `connect` has the tests of the client.
+#![cfg(all(feature = "axum", feature = "deflate", feature = "rustls"))]
 #![allow(clippy::unwrap_used)] // a test
+
+mod connect;
 
 use axum::response::IntoResponse;
 use axum::routing::any;
@@ -220,46 +222,4 @@ async fn any_server_can_hand_its_connection_over() {
     let mut socket = socket.with_limits(Limits::DEFAULT).await.unwrap();
     client.write_all(EARLY).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap(), Message::Text("Hi".into()));
-}
-
-#[tokio::test]
-async fn a_client_works_with_a_server_of_tungstenite() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let (stream, _) = listener.accept().await.unwrap();
-        let mut server = tokio_tungstenite::accept_async(stream).await.unwrap();
-        while let Some(Ok(message)) = server.next().await {
-            if message.is_text() || message.is_binary() {
-                server.send(message).await.unwrap();
-            }
-        }
-    });
-    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = tidewire_ws::handshake::client::Request::new([9; 16], &[]);
-    let mut head = format!("GET / HTTP/1.1\r\nHost: {address}\r\n");
-    for (name, value) in request.fields() {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
-    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(tokio::io::AsyncReadExt::read_u8(&mut stream).await.unwrap());
-    }
-    let mut headers = [httparse::EMPTY_HEADER; 16];
-    let mut response = httparse::Response::new(&mut headers);
-    response.parse(&answer).unwrap();
-    let fields = response.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-    request.verify(response.code.unwrap(), fields).unwrap();
-
-    let mut socket = tidewire_ws::tokio::WebSocket::client(stream, Limits::DEFAULT);
-    for len in [0, 10, 126, 70_000] {
-        let message = Message::Binary(vec![7; len].into());
-        socket.send(message.clone()).await.unwrap();
-        assert!(socket.next().await.unwrap().unwrap() == message, "{len}");
-    }
-    socket.close(Some(1000), "").await.unwrap();
-    assert!(matches!(socket.next().await, Some(Ok(Message::Close { code: Some(1000), .. }))));
-    assert!(socket.next().await.is_none());
 }

@@ -56,6 +56,10 @@ enum Command {
     /// docs/benchmarks.md (Linux, two cores, g++).
     #[command(disable_help_flag = true)]
     BenchWs(bench::Args),
+    /// Measure what a dependency on each crate costs to build, next to crates that do the same work,
+    /// and write docs/benchmarks.md (a quarter of an hour; Linux).
+    #[command(disable_help_flag = true)]
+    CompileTimes(bench::Args),
     /// Compare the dependencies of every crate with the layers of docs/ARCHITECTURE.md, and find
     /// import cycles between files.
     Layers(layers::Args),
@@ -102,6 +106,7 @@ fn main() -> ExitCode {
         Command::Browser => browser::run(),
         Command::Bench(args) => return bench::run("bench", &args),
         Command::BenchWs(args) => return bench::run("bench-ws", &args),
+        Command::CompileTimes(args) => return bench::run("compile-times", &args),
         Command::Layers(args) => layers::run(&args),
         Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),

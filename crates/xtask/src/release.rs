@@ -1,4 +1,5 @@
-//! `cargo xtask release-check`: all that must hold before a release, apart from `cargo xtask check`.
+//! `cargo xtask release-check`: all that must hold before a release, apart from
+//! `cargo xtask check`.
 //!
 //! | step | it fails if |
 //! |---|---|
@@ -19,15 +20,16 @@ pub(crate) mod manifests;
 mod minimal;
 mod msrv;
 mod package_tests;
+mod place;
 mod publish;
 mod tools;
 mod unpacked;
 
 use clap::builder::PossibleValuesParser;
-use std::path::PathBuf;
 use tidewire_testkit::run::{Result, read};
 
 use crate::steps::{self, Lane, Step, step};
+use place::{NAME, folder};
 
 /// Which steps.
 #[derive(clap::Args)]
@@ -40,8 +42,6 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     here: bool,
 }
-
-const NAME: &str = "release-check";
 
 /// The begin of a line of a step that says what it has shown.
 const RESULT: &str = "holds: ";
@@ -71,11 +71,6 @@ pub(crate) fn run(args: &Args) -> Result {
         }
     }
     Ok(())
-}
-
-/// Where the logs and all builds of this command are.
-fn folder() -> PathBuf {
-    steps::folder(NAME)
 }
 
 #[cfg(test)]

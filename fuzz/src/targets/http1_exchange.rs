@@ -111,8 +111,8 @@ impl Wire {
         self.server.send_head(&Response::new(status).with_fields(&[&block]), body(arg >> 3), &mut self.down)
     }
 
-    /// Lets each end read at most `bytes` more. If `bytes` is even, an end stops after a head without
-    /// a body: it may go on to the next exchange without `Event::End`.
+    /// Lets each end read at most `bytes` more. If `bytes` is even, an end stops after a head
+    /// without a body: it may go on to the next exchange without `Event::End`.
     fn pump(&mut self, bytes: usize) {
         let skips_end = bytes % 2 == 0;
         let part = bytes.min(self.up.len());

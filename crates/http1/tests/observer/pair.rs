@@ -114,7 +114,10 @@ impl Pair {
                 self.awaits_response = true;
             }
             match self.client.decode(down, &mut self.fields) {
-                Ok((_, None)) => return,
+                Ok((used, None)) => {
+                    *down = &down[used..];
+                    return;
+                }
                 Ok((used, Some(event))) => {
                     *down = &down[used..];
                     let mut line = log(Side::Responses, event);

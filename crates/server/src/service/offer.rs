@@ -1,12 +1,44 @@
 //! The offer of a connection to a service, and the hint for a service that looks elsewhere.
 
+use std::sync::{Arc, Mutex};
+
 use http::{Extensions, Response as HttpResponse, StatusCode, header};
 use tidewire_grammar::eq_ignore_case;
 use tidewire_http1::RequestHead;
 use tokio::sync::oneshot;
 
-use super::on_upgrade::OnUpgrade;
 use crate::{LogLimit, Problem, Response, Upgraded};
+
+/// Yields the upgraded connection when the service's 101 has been sent. Take it from the request's
+/// extensions before you answer.
+#[derive(Clone, Debug)]
+pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
+
+/// The connection was not upgraded: the answer was not a 101, the connection ended first, or it was
+/// taken before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection was not upgraded")]
+pub struct NotUpgraded;
+
+impl OnUpgrade {
+    fn new() -> (Self, oneshot::Sender<Upgraded>) {
+        let (send, receive) = oneshot::channel();
+        (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
+    }
+
+    fn is_taken(&self) -> bool {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).is_none()
+    }
+
+    /// Waits for the upgraded connection.
+    ///
+    /// # Errors
+    /// [`NotUpgraded`].
+    pub async fn upgraded(self) -> Result<Upgraded, NotUpgraded> {
+        let receiver = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        receiver.ok_or(NotUpgraded)?.await.map_err(|_| NotUpgraded)
+    }
+}
 
 /// The connection of a request that asks for an upgrade.
 pub(super) struct Offer {

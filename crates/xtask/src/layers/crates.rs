@@ -54,8 +54,8 @@ const TABLE: &[Row] = &[
     Row { layer: 1, name: CHUNKED,  uses: &[GRAMMAR], outside: ADAPTERS },
     Row { layer: 1, name: HTTP1,    uses: &[GRAMMAR, CHUNKED], outside: Outside::Only {
         always: &["memchr"], optional: &["bytes", "http", "tokio-util"] } },
-    // HTTP1 reads the answer to a client's handshake. Of hyper, WS uses only the types of an upgraded
-    // connection, and no part that speaks HTTP.
+    // HTTP1 reads the answer to a client's handshake. Of hyper, WS uses only the types of an
+    // upgraded connection, and no part that speaks HTTP.
     Row { layer: 1, name: WS,       uses: &[GRAMMAR, HTTP1], outside: Outside::Only {
         always: &["base64", "sha1"],
         optional: &["axum-core", "bytes", "flate2", "futures-core", "futures-sink", "getrandom", "http",

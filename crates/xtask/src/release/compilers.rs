@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidewire_testkit::run::{Result, ask, files, program, run as start};
 
-use super::folder;
+use super::place::folder;
 
 /// The compiler of a version.
 pub(super) struct Compiler {

@@ -4,7 +4,7 @@ mod links;
 
 use tidewire_testkit::run::{Result, run as start};
 
-use super::folder;
+use super::place::folder;
 use super::tools::nightly;
 use crate::published::{manifests, selected};
 

@@ -2,7 +2,7 @@
 
 use tidewire_testkit::run::{Result, cargo, run as start};
 
-use super::folder;
+use super::place::folder;
 use super::tools::install;
 use crate::published::{manifests, selected};
 

@@ -6,8 +6,6 @@ mod keys;
 mod names;
 mod syntax;
 
-use cargo_metadata::{Metadata, Package};
-use std::collections::BTreeMap;
 use tidewire_testkit::run::Result;
 
 use crate::published::{library, manifests, published, sources};
@@ -17,7 +15,7 @@ pub(crate) fn run() -> Result {
     let mut problems = keys::same(&metadata);
     let (mut count, mut packed) = (0, files::Sum::default());
     for package in published(&metadata) {
-        let mut found = keys::check(package, &rust_versions(&metadata));
+        let mut found = keys::check(package, &keys::rust_versions(&metadata));
         found.extend(names::check(package)?);
         found.extend(files::check(package, &mut packed)?);
         if let Some(library) = library(package) {
@@ -35,14 +33,4 @@ pub(crate) fn run() -> Result {
         "{}\nThe rules and their reasons are in crates/xtask/src/release/manifests/.",
         problems.join("\n")
     ))
-}
-
-/// The oldest compiler of each crate of the workspace, as `(major, minor)`.
-type RustVersions<'a> = BTreeMap<&'a str, (u64, u64)>;
-
-fn rust_versions(metadata: &Metadata) -> RustVersions<'_> {
-    let version =
-        |package: &Package| package.rust_version.as_ref().map(|version| (version.major, version.minor));
-    let packages = metadata.packages.iter();
-    packages.filter_map(|package| Some((package.name.as_str(), version(package)?))).collect()
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tidewire_testkit::run::{Result, cargo, program, read, root, run as start, target, write};
 
-use super::folder;
+use super::place::folder;
 use crate::published::{manifests, published, selected};
 
 /// The unpacked packages.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::step::{Lane, Step};
 use super::times::Times;
-use super::{Lane, Step};
 use tidewire_testkit::run::Result;
 
 /// The command that the steps belong to.

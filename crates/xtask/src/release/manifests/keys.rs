@@ -3,7 +3,6 @@
 use cargo_metadata::{Dependency, DependencyKind, Metadata, Package};
 use std::collections::BTreeMap;
 
-use super::RustVersions;
 use crate::published::published;
 
 /// The categories of crates.io that our crates may have. crates.io drops a category that it does
@@ -31,6 +30,16 @@ const LONGEST: usize = 20;
 
 /// Edition 2024 begins with this compiler.
 const OLDEST: (u64, u64) = (1, 85);
+
+/// The oldest compiler of each crate of the workspace, as `(major, minor)`.
+pub(super) type RustVersions<'a> = BTreeMap<&'a str, (u64, u64)>;
+
+pub(super) fn rust_versions(metadata: &Metadata) -> RustVersions<'_> {
+    let version =
+        |package: &Package| package.rust_version.as_ref().map(|version| (version.major, version.minor));
+    let packages = metadata.packages.iter();
+    packages.filter_map(|package| Some((package.name.as_str(), version(package)?))).collect()
+}
 
 pub(super) fn check(package: &Package, versions: &RustVersions<'_>) -> Vec<String> {
     let mut problems = Vec::new();
