@@ -6,6 +6,7 @@ mod on_runtime;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Extensions, Request as HttpRequest, Response as HttpResponse};
