@@ -16,29 +16,30 @@
 //!   a framing error: the earlier answers, then the refusal, then FIN, a short drain, close
 //! ```
 //!
-//! The cycle uses three parts. Each part knows only the parts below it, and none knows a handler:
+//! The cycle uses four parts. Each part knows only the parts below it, and none knows a handler:
 //!
 //! ```text
 //!   response_writer   answers, as far as they need no waiting
+//!   waiting           a handler that works, and streamed answers
 //!   request_body      the body of a request, from the socket to the handler
 //!   transport         the socket, its buffers and deadlines
 //! ```
 //!
-//! The cycle is generic, so it is compiled in the crate of its handler. Functions of the three
+//! The cycle is generic, so it is compiled in the crate of its handler. Functions of the
 //! parts that every request calls are `#[inline]`, so that they are compiled there too.
 
 mod log;
 mod request_body;
 mod response_writer;
 mod transport;
+mod waiting;
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body::Body as _;
 use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetForm};
 
 use crate::connection_limits::Permit;
@@ -51,6 +52,7 @@ use crate::{Handler, PreparedResponse, Problem, Request, Response, StreamBody};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
+use waiting::Waiting;
 
 /// Serves a connection in its own task until it ends or is detached. `rest` was read from it
 /// before.
@@ -109,12 +111,6 @@ fn is_misdirected(head: &RequestHead<'_>) -> bool {
     head.target_form() == TargetForm::Absolute && !scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http://"))
 }
 
-/// A streamed body is not as long as its size hint says.
-fn wrong_size() -> Failure {
-    log::wrong_size();
-    Failure::Disconnected
-}
-
 /// How a connection ends.
 enum End<T> {
     /// The peer has left, or the socket failed.
@@ -159,18 +155,18 @@ impl<H: Handler> Cycle<H> {
                     Ok(()) => self.advance_input(),
                     Err(_) => return End::Disconnected,
                 },
-                Step::Pause => match self.pause().await {
+                Step::Pause => match self.transport.pause().await {
                     Ok(()) => self.advance_input(),
                     Err(_) => return End::Disconnected,
                 },
-                Step::Later(future) => match self.later(future).await {
+                Step::Later(future) => match self.waiting().later(future).await {
                     Ok(reply) => {
                         self.now = Instant::now();
                         self.reply(reply)
                     }
                     Err(failure) => self.refuse(failure),
                 },
-                Step::Stream(body) => match self.stream(body).await {
+                Step::Stream(body) => match self.waiting().stream(body).await {
                     Ok(()) => self.finish_exchange(),
                     Err(_) => return End::Disconnected,
                 },
@@ -185,13 +181,6 @@ impl<H: Handler> Cycle<H> {
                 Step::Close => return End::Close,
             }
         }
-    }
-
-    /// Writes the output, and lets other connections run.
-    async fn pause(&mut self) -> Result<(), Failure> {
-        self.transport.flush().await?;
-        self.transport.shared.turns.pause().await;
-        Ok(())
     }
 
     /// Writes the output, then waits for bytes and consumes them.
@@ -429,6 +418,15 @@ impl<H: Handler> Cycle<H> {
         Step::Close
     }
 
+    fn waiting(&mut self) -> Waiting<'_> {
+        Waiting {
+            http: &mut self.http,
+            request_body: &mut self.request_body,
+            transport: &mut self.transport,
+            gives_up: self.worker.handler.gives_up(),
+        }
+    }
+
     fn writer(&mut self) -> ResponseWriter<'_> {
         ResponseWriter {
             http: &mut self.http,
@@ -437,93 +435,5 @@ impl<H: Handler> Cycle<H> {
             request_body: &self.request_body,
             now: self.now,
         }
-    }
-
-    /// Waits for a handler, and forwards the body to it on demand.
-    async fn later(
-        &mut self,
-        mut future: LocalFuture<Reply<H::Ticket>>,
-    ) -> Result<Reply<H::Ticket>, Failure> {
-        self.transport.deadline.clear();
-        let gives_up = self.worker.handler.gives_up();
-        poll_fn(|cx| {
-            if let Poll::Ready(reply) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(reply));
-            }
-            // Answers to earlier requests do not wait for this answer.
-            if let Poll::Ready(Err(failure)) = self.transport.poll_flush(cx) {
-                return Poll::Ready(Err(failure));
-            }
-            if let Poll::Ready(failure) = self.poll_forward(cx) {
-                return Poll::Ready(Err(failure));
-            }
-            if gives_up && self.peer_left(cx) {
-                return Poll::Ready(Err(Failure::Disconnected));
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Streams an answer frame by frame. It asks for a frame when the one before is written. The
-    /// first frame is asked for at once: if it is ready, it leaves in one write with the head.
-    async fn stream(&mut self, mut body: StreamBody) -> Result<(), Failure> {
-        let gives_up = body.size_hint().exact().is_none() || self.worker.handler.gives_up();
-        let mut is_first = true;
-        loop {
-            let frame = poll_fn(|cx| {
-                if std::mem::take(&mut is_first)
-                    && let Poll::Ready(frame) = body.as_mut().poll_frame(cx)
-                {
-                    return Poll::Ready(Ok(frame));
-                }
-                match self.transport.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                    Poll::Pending => return Poll::Pending,
-                }
-                if let Poll::Ready(failure) = self.poll_forward(cx) {
-                    return Poll::Ready(Err(failure));
-                }
-                match body.as_mut().poll_frame(cx) {
-                    Poll::Pending if gives_up && self.peer_left(cx) => {
-                        Poll::Ready(Err(Failure::Disconnected))
-                    }
-                    polled => polled.map(Ok),
-                }
-            })
-            .await?;
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        // A body that is longer than its size hint is cut.
-                        let sent = self.transport.output.send_data(&mut self.http, data);
-                        sent.map_err(|_| wrong_size())?;
-                    }
-                    if self.transport.shared.turns.is_over() {
-                        self.pause().await?;
-                    }
-                }
-                // The head is sent, so the missing end must show the error.
-                Some(Err(error)) => {
-                    log::failed_body(error.as_ref());
-                    let _ = self.transport.flush().await;
-                    return Err(Failure::Disconnected);
-                }
-                None => {
-                    let ended = self.http.send_end(self.transport.output.own());
-                    return ended.map_err(|_| wrong_size());
-                }
-            }
-        }
-    }
-
-    /// Returns whether the peer has closed, if the whole request has come.
-    fn peer_left(&mut self, cx: &mut Context<'_>) -> bool {
-        (self.request_body.is_whole() || self.http.is_paused()) && self.transport.peer_left(cx)
-    }
-
-    fn poll_forward(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        self.request_body.poll_forward(&mut self.http, &mut self.transport, cx)
     }
 }

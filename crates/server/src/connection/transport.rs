@@ -95,6 +95,13 @@ impl Transport {
         false
     }
 
+    /// Writes the output, and lets other connections run.
+    pub(super) async fn pause(&mut self) -> Result<(), Failure> {
+        self.flush().await?;
+        self.shared.turns.pause().await;
+        Ok(())
+    }
+
     /// Writes all of the output.
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         if self.output.is_empty() && !self.is_unflushed {
