@@ -41,7 +41,7 @@ async fn both_ends_talk_in_framed_until_both_have_closed() {
         SinkExt::<Message>::close(&mut server).await.unwrap();
     });
     for len in [0, 125, 126, 70_000] {
-        for message in [Message::Binary(vec![7; len].into()), Message::Text("x".repeat(len))] {
+        for message in [Message::Binary(vec![7; len].into()), Message::text("x".repeat(len))] {
             client.send(message.clone()).await.unwrap();
             assert!(client.next().await.unwrap().unwrap() == message, "{len}");
         }
