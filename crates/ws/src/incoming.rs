@@ -1,9 +1,9 @@
 //! The message that is being received, put together from its frames.
 
-#[cfg(feature = "bytes")]
-use crate::{Message, Text};
 use crate::utf8::PartialCharacter;
 use crate::{Kind, Limits};
+#[cfg(feature = "bytes")]
+use crate::{Message, Text};
 use alloc::string::String;
 use alloc::vec::Vec;
 

@@ -87,3 +87,14 @@ async fn an_end_without_a_close_is_an_error() {
         assert_eq!(error.kind(), kind);
     }
 }
+
+/// The codec must not skip the messages of such a connection.
+#[tokio::test]
+async fn a_connection_in_pieces_is_refused() {
+    let connection = Connection::<Server>::new(Limits::DEFAULT).in_pieces();
+    let input = tokio::io::join(&b"\x81\x80\0\0\0\0"[..], tokio::io::sink());
+    let mut framed = Framed::new(input, Codec::<Server>::new(connection));
+    let refused = framed.next().await.unwrap();
+    assert!(matches!(refused, Err(Error::Decode(e)) if e.kind() == ErrorKind::InPieces));
+    assert!(framed.next().await.is_none());
+}

@@ -1,6 +1,9 @@
 //! The tokio adapter over streams that buffer, and with halves in two tasks: a flush returns when
 //! every byte is written, and every half is woken.
 #![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used)] // a test
+
+mod split;
 
 use futures_util::{SinkExt as _, StreamExt};
 use std::io;

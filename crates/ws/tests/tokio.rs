@@ -3,6 +3,9 @@
 //! The clock is paused and advances only when every task waits. So no time-out depends on the load
 //! of the machine.
 #![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used)] // a test
+
+mod pieces;
 
 use futures_util::{SinkExt as _, StreamExt};
 use std::io;

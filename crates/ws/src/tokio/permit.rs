@@ -6,13 +6,14 @@ use super::websocket::WebSocket;
 use crate::{Message, PreparedMessage, Role, Server};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use core::fmt;
+use core::future::poll_fn;
 
 /// The right to queue one message now, from [`WebSocket::reserve`] or
 /// [`Writer::reserve`](super::Writer::reserve). If it is dropped, nothing was queued.
 ///
-/// Until it is used, a permit of a `Writer` takes 4 KiB of the
-/// [write limit](WebSocket::with_write_limit), and no message in pieces can begin. So do not keep it
-/// for long.
+/// Until it is used, a permit of a `Writer` takes 4 KiB of the [write
+/// limit](WebSocket::with_write_limit), and no message in pieces can begin. So do not keep it for
+/// long.
 #[must_use = "a permit that is dropped sends nothing"]
 pub struct Permit<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role>(Option<Target<'a, IO, R>>);
 
@@ -21,11 +22,39 @@ enum Target<'a, IO: AsyncWrite + Unpin, R: Role> {
     Split(&'a Shared<IO, R>),
 }
 
-impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> Permit<'a, IO, R> {
-    pub(super) const fn of_whole(socket: &'a mut WebSocket<IO, R>) -> Self {
-        Self(Some(Target::Whole(socket)))
+impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
+    /// Waits until a message may be queued. [`Permit::send`] then queues it at once.
+    ///
+    /// If this future is dropped, nothing was queued. So after a time-out the caller knows what was
+    /// sent: what it gave to a permit, and nothing else.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tokio::{net::TcpStream, time::timeout};
+    /// # use tidewire_ws::{Message, Server, tokio::{Error, WebSocket}};
+    /// async fn send_soon(
+    ///     socket: &mut WebSocket<TcpStream, Server>,
+    ///     message: Message,
+    /// ) -> Result<Option<Message>, Error> {
+    ///     let Ok(permit) = timeout(Duration::from_secs(1), socket.reserve()).await else {
+    ///         return Ok(Some(message)); // not sent: send it later, or elsewhere
+    ///     };
+    ///     permit?.send(message)?;
+    ///     socket.flush().await?; // may be cancelled too: the message stays in the queue
+    ///     Ok(None)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Full`] according to [`WhenFull`](super::WhenFull), [`Error::Io`] of a write.
+    pub async fn reserve(&mut self) -> Result<Permit<'_, IO, R>, Error> {
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.make_room()?;
+        Ok(Permit(Some(Target::Whole(self))))
     }
+}
 
+impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> Permit<'a, IO, R> {
     /// The caller has counted this permit in the state.
     pub(super) const fn of_split(shared: &'a Shared<IO, R>) -> Self {
         Self(Some(Target::Split(shared)))
@@ -35,8 +64,8 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> Permit<'a, IO, R> {
     /// [`queue`](WebSocket::queue): call `flush` to wait for it.
     ///
     /// # Errors
-    /// The message was not queued. [`Error::Encode`]: it cannot be sent, or the connection has begun
-    /// to close since the permit was given. [`Error::Io`]: the stream has failed.
+    /// The message was not queued. [`Error::Encode`]: it cannot be sent, or the connection has
+    /// begun to close since the permit was given. [`Error::Io`]: the stream has failed.
     pub fn send(self, message: Message) -> Result<(), Error> {
         self.put(|socket| socket.put(message))
     }

@@ -76,9 +76,7 @@ fn decode<R: Role>(
         }
         Some(Event::Ping(data)) => Piece::Control(Message::Ping(Bytes::copy_from_slice(data))),
         Some(Event::Pong(data)) => Piece::Control(Message::Pong(Bytes::copy_from_slice(data))),
-        Some(Event::Close { code, reason }) => {
-            Piece::Control(Message::Close { code, reason: reason.into() })
-        }
+        Some(Event::Close { code, reason }) => Piece::Control(Message::Close { code, reason: reason.into() }),
     };
     Ok((n, Some(piece)))
 }

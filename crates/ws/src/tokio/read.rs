@@ -77,7 +77,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Returns the next message, or the next piece. Most messages of a batch are in bytes that were
     /// read already.
     #[inline]
-    pub(super) fn poll_item<T: Incoming<R>>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
+    pub(super) fn poll_item<T: Incoming<R>>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, Error>>> {
         if self.connection.in_pieces != T::IN_PIECES {
             return Poll::Ready(self.refused(T::IN_PIECES));
         }

@@ -80,8 +80,8 @@ impl Waiting {
         self.armed.load(Ordering::SeqCst)
     }
 
-    /// Nothing panics while the lock is held, except the clone or drop of a foreign waker. The lists
-    /// are whole then, too.
+    /// Nothing panics while the lock is held, except the clone or drop of a foreign waker. The
+    /// lists are whole then, too.
     pub(super) fn tasks(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }

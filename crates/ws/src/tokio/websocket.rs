@@ -57,6 +57,8 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) unflushed: bool,
     /// The stream failed before the queue was written. No later flush may succeed.
     pub(super) lost: Option<io::ErrorKind>,
+    /// The stream is being called. It stays so if the stream panics.
+    pub(super) in_call: bool,
     /// How many bytes the stream has taken.
     pub(super) written: u64,
     /// How many of them it has flushed.
@@ -139,6 +141,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
             wakers: Wakers::default(),
             unflushed: false,
             lost: None,
+            in_call: false,
             written: 0,
             flushed: 0,
             flush_at: u64::MAX,
@@ -192,15 +195,15 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         self.io.as_ref().expect(TAKEN)
     }
 
-    /// Returns the underlying stream, to set its options. Bytes that you read from it are missing in
-    /// the WebSocket, and bytes that you write to it break its frames.
+    /// Returns the underlying stream, to set its options. Bytes that you read from it are missing
+    /// in the WebSocket, and bytes that you write to it break its frames.
     pub const fn get_mut(&mut self) -> &mut IO {
         self.io.as_mut().expect(TAKEN)
     }
 
     /// Returns the stream, and everything that the WebSocket holds: bytes that are read but not
-    /// decoded, and bytes that are queued but not written. Call [`flush`](Self::flush) first if they
-    /// should be written.
+    /// decoded, and bytes that are queued but not written. Call [`flush`](Self::flush) first if
+    /// they should be written.
     ///
     /// [`WebSocket::new`] with the `io` and the `connection`, and
     /// [`with_read_ahead`](Self::with_read_ahead) with the `unread` bytes, continue where this one

@@ -1,7 +1,6 @@
 //! The writing half: from messages to the queue, and from the queue to the stream.
 
 use super::error::Error;
-use super::permit::Permit;
 use super::wakers::Half;
 use super::websocket::{Phase, TAKEN, WebSocket, WhenFull};
 use crate::utf8::PartialCharacter;
@@ -57,42 +56,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         poll_fn(|cx| self.poll_write_out(cx, Half::Writer)).await
     }
 
-    /// Waits until a message may be queued. [`Permit::send`] then queues it at once.
+    /// Sends a piece of a message, as a fragment. The first piece begins the message, and the
+    /// `last` one ends it. When this returns, the stream has taken every byte. So a message of any
+    /// length is sent in little memory.
     ///
-    /// If this future is dropped, nothing was queued. So after a time-out the caller knows what was
-    /// sent: what it gave to a permit, and nothing else.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tokio::{net::TcpStream, time::timeout};
-    /// # use tidewire_ws::{Message, Server, tokio::{Error, WebSocket}};
-    /// async fn send_soon(
-    ///     socket: &mut WebSocket<TcpStream, Server>,
-    ///     message: Message,
-    /// ) -> Result<Option<Message>, Error> {
-    ///     let Ok(permit) = timeout(Duration::from_secs(1), socket.reserve()).await else {
-    ///         return Ok(Some(message)); // not sent: send it later, or elsewhere
-    ///     };
-    ///     permit?.send(message)?;
-    ///     socket.flush().await?; // may be cancelled too: the message stays in the queue
-    ///     Ok(None)
-    /// }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Full`] according to [`WhenFull`], [`Error::Io`] of a write.
-    pub async fn reserve(&mut self) -> Result<Permit<'_, IO, R>, Error> {
-        poll_fn(|cx| self.poll_room(cx)).await?;
-        self.make_room()?;
-        Ok(Permit::of_whole(self))
-    }
-
-    /// Sends a piece of a message, as a fragment. The first piece begins the message, and the `last`
-    /// one ends it. When this returns, the stream has taken every byte. So a message of any length
-    /// is sent in little memory.
-    ///
-    /// Until the last piece, only pings, pongs and the close may be sent. A message in pieces is not
-    /// compressed. A piece of a text may end inside a character.
+    /// Until the last piece, only pings, pongs and the close may be sent. A message in pieces is
+    /// not compressed. A piece of a text may end inside a character.
     ///
     /// Not to be called again after it was cancelled: the piece may be in the queue.
     ///
@@ -191,7 +160,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for WebSocket<IO
 /// Bytes that are still queued are written, as far as the stream takes them without waiting.
 impl<IO: AsyncWrite + Unpin, R: Role> Drop for WebSocket<IO, R> {
     fn drop(&mut self) {
-        if self.io.is_some() && (!self.outbox.is_empty() || self.unflushed) && self.phase == Phase::Reading {
+        let usable = self.io.is_some() && !self.in_call && self.phase == Phase::Reading;
+        if usable && (!self.outbox.is_empty() || self.unflushed) {
             let mut cx = Context::from_waker(Waker::noop());
             let _ = self.poll_write_out(&mut cx, Half::Writer);
         }
@@ -217,10 +187,12 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                 }
             }
             let both = self.wakers.of_both(cx, half);
+            self.in_call = true;
             let written = match &both {
                 Some(both) => self.poll_write_queue(&mut Context::from_waker(both)),
                 None => self.poll_write_queue(cx),
             };
+            self.in_call = false;
             if written.is_pending() {
                 self.outbox.shrink();
             }
@@ -285,7 +257,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
     /// Writes a full queue, as far as the stream takes it. A queue may be full only because nobody
     /// has flushed it. Then waits for room, if [`WhenFull::Wait`] says so.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
         }

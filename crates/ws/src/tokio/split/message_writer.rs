@@ -9,11 +9,10 @@ use bytes::Bytes;
 use core::fmt;
 
 #[cfg(doc)]
-use super::writer::Writer;
-#[cfg(doc)]
 use crate::EncodeErrorKind;
 
-/// A message that is being sent in pieces, from [`Writer::message`]. Each piece is a fragment, which
+/// A message that is being sent in pieces, from
+/// [`Writer::message`](super::super::Writer::message). Each piece is a fragment, which
 /// is not compressed.
 ///
 /// Finish it: if it is dropped after its first piece, the peer cannot get a whole message any more,
@@ -47,15 +46,15 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> MessageWriter<'a, IO, R> {
         Self { shared, kind, queued: 0, finished: false }
     }
 
-    /// Sends a piece. When this returns, the stream has taken every byte of it. A piece of a text may
-    /// end inside a character.
+    /// Sends a piece. When this returns, the stream has taken every byte of it. A piece of a text
+    /// may end inside a character.
     ///
     /// If the future is dropped before it is ready, [`queued`](Self::queued) says whether the piece
     /// is in the queue.
     ///
     /// # Errors
-    /// As [`Writer::queue`] and [`Writer::flush`]. [`EncodeErrorKind::InvalidUtf8`] if the piece of a
-    /// text is not UTF-8: nothing was queued, and another piece may be sent.
+    /// As [`Writer::queue`](super::super::Writer::queue). [`EncodeErrorKind::InvalidUtf8`] if the
+    /// piece of a text is not UTF-8: nothing was queued, and another piece may be sent.
     pub async fn send(&mut self, piece: impl Into<Bytes>) -> Result<(), Error> {
         self.put(piece.into(), false).await
     }

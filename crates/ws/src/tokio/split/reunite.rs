@@ -46,8 +46,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// | all are dropped | | the stream is dropped, after a last attempt to write the queue |
     /// | the stream panics in one task | [`Error::Io`](super::super::Error::Io) | [`Error::Io`](super::super::Error::Io) |
     ///
-    /// Each call locks a mutex for a moment, and never while it waits. With `futures_util` in scope,
-    /// its `split` is `StreamExt::split(socket)`.
+    /// Each call locks a mutex for a moment, and never while it waits. With `futures_util` in
+    /// scope, its `split` is `StreamExt::split(socket)`.
     pub fn split(self) -> (Reader<IO, R>, Writer<IO, R>) {
         let shared = Arc::new(Shared::new(self));
         (Reader::new(shared.clone()), Writer::new(shared))

@@ -93,7 +93,8 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
     /// Acts on the WebSocket, then wakes the tasks that may go on.
     ///
     /// # Errors
-    /// A task panicked while it held the lock, inside the stream. The WebSocket may be in any state.
+    /// A task panicked while it held the lock, inside the stream. The WebSocket may be in any
+    /// state.
     pub(in super::super) fn with<T>(&self, act: impl FnOnce(&mut State<IO, R>) -> T) -> Result<T, Error> {
         let mut state = self.state.lock().map_err(|_| panicked())?;
         let alarm = Alarm(&self.waiting);
@@ -195,11 +196,12 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
         }
         if self.turns > 0 {
             let mut tasks = self.waiting.tasks();
-            let goes_on = self.turn_passed || tasks.first_turn().is_some_and(|(_, need)| match self.ready(need) {
-                Ready::Yes => true,
-                Ready::Full => !self.waiting.is_armed(),
-                Ready::Held => false,
-            });
+            let goes_on = self.turn_passed
+                || tasks.first_turn().is_some_and(|(_, need)| match self.ready(need) {
+                    Ready::Yes => true,
+                    Ready::Full => !self.waiting.is_armed(),
+                    Ready::Held => false,
+                });
             if goes_on {
                 woken.extend(tasks.take_first_turn());
             }
@@ -267,7 +269,10 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
     /// The reader's poll.
-    pub(super) fn poll_item<T: Incoming<R>>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
+    pub(super) fn poll_item<T: Incoming<R>>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, Error>>> {
         let item = self.socket.poll_item(cx);
         self.reader = ReaderState::Away;
         if item.is_pending() {
@@ -309,19 +314,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
                 return pending;
             }
             Ready::Full => self.socket.make_room(),
-            Ready::Held if self.message_begun => Err(Error::Encode(EncodeErrorKind::MessageUnfinished.into())),
+            Ready::Held if self.message_begun => {
+                Err(Error::Encode(EncodeErrorKind::MessageUnfinished.into()))
+            }
             Ready::Held => Err(Error::Full),
         };
         self.leave_turn(place, true);
         Poll::Ready(result)
     }
 
-    fn await_turn(
-        &mut self,
-        place: &mut Place,
-        need: Need,
-        cx: &Context<'_>,
-    ) -> Poll<Result<(), Error>> {
+    fn await_turn(&mut self, place: &mut Place, need: Need, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         self.turns += usize::from(place.turn.is_none());
         place.turn = Some(self.waiting.tasks().add_turn(place.turn, need, cx));
         Poll::Pending

@@ -29,9 +29,9 @@ use crate::EncodeErrorKind;
 /// get it in the order in which they came. So a future that waits and is not polled delays those
 /// after it: drop it.
 ///
-/// What is queued is written by `send` and `flush` of any writer, and by the [`Reader`] when it waits
-/// in `next`. The limit of the queue is [`WebSocket::with_write_limit`], which is set before the
-/// split.
+/// What is queued is written by `send` and `flush` of any writer, and by the [`Reader`] when it
+/// waits in `next`. The limit of the queue is [`WebSocket::with_write_limit`], which is set before
+/// the split.
 ///
 /// # Cancelling
 ///
