@@ -22,7 +22,7 @@ impl<R: Role> Connection<R> {
         loop {
             let (n, found) = self.find(&mut input[end..])?;
             let start = end;
-            end += n;
+            end = end.saturating_add(n);
             let Some(found) = found else { return Ok((end, None)) };
             if matches!(found, Found::Gathered) {
                 return Ok((end, Some(self.message.take())));

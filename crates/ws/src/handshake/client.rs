@@ -123,9 +123,9 @@ impl<'a> Request<'a> {
         if status != 101 {
             return Err(VerifyError::Status(status));
         }
-        let (mut upgrades, mut others, mut connection) = (0, 0, false);
-        let (mut accepts, mut good) = (0, false);
-        let (mut chosen, mut subprotocol) = (0, None);
+        let (mut websockets, mut others, mut connection) = (false, false, false);
+        let (mut accepts, mut good) = (0_usize, false);
+        let (mut chosen, mut subprotocol) = (0_usize, None);
         let mut extensions = None;
         #[cfg(feature = "deflate")]
         let mut deflate = None;
@@ -134,18 +134,18 @@ impl<'a> Request<'a> {
             let (name, value) = (name.as_ref(), value.as_ref());
             if is_field(name, "upgrade") {
                 let websocket = |protocol: &&[u8]| eq_ignore_case(protocol, b"websocket");
-                upgrades += list(value).filter(websocket).count();
-                others += list(value).filter(|protocol| !websocket(protocol)).count();
+                websockets |= list(value).any(|protocol| websocket(&protocol));
+                others |= !list(value).all(|protocol| websocket(&protocol));
             } else if is_field(name, "connection") {
                 connection |= has_token(value, b"upgrade");
             } else if is_field(name, "sec-websocket-accept") {
-                accepts += 1;
+                accepts = accepts.saturating_add(1);
                 good = value == expected;
             } else if is_field(name, "sec-websocket-protocol") {
-                chosen += 1;
+                chosen = chosen.saturating_add(1);
                 subprotocol = self.subprotocols.iter().find(|name| name.as_bytes() == value).copied();
             } else if is_field(name, "sec-websocket-extensions") {
-                extensions = Some(extensions.unwrap_or(0) + list(value).count());
+                extensions = Some(extensions.unwrap_or(0_usize).saturating_add(list(value).count()));
                 #[cfg(feature = "deflate")]
                 if let (Some((config, _)), Some(chosen)) = (&self.deflate, list(value).last()) {
                     deflate = deflate::agree(chosen, config);
@@ -154,7 +154,7 @@ impl<'a> Request<'a> {
         }
         let require = |good: bool, error| if good { Ok(()) } else { Err(error) };
         // RFC 6455 §4.1 (12), and on to RFC 6455 §4.1 (17)
-        require(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
+        require(websockets && !others, VerifyError::Upgrade)?;
         require(connection, VerifyError::Connection)?;
         require(accepts == 1 && good, VerifyError::Accept)?;
         require(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;

@@ -17,9 +17,9 @@ impl<R: Role> Connection<R> {
         if message.len() == message.capacity() {
             // The memory grows with the bytes that have arrived, not with the declared length. It
             // never exceeds the declared length.
-            message.reserve_exact(due.min(message.len() + AHEAD));
+            message.reserve_exact(due.min(message.len().saturating_add(AHEAD)));
         }
-        let spare = message.capacity() - message.len();
+        let spare = message.spare_capacity_mut().len();
         Some(message.limit(due.min(spare)))
     }
 
@@ -27,7 +27,7 @@ impl<R: Role> Connection<R> {
     /// [`payload_room`](Self::payload_room).
     pub(super) fn took_payload(&mut self, n: usize) -> Option<Message> {
         let message = self.message.binary_mut()?;
-        let start = message.len() - n;
+        let start = message.len().checked_sub(n)?;
         let last = self.frames.take_payload(&mut message[start..]);
         (last && self.message.fin).then(|| self.message.take())
     }

@@ -43,9 +43,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         if self.decoded == self.input.len() || !matches!(self.phase, Phase::Reading) {
             return None;
         }
-        let decoded = self.connection.decode_owned(&mut self.input[self.decoded..]);
-        let (n, message) = self.on_decoded(decoded, self.input.len() - self.decoded);
-        self.decoded += n;
+        let input = &mut self.input[self.decoded..];
+        let available = input.len();
+        let decoded = self.connection.decode_owned(input);
+        let (n, message) = self.on_decoded(decoded, available);
+        self.decoded = self.decoded.saturating_add(n);
         if self.decoded == self.input.len() {
             // The caller may take long to handle the last message.
             self.keep_input();
@@ -119,7 +121,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         // The rest is a part of a header or of a control frame. The payload of a message is always
         // consumed.
         buffer.extend_from_slice(&self.input);
-        let mut room = (&mut buffer).limit(READ - self.input.len());
+        let mut room = (&mut buffer).limit(READ.saturating_sub(self.input.len()));
         let read = pin!(self.io.read_buf(&mut room)).poll(cx);
         if !matches!(read, Poll::Ready(Ok(1..))) {
             give_back(buffer);
@@ -127,7 +129,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
         let decoded = self.connection.decode_owned(&mut buffer);
         let (n, message) = self.on_decoded(decoded, buffer.len());
-        let rest = buffer.len() - n;
+        let rest = buffer[n..].len();
         if message.is_some() && rest >= WORTH_KEEPING {
             (self.input, self.decoded) = (buffer, n);
         } else {

@@ -210,7 +210,8 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     fn enqueue(&mut self, message: Message) -> Result<(), Error> {
         match message {
             Message::Close { .. } => {}
-            Message::Ping(_) | Message::Pong(_) if self.outbox.len() < self.write_limit + CONTROL_ROOM => {}
+            Message::Ping(_) | Message::Pong(_)
+                if self.outbox.len() < self.write_limit.saturating_add(CONTROL_ROOM) => {}
             _ => self.make_room()?,
         }
         // Replies to earlier frames are sent first.

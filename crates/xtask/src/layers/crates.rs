@@ -60,7 +60,9 @@ const TABLE: &[Row] = &[
         always: &["base64", "sha1"],
         optional: &["axum-core", "bytes", "flate2", "futures-core", "futures-sink", "getrandom", "http",
                     "hyper", "tokio", "tokio-rustls", "tokio-util", "webpki-roots", "zlib-rs"] } },
-    Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
+    // A stream of messages, and a body with heartbeats.
+    Row { layer: 1, name: SSE,      uses: &[], outside: Outside::Only {
+        always: &[], optional: &["bytes", "futures-core", "http", "http-body", "tokio", "tokio-util"] } },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
@@ -115,6 +117,11 @@ pub(super) fn check(metadata: &Metadata) -> Result {
 /// because its notes are text for people.
 pub(crate) fn pure() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|row| row.layer <= PURE && row.name != EXPLAIN).map(|row| row.name)
+}
+
+/// Whether a crate is in layers 0 to 2.
+pub(crate) fn is_protocol(name: &str) -> bool {
+    row(name).is_some_and(|row| row.layer <= PURE)
 }
 
 fn problems(metadata: &Metadata) -> Vec<String> {
