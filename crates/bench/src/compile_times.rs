@@ -18,8 +18,8 @@ use tidewire_testkit::run::{Result, ask, program};
 /// How much to measure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Build only rows whose name contains this, such as `sse`. Print the table and do not write the
-    /// document.
+    /// Build only rows whose name contains this, such as `sse`. Print the table and do not write
+    /// the document.
     #[arg(long)]
     only: Option<String>,
     /// How often each row is built. The least time counts: other work on the machine only adds

@@ -1,5 +1,5 @@
-//! The measurements of the workspace. `cargo xtask attacks`, `bench`, `bench-ws`, `compile-times` and
-//! `transports` start this program.
+//! The measurements of the workspace. `cargo xtask attacks`, `bench`, `bench-ws`, `compile-times`
+//! and `transports` start this program.
 
 // A command that talks to a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -35,8 +35,8 @@ enum Command {
     /// Compare WebSocket echo servers on tidewire-ws with other libraries, and write
     /// docs/benchmarks.md (Linux, two cores, g++).
     BenchWs(ws::Args),
-    /// Measure what a dependency on each crate costs to build, next to crates that do the same work,
-    /// and write docs/benchmarks.md (a quarter of an hour; Linux).
+    /// Measure what a dependency on each crate costs to build, next to crates that do the same
+    /// work, and write docs/benchmarks.md (a quarter of an hour; Linux).
     CompileTimes(compile_times::Args),
     /// Measure every technique with the same messages and the release binary, and write the tables
     /// of docs/transports.md (about a minute; Linux).

@@ -40,6 +40,8 @@ mod receive;
 mod role;
 mod send;
 mod state;
+#[cfg(feature = "bytes")]
+mod text;
 #[cfg(all(feature = "bytes", feature = "std"))]
 mod thread_buffer;
 #[cfg(feature = "tokio")]
@@ -63,3 +65,5 @@ pub use message::Message;
 pub use outbox::Outbox;
 pub use prepared::PreparedMessage;
 pub use role::{Client, Role, Server};
+#[cfg(feature = "bytes")]
+pub use text::Text;

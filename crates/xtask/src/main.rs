@@ -56,8 +56,8 @@ enum Command {
     /// docs/benchmarks.md (Linux, two cores, g++).
     #[command(disable_help_flag = true)]
     BenchWs(bench::Args),
-    /// Measure what a dependency on each crate costs to build, next to crates that do the same work,
-    /// and write docs/benchmarks.md (a quarter of an hour; Linux).
+    /// Measure what a dependency on each crate costs to build, next to crates that do the same
+    /// work, and write docs/benchmarks.md (a quarter of an hour; Linux).
     #[command(disable_help_flag = true)]
     CompileTimes(bench::Args),
     /// Compare the dependencies of every crate with the layers of docs/ARCHITECTURE.md, and find

@@ -144,10 +144,7 @@ mod websockets {
 
     #[test]
     fn ws_hyper() {
-        has(
-            &run("ws_hyper"),
-            &["Some(Text(\"hello\"))", "Some(Close { code: Some(1000), reason: \"done\" })"],
-        );
+        has(&run("ws_hyper"), &["hello", "Close", "1000"]);
     }
 
     #[test]

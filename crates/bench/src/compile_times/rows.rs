@@ -78,7 +78,9 @@ pub(super) const GROUPS: &[Group] = &[
         Row { name: "fastwebsockets", features: "`upgrade`",
               dependencies: &[other("fastwebsockets", "0.10", &["upgrade"])] },
         Row { name: "tokio-websockets", features: "`client`, `server`, `getrandom`, `sha1_smol`",
-              dependencies: &[other("tokio-websockets", "0.13", &["client", "server", "getrandom", "sha1_smol"])] },
+              dependencies: &[
+                  other("tokio-websockets", "0.13", &["client", "server", "getrandom", "sha1_smol"]),
+              ] },
     ] },
     Group { title: "WebSocket over a tokio stream, with permessage-deflate", rows: &[
         Row { name: "ws-tokio-deflate", features: "`tokio`, `deflate`",
@@ -87,14 +89,16 @@ pub(super) const GROUPS: &[Group] = &[
     ] },
     Group { title: "Server-Sent Events", rows: &[
         Row { name: "sse", features: "", dependencies: &[ours("tidewire-sse", "sse", &[])] },
-        Row { name: "eventsource-stream", features: "", dependencies: &[other("eventsource-stream", "0.2", &[])] },
+        Row { name: "eventsource-stream", features: "",
+              dependencies: &[other("eventsource-stream", "0.2", &[])] },
         Row { name: "axum-sse", features: "for its `Sse`: `http1`, `tokio`",
               dependencies: &[bare("axum", "0.8", &["http1", "tokio"])] },
         Row { name: "reqwest-eventsource", features: "with reqwest",
               dependencies: &[other("reqwest-eventsource", "0.6", &[])] },
     ] },
     Group { title: "HTTP/1.1 and the chunked coding, without IO", rows: &[
-        Row { name: "http1", features: "heads, bodies and the connection", dependencies: &[ours("tidewire-http1", "http1", &[])] },
+        Row { name: "http1", features: "heads, bodies and the connection",
+              dependencies: &[ours("tidewire-http1", "http1", &[])] },
         Row { name: "httparse", features: "heads only", dependencies: &[other("httparse", "1.10", &[])] },
         Row { name: "hyper", features: "`http1`, `client`, `server`",
               dependencies: &[bare("hyper", "1", &["http1", "client", "server"])] },

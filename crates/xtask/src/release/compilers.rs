@@ -43,13 +43,10 @@ impl Compiler {
     }
 }
 
+/// A toolchain that is installed. The developer decides whether to install another one.
 fn of_rustup(version: &str) -> Option<Compiler> {
-    let which = || ask(&mut program("rustup", &["which", "rustc", "--toolchain", version]));
-    let path = which().or_else(|| {
-        println!("Rust {version} is missing: rustup toolchain install {version} --profile minimal");
-        ask(&mut program("rustup", &["toolchain", "install", version, "--profile", "minimal"]))?;
-        which()
-    })?;
+    let mut which = program("rustup", &["which", "rustc", "--toolchain", version]);
+    let path = ask(which.env("RUSTUP_AUTO_INSTALL", "0"))?;
     Compiler::new(PathBuf::from(path.trim()), None)
 }
 

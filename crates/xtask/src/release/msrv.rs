@@ -19,7 +19,8 @@ pub(super) fn run() -> Result {
         let names: Vec<_> = packages.iter().map(|package| package.name.as_str()).collect();
         let Some(compiler) = Compiler::find(&version)? else {
             println!(
-                "holds: no Rust {version} can be had here, so only the syntax rule and clippy speak for {}",
+                "holds: only clippy and the rule of syntax speak for {}, because Rust {version} is not \
+                 installed; to prove it: rustup toolchain install {version} --profile minimal",
                 names.join(", ")
             );
             continue;
