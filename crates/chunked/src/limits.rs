@@ -2,6 +2,13 @@
 
 /// Bounds of one body. Each bound is checked at every byte, so it does not matter how the input is
 /// cut.
+///
+/// ```
+/// use tidewire_chunked::Limits;
+///
+/// let limits = Limits::DEFAULT.with_max_body(1024 * 1024);
+/// assert_eq!((limits.max_body, limits.max_trailers), (1 << 20, 100));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

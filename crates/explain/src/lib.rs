@@ -15,7 +15,6 @@ mod fields;
 mod frame_header;
 mod frames;
 mod head;
-mod http_decoder;
 mod json_lines;
 mod limits;
 mod line;

@@ -39,6 +39,11 @@ pub struct Limits {
     pub max_overhead: u32,
     /// Trailer fields of one body. Default 100, as for the head. More are answered with 400.
     pub max_trailers: u16,
+    /// Requests whose final response has not begun, in an [`Observer`](crate::Observer). Default
+    /// 128: RFC 9113 §6.5.2 recommends that HTTP/2 peers allow at least 100 requests at one time.
+    /// At the limit the observer reads no further request before a response begins; nothing is
+    /// lost. 0 counts as 1.
+    pub max_unanswered: u16,
 }
 
 impl Limits {
@@ -52,6 +57,7 @@ impl Limits {
         max_interim_responses: 16,
         max_overhead: 16 * 1024,
         max_trailers: 100,
+        max_unanswered: 128,
     };
 
     /// Returns the limits with another [`max_head`](Self::max_head).
@@ -107,6 +113,13 @@ impl Limits {
     #[must_use]
     pub const fn with_max_trailers(mut self, fields: u16) -> Self {
         self.max_trailers = fields;
+        self
+    }
+
+    /// Returns the limits with another [`max_unanswered`](Self::max_unanswered).
+    #[must_use]
+    pub const fn with_max_unanswered(mut self, requests: u16) -> Self {
+        self.max_unanswered = requests;
         self
     }
 

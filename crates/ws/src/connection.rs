@@ -51,6 +51,9 @@ pub struct Connection<R> {
     pub(crate) in_pieces: bool,
     /// The buffer holds a message that was returned already.
     pub(crate) delivered: bool,
+    /// A piece was returned that is not the last one of its message.
+    #[cfg(feature = "tokio")]
+    pub(crate) piece_begun: bool,
 }
 
 impl<R: Role> Connection<R> {
@@ -69,6 +72,8 @@ impl<R: Role> Connection<R> {
             control: None,
             in_pieces: false,
             delivered: false,
+            #[cfg(feature = "tokio")]
+            piece_begun: false,
         }
     }
 
@@ -78,10 +83,23 @@ impl<R: Role> Connection<R> {
     /// For messages that need not be in memory as a whole, such as an upload. The limits still
     /// apply: raise them. A compressed message is returned as it inflates. If its data is damaged,
     /// the size of the reads decides how much of it was returned before the error.
+    ///
+    /// Read such a connection with [`decode`](Self::decode), or with `next_piece` of the tokio
+    /// adapter. What returns whole messages refuses it: `decode_owned` and the codec with
+    /// [`ErrorKind::InPieces`](crate::ErrorKind::InPieces), `next` with `Error::InPieces`.
+    ///
+    /// Call it between two messages. Inside a message it changes nothing.
     #[must_use]
     pub const fn in_pieces(mut self) -> Self {
-        self.in_pieces = true;
+        self.set_in_pieces();
         self
+    }
+
+    pub(crate) const fn set_in_pieces(&mut self) {
+        // The bytes of a message that were collected already would be missing.
+        if !self.message_unfinished() {
+            self.in_pieces = true;
+        }
     }
 
     /// Compresses and inflates as the handshake negotiated. `config` has the compression level and

@@ -65,6 +65,12 @@ pub enum ErrorKind {
     UnexpectedEnd,
     /// The input ended between two messages, but without a close frame (§7.1.5: status 1006).
     NoClose,
+
+    // Misuse.
+    /// Whole messages were asked of a connection that returns messages
+    /// [in pieces](crate::Connection::in_pieces). This error is not final: use
+    /// [`Connection::decode`](crate::Connection::decode), or `next_piece` of the tokio adapter.
+    InPieces,
 }
 
 impl Error {
@@ -91,7 +97,7 @@ impl Error {
     /// The status code to close with (RFC 6455 §7.4.1): 1002, 1007, 1008 or 1009.
     ///
     /// For [`ErrorKind::UnexpectedEnd`] and [`ErrorKind::NoClose`] it is 1006, which is for logs
-    /// and never sent.
+    /// and never sent. For [`ErrorKind::InPieces`] it is 1011.
     #[must_use]
     pub const fn close_code(&self) -> u16 {
         use crate::close;
@@ -100,6 +106,7 @@ impl Error {
             ErrorKind::FrameTooLong | ErrorKind::MessageTooLong => close::TOO_BIG,
             ErrorKind::TooManyEmptyFragments => close::POLICY,
             ErrorKind::UnexpectedEnd | ErrorKind::NoClose => close::ABNORMAL,
+            ErrorKind::InPieces => close::INTERNAL_ERROR,
             _ => close::PROTOCOL_ERROR,
         }
     }
@@ -129,6 +136,7 @@ impl ErrorKind {
             Self::TooManyEmptyFragments => "too many empty fragments",
             Self::UnexpectedEnd => "the connection ended inside a message",
             Self::NoClose => "the connection ended without a close frame",
+            Self::InPieces => "this connection returns messages in pieces: read them with `decode`",
         }
     }
 }
@@ -153,6 +161,10 @@ pub enum EncodeErrorKind {
     MessageUnfinished,
 
     // Never.
+    /// A text message whose pieces are not UTF-8. The offset is the index in this piece of the
+    /// first byte that is not valid. For a text that ends inside a character, it is the length of
+    /// the piece.
+    InvalidUtf8,
     /// A control frame has at most 125 bytes of payload. A close reason has at most 123 bytes. The
     /// offset is the first byte too many.
     ControlTooLong,
@@ -209,6 +221,7 @@ impl fmt::Display for EncodeError {
         f.write_str(match self.kind {
             EncodeErrorKind::Closing => "the connection is closing",
             EncodeErrorKind::MessageUnfinished => "a fragmented message is being sent; finish it first",
+            EncodeErrorKind::InvalidUtf8 => "the pieces of a text must be UTF-8",
             EncodeErrorKind::ControlTooLong => {
                 "a control frame has at most 125 bytes, a close reason at most 123"
             }

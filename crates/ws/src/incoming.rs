@@ -1,9 +1,9 @@
 //! The message that is being received, put together from its frames.
 
-#[cfg(feature = "bytes")]
-use crate::Message;
 use crate::utf8::PartialCharacter;
 use crate::{Kind, Limits};
+#[cfg(feature = "bytes")]
+use crate::{Message, Text};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -121,9 +121,9 @@ impl IncomingMessage {
     pub(crate) fn take(&mut self) -> Message {
         self.gathering = false;
         match core::mem::replace(&mut self.gathered, Gathered::Nothing) {
-            Gathered::Text(text) => Message::Text(text),
+            Gathered::Text(text) => Message::Text(text.into()),
             Gathered::Binary(bytes) => Message::Binary(bytes.into()),
-            Gathered::Nothing if self.kind == Kind::Text => Message::Text(String::new()),
+            Gathered::Nothing if self.kind == Kind::Text => Message::Text(Text::new()),
             Gathered::Nothing => Message::Binary(bytes::Bytes::new()),
         }
     }

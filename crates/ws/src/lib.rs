@@ -2,6 +2,9 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
+// Attackers look for lengths that wrap around. A release build of a caller does not check for them,
+// so the code here must not be able to wrap.
+#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -10,6 +13,8 @@ extern crate std;
 pub mod close;
 #[cfg(feature = "codec")]
 pub mod codec;
+#[cfg(feature = "connect")]
+pub mod connect;
 mod connection;
 mod decode;
 #[cfg(feature = "deflate")]
@@ -35,12 +40,18 @@ mod receive;
 mod role;
 mod send;
 mod state;
+#[cfg(feature = "bytes")]
+mod text;
 #[cfg(all(feature = "bytes", feature = "std"))]
 mod thread_buffer;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "upgrade")]
+pub mod upgrade;
 mod utf8;
 
+#[cfg(feature = "connect")]
+pub use connect::connect;
 pub use connection::Connection;
 pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};
@@ -54,3 +65,5 @@ pub use message::Message;
 pub use outbox::Outbox;
 pub use prepared::PreparedMessage;
 pub use role::{Client, Role, Server};
+#[cfg(feature = "bytes")]
+pub use text::Text;

@@ -4,39 +4,41 @@ use crate::event::Found;
 use crate::frame::{Header, Opcode};
 use crate::outbox::BY_REFERENCE;
 use crate::role::Side;
-use crate::{Client, Connection, EncodeError, Error, Event, Kind, Message, Outbox, Role, Server};
+use crate::{Client, Connection, EncodeError, Error, ErrorKind, Event, Kind, Message, Outbox, Role, Server};
 use bytes::Bytes;
 
 impl<R: Role> Connection<R> {
     /// As [`decode`](Self::decode), but the message owns its bytes. A message that was collected in
     /// the connection's buffer is not copied.
     ///
-    /// Not for a connection that returns messages [in pieces](Self::in_pieces): this method skips
-    /// the pieces.
-    ///
     /// # Errors
-    /// As [`decode`](Self::decode).
+    /// As [`decode`](Self::decode). [`ErrorKind::InPieces`] on a connection that returns messages
+    /// [in pieces](Self::in_pieces). This error is not final, and no input is consumed: call
+    /// [`decode`](Self::decode).
     #[inline]
     pub fn decode_owned(&mut self, input: &mut [u8]) -> Result<(usize, Option<Message>), Error> {
-        let mut end = 0;
-        loop {
-            let (n, found) = self.find(&mut input[end..])?;
-            let start = end;
-            end += n;
-            let Some(found) = found else { return Ok((end, None)) };
-            if matches!(found, Found::Gathered) {
-                return Ok((end, Some(self.message.take())));
-            }
-            let message = match self.event(found, &input[start..end])? {
-                Event::Text(text) => Message::Text(text.into()),
-                Event::Binary(data) => Message::Binary(Bytes::copy_from_slice(data)),
-                Event::Ping(data) => Message::Ping(Bytes::copy_from_slice(data)),
-                Event::Pong(data) => Message::Pong(Bytes::copy_from_slice(data)),
-                Event::Close { code, reason } => Message::Close { code, reason: reason.into() },
-                Event::Piece { .. } => continue,
-            };
-            return Ok((end, Some(message)));
+        if self.in_pieces {
+            return Err(self.only_in_pieces());
         }
+        let (n, found) = self.find(input)?;
+        let Some(found) = found else { return Ok((n, None)) };
+        if matches!(found, Found::Gathered) {
+            return Ok((n, Some(self.message.take())));
+        }
+        let message = match self.event(found, &input[..n])? {
+            Event::Text(text) => Message::Text(text.into()),
+            Event::Binary(data) => Message::Binary(Bytes::copy_from_slice(data)),
+            Event::Ping(data) => Message::Ping(Bytes::copy_from_slice(data)),
+            Event::Pong(data) => Message::Pong(Bytes::copy_from_slice(data)),
+            Event::Close { code, reason } => Message::Close { code, reason: reason.into() },
+            Event::Piece { .. } => return Err(self.only_in_pieces()),
+        };
+        Ok((n, Some(message)))
+    }
+
+    #[cold]
+    fn only_in_pieces(&self) -> Error {
+        Error::new(ErrorKind::InPieces, self.frames.offset())
     }
 
     /// Queues a message of either role.
@@ -64,6 +66,30 @@ impl<R: Role> Connection<R> {
             outbox.release();
         }
         sent
+    }
+
+    /// Queues a fragment, as `put_fragment` does. A long one that is not masked is not copied.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn put_fragment_owned(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        last: bool,
+        key: R::Key,
+        outbox: &mut Outbox,
+    ) -> Result<(), EncodeError> {
+        if payload.len() < BY_REFERENCE || R::SIDE == Side::Client {
+            let sent = self.put_fragment(kind, &payload, last, key, outbox.tail_with_room());
+            if sent.is_err() {
+                outbox.release();
+            }
+            return sent;
+        }
+        let opcode = self.begin_fragment(kind, last)?;
+        let len = payload.len() as u64;
+        Header { fin: last, rsv1: false, opcode, masking_key: None, len }.encode_to(outbox.tail())?;
+        outbox.push(payload);
+        Ok(())
     }
 
     /// Whether a payload of this length is copied: its bytes change on the way (masked or

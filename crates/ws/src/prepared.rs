@@ -57,7 +57,7 @@ impl PreparedMessage {
     /// The uncompressed payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.plain[self.plain.len() - self.payload_len..]
+        &self.plain[self.plain.len().saturating_sub(self.payload_len)..]
     }
 
     /// The uncompressed frame, for connections without permessage-deflate.

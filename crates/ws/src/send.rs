@@ -50,6 +50,13 @@ impl<R: Role> Connection<R> {
         key: R::Key,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
+        let opcode = self.begin_fragment(kind, last)?;
+        put_frame(opcode, last, R::masking_key(key), payload, out);
+        Ok(())
+    }
+
+    /// Returns the opcode of the next fragment, which is sent.
+    pub(crate) fn begin_fragment(&mut self, kind: Kind, last: bool) -> Result<Opcode, EncodeError> {
         if !self.is_open() {
             return Err(EncodeErrorKind::Closing.into());
         }
@@ -59,9 +66,8 @@ impl<R: Role> Connection<R> {
             // RFC 6455 §5.4 (7)
             Some(_) => return Err(EncodeErrorKind::MessageUnfinished.into()),
         };
-        put_frame(opcode, last, R::masking_key(key), payload, out);
         self.sending = (!last).then_some(kind);
-        Ok(())
+        Ok(opcode)
     }
 
     /// Appends a ping or a pong.
@@ -75,9 +81,8 @@ impl<R: Role> Connection<R> {
         if !self.is_open() {
             return Err(EncodeErrorKind::Closing.into());
         }
-        if payload.len() as u64 > frame::MAX_CONTROL {
-            let longest = frame::MAX_CONTROL as usize;
-            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, longest));
+        if payload.len() > frame::MAX_CONTROL {
+            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, frame::MAX_CONTROL));
         }
         put_frame(opcode, true, R::masking_key(key), payload, out);
         Ok(())

@@ -109,14 +109,14 @@ fn a_read_that_is_dropped_at_every_await_loses_nothing() {
                     _ => client.send_binary(text.as_bytes(), [i; 4], &mut input).unwrap(),
                 }
                 match i % 4 {
-                    0 => sent.push(Message::Text(text)),
+                    0 => sent.push(Message::text(text)),
                     1 => sent.push(Message::Ping(vec![i; 20].into())),
-                    2 => sent.extend([Message::Ping(vec![i].into()), Message::Text(text.repeat(2))]),
+                    2 => sent.extend([Message::Ping(vec![i].into()), Message::text(text.repeat(2))]),
                     _ => sent.push(Message::Binary(text.into())),
                 }
             }
             client.send_close(Some(1000), "", [9; 4], &mut input).unwrap();
-            sent.push(Message::Close { code: Some(1000), reason: String::new() });
+            sent.push(Message::Close { code: Some(1000), reason: "".into() });
 
             let io = Stuttering { input, given: 0, output: Vec::new(), step, ready: true };
             let mut server = WebSocket::new(io, connection::<Server>(deflate));

@@ -41,7 +41,7 @@ async fn both_ends_talk_in_framed_until_both_have_closed() {
         SinkExt::<Message>::close(&mut server).await.unwrap();
     });
     for len in [0, 125, 126, 70_000] {
-        for message in [Message::Binary(vec![7; len].into()), Message::Text("x".repeat(len))] {
+        for message in [Message::Binary(vec![7; len].into()), Message::text("x".repeat(len))] {
             client.send(message.clone()).await.unwrap();
             assert!(client.next().await.unwrap().unwrap() == message, "{len}");
         }
@@ -86,4 +86,15 @@ async fn an_end_without_a_close_is_an_error() {
         let Some(Err(Error::Decode(error))) = server.next().await else { panic!() };
         assert_eq!(error.kind(), kind);
     }
+}
+
+/// The codec must not skip the messages of such a connection.
+#[tokio::test]
+async fn a_connection_in_pieces_is_refused() {
+    let connection = Connection::<Server>::new(Limits::DEFAULT).in_pieces();
+    let input = tokio::io::join(&b"\x81\x80\0\0\0\0"[..], tokio::io::sink());
+    let mut framed = Framed::new(input, Codec::<Server>::new(connection));
+    let refused = framed.next().await.unwrap();
+    assert!(matches!(refused, Err(Error::Decode(e)) if e.kind() == ErrorKind::InPieces));
+    assert!(framed.next().await.is_none());
 }

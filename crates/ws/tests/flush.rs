@@ -1,8 +1,11 @@
 //! The tokio adapter over streams that buffer, and with halves in two tasks: a flush returns when
 //! every byte is written, and every half is woken.
 #![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used)] // a test
 
-use futures_util::{SinkExt as _, StreamExt as _};
+mod split;
+
+use futures_util::{SinkExt as _, StreamExt};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -71,7 +74,7 @@ async fn a_flush_waits_until_a_stream_that_buffers_is_flushed() {
 #[tokio::test(start_paused = true)]
 async fn the_writing_half_is_woken_when_the_reading_half_polled_last() {
     let (server, mut client) = duplex(64);
-    let (mut sink, mut stream) = WebSocket::server(server, Limits::DEFAULT).split();
+    let (mut sink, mut stream) = StreamExt::split(WebSocket::server(server, Limits::DEFAULT));
     let (writer, writing) = Task::new();
     let (_, reading) = Task::new();
     let mut send = pin!(sink.send(Message::Binary(vec![7; 100].into())));
@@ -88,7 +91,7 @@ async fn the_writing_half_is_woken_when_the_reading_half_polled_last() {
 async fn the_reading_half_is_woken_when_the_writing_half_polled_last() {
     let (server, mut client) = duplex(64);
     let server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(10, WhenFull::Wait);
-    let (mut sink, mut stream) = server.split();
+    let (mut sink, mut stream) = StreamExt::split(server);
     let (_, writing) = Task::new();
     let (reader, reading) = Task::new();
     let mut send = Box::pin(sink.send(Message::Binary(vec![7; 100].into())));
@@ -126,7 +129,7 @@ impl AsyncWrite for Reset {
 
 #[test]
 fn a_flush_fails_if_the_reading_half_has_given_up_the_queue() {
-    let (mut sink, mut stream) = WebSocket::server(Reset, Limits::DEFAULT).split();
+    let (mut sink, mut stream) = StreamExt::split(WebSocket::server(Reset, Limits::DEFAULT));
     let (writer, writing) = Task::new();
     let mut cx = Context::from_waker(&writing);
     let mut send = pin!(sink.send("lost".into()));

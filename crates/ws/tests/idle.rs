@@ -46,7 +46,7 @@ async fn a_waiting_connection_holds_at_most_4_kib() {
             }
         });
         for len in [1, 1000, 20_000] {
-            let text = Message::Text("tide ".repeat(len / 5));
+            let text = Message::text("tide ".repeat(len / 5));
             let noise = Message::Binary((0..len).map(|i| ((i * i * 31) >> 3) as u8).collect());
             for message in [text, noise] {
                 client.send(message.clone()).await.unwrap();

@@ -139,9 +139,9 @@ async fn visit(port: u16, config: Config) {
         let noise: Vec<u8> =
             (0..len).map(|i: usize| (i.wrapping_mul(i) * 31 + (i >> 3) * 17) as u8).collect();
         for message in [
-            Message::Text("tide ".repeat(len / 5)),
+            Message::text("tide ".repeat(len / 5)),
             Message::Binary(noise.into()),
-            Message::Text("κόσμε 🌊 ".repeat(len / 18)),
+            Message::text("κόσμε 🌊 ".repeat(len / 18)),
         ] {
             socket.send(message.clone()).await.unwrap();
             assert!(socket.next().await.unwrap().unwrap() == message, "{len} with {config:?}");

@@ -3,8 +3,11 @@
 //! The clock is paused and advances only when every task waits. So no time-out depends on the load
 //! of the machine.
 #![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used)] // a test
 
-use futures_util::{SinkExt as _, StreamExt as _};
+mod pieces;
+
+use futures_util::{SinkExt as _, StreamExt};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -238,7 +241,7 @@ async fn messages_of_every_size_go_both_ways() {
     let server = tokio::spawn(echo(server));
     for len in [0, 1, 125, 126, 4095, 4096, 65_535, 65_536, 1 << 20] {
         let data = vec![b'x'; len];
-        for message in [Message::Binary(data.clone().into()), Message::Text(String::from_utf8(data).unwrap())]
+        for message in [Message::Binary(data.clone().into()), Message::text(String::from_utf8(data).unwrap())]
         {
             let (sent, received) = tokio::join!(
                 async {
@@ -300,7 +303,7 @@ async fn a_large_message_contains_only_its_own_payload() {
 async fn the_halves_of_a_split_socket_work_in_two_tasks() {
     let (server, client) = pair();
     let server = tokio::spawn(echo(server));
-    let (mut sink, mut stream) = client.split();
+    let (mut sink, mut stream) = StreamExt::split(client);
     let reader = tokio::spawn(async move {
         let mut sum = 0;
         while let Some(Ok(message)) = stream.next().await {

@@ -1,7 +1,9 @@
 //! `cargo xtask api`: checks that the published crates keep the rules of docs/api.md.
 
+mod arithmetic;
 mod rules;
 
+use crate::layers;
 use crate::published::{library, manifests, published, sources};
 use tidewire_testkit::run::Result;
 
@@ -12,6 +14,9 @@ pub(crate) fn run() -> Result {
         let (tree, folder) = sources(library)?;
         let folder = folder.display().to_string();
         problems.extend(rules::check(&tree, &folder, package.features.contains_key("codec")));
+        if layers::pure().any(|name| name == package.name.as_str()) {
+            problems.extend(arithmetic::check(&tree, &folder));
+        }
         count += 1;
     }
     if problems.is_empty() {

@@ -281,6 +281,8 @@ fn the_defaults_are_the_documented_ones() {
         "max_interim_responses",
         "max_overhead",
         "max_trailers",
+        // Of an observer, which the engine does not use.
+        "max_unanswered",
     ];
     tidewire_testkit::limits::check("tidewire-server", &[&Limits::DEFAULT], &heads);
 }

@@ -270,7 +270,7 @@ async fn send(page: &mut WebSocket<Upgraded, Server>, message: &WireMessage<'_>)
     let mut json = Vec::new();
     json::write(message, &mut json);
     let text = String::from_utf8(json).expect("JSON is UTF-8");
-    match running_timeout(TIMEOUT, page.send(Message::Text(text))).await {
+    match running_timeout(TIMEOUT, page.send(Message::text(text))).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(End::PageGone),
     }

@@ -12,8 +12,16 @@ pub enum Error {
     Protocol(crate::Error),
     /// The message cannot be sent.
     Encode(EncodeError),
-    /// Too many bytes wait to be written.
+    /// Too many bytes wait to be written. The message was not queued.
     Full,
+    /// [`next`](super::WebSocket::next) was called on a connection that returns messages
+    /// [in pieces](crate::Connection::in_pieces). Nothing was read: call
+    /// [`next_piece`](super::WebSocket::next_piece).
+    InPieces,
+    /// [`next_piece`](super::WebSocket::next_piece) was called on a connection that returns whole
+    /// messages. Nothing was read: call [`next`](super::WebSocket::next), or first
+    /// [`in_pieces`](super::WebSocket::in_pieces).
+    NotInPieces,
 }
 
 impl fmt::Display for Error {
@@ -22,7 +30,13 @@ impl fmt::Display for Error {
             Self::Io(e) => e.fmt(f),
             Self::Protocol(e) => e.fmt(f),
             Self::Encode(e) => e.fmt(f),
-            Self::Full => f.write_str("too many bytes wait to be written"),
+            Self::Full => f.write_str("too many bytes wait to be written: the peer reads too slowly"),
+            Self::InPieces => {
+                f.write_str("this WebSocket returns messages in pieces: call `next_piece` instead of `next`")
+            }
+            Self::NotInPieces => {
+                f.write_str("this WebSocket returns whole messages: call `in_pieces` before `next_piece`")
+            }
         }
     }
 }
@@ -33,7 +47,7 @@ impl core::error::Error for Error {
             Self::Io(e) => Some(e),
             Self::Protocol(e) => Some(e),
             Self::Encode(e) => Some(e),
-            Self::Full => None,
+            Self::Full | Self::InPieces | Self::NotInPieces => None,
         }
     }
 }

@@ -47,10 +47,17 @@
 mod error;
 mod keys;
 mod payload;
+mod permit;
+mod piece;
 mod read;
+mod split;
+mod waiting;
 mod wakers;
 mod websocket;
 mod write;
 
 pub use error::Error;
-pub use websocket::{WebSocket, WhenFull};
+pub use permit::Permit;
+pub use piece::Piece;
+pub use split::{MessageWriter, Reader, ReuniteError, Writer};
+pub use websocket::{Parts, WebSocket, WhenFull};

@@ -1,35 +1,66 @@
-//! Reads a large payload straight into its message, without a buffer between.
+//! What is read: whole messages, or their pieces. A large payload is read straight into its
+//! message, without a buffer between.
 
 use crate::{Connection, Message, Role};
 use alloc::vec::Vec;
 use bytes::BufMut as _;
 use bytes::buf::Limit;
 
-impl<R: Role> Connection<R> {
+/// What a WebSocket returns to its reader.
+pub(super) trait Incoming<R: Role>: Sized {
+    /// Whether the connection must be [in pieces](Connection::in_pieces).
+    const IN_PIECES: bool;
+
+    /// Returns the number of bytes used, and one item.
+    fn decode(
+        connection: &mut Connection<R>,
+        input: &mut [u8],
+    ) -> Result<(usize, Option<Self>), crate::Error>;
+
     /// Returns free memory after the bytes of a large binary message, for the rest of the current
     /// frame. Bytes that are read into it are not copied again. Report them with
-    /// [`took_payload`](Self::took_payload). Not for text, which must be checked before it becomes
-    /// a `String`.
-    pub(super) fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
-        let due = self.frames.payload_due().filter(|_| !self.state.drops_input())?;
-        let due = usize::try_from(due).unwrap_or(usize::MAX);
-        let message = self.message.binary_mut().filter(|_| due >= WORTH_A_READ)?;
-        if message.len() == message.capacity() {
-            // The memory grows with the bytes that have arrived, not with the declared length. It
-            // never exceeds the declared length.
-            message.reserve_exact(due.min(message.len() + AHEAD));
-        }
-        let spare = message.capacity() - message.len();
-        Some(message.limit(due.min(spare)))
+    /// [`took_payload`](Self::took_payload).
+    fn payload_room(_: &mut Connection<R>) -> Option<Limit<&mut Vec<u8>>> {
+        None
     }
 
     /// Accepts the last `n` bytes of the message, which were read into the memory of
     /// [`payload_room`](Self::payload_room).
-    pub(super) fn took_payload(&mut self, n: usize) -> Option<Message> {
-        let message = self.message.binary_mut()?;
-        let start = message.len() - n;
-        let last = self.frames.take_payload(&mut message[start..]);
-        (last && self.message.fin).then(|| self.message.take())
+    fn took_payload(_: &mut Connection<R>, _n: usize) -> Option<Self> {
+        None
+    }
+}
+
+impl<R: Role> Incoming<R> for Message {
+    const IN_PIECES: bool = false;
+
+    #[inline]
+    fn decode(
+        connection: &mut Connection<R>,
+        input: &mut [u8],
+    ) -> Result<(usize, Option<Self>), crate::Error> {
+        connection.decode_owned(input)
+    }
+
+    /// Not for text, which must be checked before it becomes a `String`.
+    fn payload_room(connection: &mut Connection<R>) -> Option<Limit<&mut Vec<u8>>> {
+        let due = connection.frames.payload_due().filter(|_| !connection.state.drops_input())?;
+        let due = usize::try_from(due).unwrap_or(usize::MAX);
+        let message = connection.message.binary_mut().filter(|_| due >= WORTH_A_READ)?;
+        if message.len() == message.capacity() {
+            // The memory grows with the bytes that have arrived, not with the declared length. It
+            // never exceeds the declared length.
+            message.reserve_exact(due.min(message.len().saturating_add(AHEAD)));
+        }
+        let spare = message.spare_capacity_mut().len();
+        Some(message.limit(due.min(spare)))
+    }
+
+    fn took_payload(connection: &mut Connection<R>, n: usize) -> Option<Self> {
+        let message = connection.message.binary_mut()?;
+        let start = message.len().checked_sub(n)?;
+        let last = connection.frames.take_payload(&mut message[start..]);
+        (last && connection.message.fin).then(|| connection.message.take())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The reading half: from the stream to messages.
 
 use super::error::Error;
+use super::payload::Incoming;
+use super::piece::Piece;
 use super::wakers::Half;
-use super::websocket::{Phase, WebSocket};
+use super::websocket::{Phase, TAKEN, WebSocket};
 use crate::role::Side;
 use crate::{Message, Role, thread_buffer};
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
@@ -13,6 +15,7 @@ use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use futures_core::Stream;
+use std::io;
 
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Returns the next message, or `None` at the end, after a close handshake.
@@ -23,37 +26,100 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// # Errors
     /// [`Error::Io`] and [`Error::Protocol`], both final. An end of the stream without a close
     /// frame is a [`NoClose`](crate::ErrorKind::NoClose). A reset after both close frames is not an
-    /// error.
+    /// error. [`Error::InPieces`] if the connection returns messages
+    /// [in pieces](Self::in_pieces).
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|cx| self.poll_message(cx)).await
+        poll_fn(|cx| self.poll_item(cx)).await
     }
 
-    /// Most messages of a batch are in bytes that were read already.
+    /// Returns the next piece of a message or a control frame, or `None` at the end, after a close
+    /// handshake. A piece is returned as soon as its bytes have arrived, and nothing is collected.
+    /// So a message of any length takes little memory.
+    ///
+    /// The WebSocket must be [`in_pieces`](Self::in_pieces). The limits still apply: raise
+    /// [`max_message`](crate::Limits::max_message) and [`max_frame`](crate::Limits::max_frame).
+    /// Cancel-safe. As [`next`](Self::next) in everything else.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// # let (server, client) = tokio::io::duplex(1024);
+    /// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
+    /// # client.send("a long message".into()).await?;
+    /// use tidewire_ws::{Limits, tokio::{Piece, WebSocket}};
+    /// let limits = Limits::DEFAULT.with_max_message(1 << 40).with_max_frame(1 << 40);
+    /// let mut server = WebSocket::server(server, limits).in_pieces();
+    /// while let Some(piece) = server.next_piece().await {
+    ///     match piece? {
+    ///         Piece::Data { data, last, .. } => {
+    ///             println!("{} bytes", data.len());
+    ///             if last {
+    ///                 break;
+    ///             }
+    ///         }
+    ///         Piece::Control(_) => {}
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// As [`next`](Self::next). [`Error::NotInPieces`] without `in_pieces`.
+    pub async fn next_piece(&mut self) -> Option<Result<Piece, Error>> {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    /// As [`next_piece`](Self::next_piece), to build a stream of pieces.
+    pub fn poll_next_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Error>>> {
+        self.poll_item(cx)
+    }
+
+    /// Returns the next message, or the next piece. Most messages of a batch are in bytes that were
+    /// read already.
     #[inline]
-    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        if let Some(message) = self.take_message() {
-            return Poll::Ready(Some(Ok(message)));
+    pub(super) fn poll_item<T: Incoming<R>>(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<T, Error>>> {
+        if self.connection.in_pieces != T::IN_PIECES {
+            return Poll::Ready(self.refused(T::IN_PIECES));
+        }
+        if let Some(item) = self.take_item() {
+            return Poll::Ready(Some(Ok(item)));
         }
         self.poll_next_read(cx)
     }
 
-    /// Returns the next message of the bytes that were read already.
+    /// The caller would get pieces instead of messages, or the other way round. After the error
+    /// comes the end, so that a loop that ignores errors ends too.
+    #[cold]
+    fn refused<T>(&mut self, in_pieces: bool) -> Option<Result<T, Error>> {
+        if self.refused {
+            return None;
+        }
+        self.refused = true;
+        Some(Err(if in_pieces { Error::NotInPieces } else { Error::InPieces }))
+    }
+
+    /// Returns the next item of the bytes that were read already.
     #[inline]
-    fn take_message(&mut self) -> Option<Message> {
+    fn take_item<T: Incoming<R>>(&mut self) -> Option<T> {
         if self.decoded == self.input.len() || !matches!(self.phase, Phase::Reading) {
             return None;
         }
-        let decoded = self.connection.decode_owned(&mut self.input[self.decoded..]);
-        let (n, message) = self.on_decoded(decoded, self.input.len() - self.decoded);
-        self.decoded += n;
+        let input = &mut self.input[self.decoded..];
+        let available = input.len();
+        let decoded = T::decode(&mut self.connection, input);
+        let (n, item) = self.on_decoded(decoded, available);
+        self.decoded = self.decoded.saturating_add(n);
         if self.decoded == self.input.len() {
             // The caller may take long to handle the last message.
             self.keep_input();
         }
-        message
+        item
     }
 
-    fn poll_next_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+    fn poll_next_read<T: Incoming<R>>(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error>>> {
         loop {
             match self.phase {
                 Phase::Reading => {}
@@ -61,7 +127,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                     // RFC 6455 §7.1.7 (2): the close, after the replies that are owed. If the write
                     // fails, there is no peer left to tell.
                     if let Ok(()) = ready!(self.poll_write_out(cx, Half::Reader)) {
-                        let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+                        let _ = ready!(self.io().poll_shutdown(cx));
                     }
                     self.phase = Phase::Draining(MAX_DRAIN);
                     return Poll::Ready(Some(Err(error.into())));
@@ -93,48 +159,53 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                 continue;
             }
             match ready!(self.poll_read(cx)) {
-                Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
+                Ok(Some(item)) => return Poll::Ready(Some(Ok(item))),
                 Ok(None) => {}
                 Err(error) => return Poll::Ready(self.stopped(error)),
             }
-            if let Some(message) = self.take_message() {
-                return Poll::Ready(Some(Ok(message)));
+            if let Some(item) = self.take_item() {
+                return Poll::Ready(Some(Ok(item)));
             }
         }
     }
 
-    /// Reads once into the thread's buffer and decodes the first message there. Usually no bytes
-    /// follow this message. A few are copied to a buffer of the connection. If they are many, the
+    /// Reads once into the thread's buffer and decodes the first item there. Usually no bytes
+    /// follow it. A few are copied to a buffer of the connection. If they are many, the
     /// connection borrows the thread's buffer instead.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+    fn poll_read<T: Incoming<R>>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, Error>> {
+        let io = self.io.as_mut().expect(TAKEN);
         if self.input.is_empty()
-            && let Some(mut room) = self.connection.payload_room()
+            && let Some(mut room) = T::payload_room(&mut self.connection)
         {
             // The payload of a large message is read straight into the message.
-            let n = ready!(pin!(self.io.read_buf(&mut room)).poll(cx))?;
-            return Poll::Ready(if n == 0 { self.ended() } else { Ok(self.connection.took_payload(n)) });
+            let n = ready!(pin!(io.read_buf(&mut room)).poll(cx))?;
+            return Poll::Ready(if n == 0 {
+                self.ended()
+            } else {
+                Ok(T::took_payload(&mut self.connection, n))
+            });
         }
         let mut buffer = thread_buffer::take(&BUFFER);
         buffer.reserve_exact(READ);
         // The rest is a part of a header or of a control frame. The payload of a message is always
         // consumed.
         buffer.extend_from_slice(&self.input);
-        let mut room = (&mut buffer).limit(READ - self.input.len());
-        let read = pin!(self.io.read_buf(&mut room)).poll(cx);
+        let mut room = (&mut buffer).limit(READ.saturating_sub(self.input.len()));
+        let read = pin!(io.read_buf(&mut room)).poll(cx);
         if !matches!(read, Poll::Ready(Ok(1..))) {
             give_back(buffer);
             return Poll::Ready(ready!(read).map_err(Error::from).and_then(|_| self.ended()));
         }
-        let decoded = self.connection.decode_owned(&mut buffer);
-        let (n, message) = self.on_decoded(decoded, buffer.len());
-        let rest = buffer.len() - n;
-        if message.is_some() && rest >= WORTH_KEEPING {
+        let decoded = T::decode(&mut self.connection, &mut buffer);
+        let (n, item) = self.on_decoded(decoded, buffer.len());
+        let rest = buffer[n..].len();
+        if item.is_some() && rest >= WORTH_KEEPING {
             (self.input, self.decoded) = (buffer, n);
         } else {
             self.input = buffer[n..].into();
             give_back(buffer);
         }
-        Poll::Ready(Ok(message))
+        Poll::Ready(Ok(item))
     }
 
     /// Frees the part of the input that was decoded.
@@ -146,14 +217,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
     }
 
-    /// Returns how many of `len` bytes were decoded, and the message. After an error, prepares the
+    /// Returns how many of `len` bytes were decoded, and the item. After an error, prepares the
     /// close.
     #[inline]
-    fn on_decoded(
+    fn on_decoded<T>(
         &mut self,
-        decoded: Result<(usize, Option<Message>), crate::Error>,
+        decoded: Result<(usize, Option<T>), crate::Error>,
         len: usize,
-    ) -> (usize, Option<Message>) {
+    ) -> (usize, Option<T>) {
         match decoded {
             Ok(decoded) => {
                 // While the peer reads the pongs, each ping gets one. Otherwise only the latest
@@ -172,7 +243,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     }
 
     /// Handles the end of the stream.
-    fn ended(&mut self) -> Result<Option<Message>, Error> {
+    fn ended<T>(&mut self) -> Result<Option<T>, Error> {
         self.phase = Phase::Over;
         match self.connection.finish() {
             Ok(_) => Ok(None),
@@ -186,7 +257,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         if R::SIDE == Side::Client {
             self.phase = Phase::Draining(MAX_DRAIN);
         } else {
-            let _ = ready!(Pin::new(&mut self.io).poll_shutdown(cx));
+            let _ = ready!(self.io().poll_shutdown(cx));
             self.phase = Phase::Over;
         }
         Poll::Ready(())
@@ -197,7 +268,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         let mut waste = [0; 4096];
         loop {
             let mut buf = ReadBuf::new(&mut waste);
-            let ended = match Pin::new(&mut self.io).poll_read(cx, &mut buf) {
+            let ended = match self.io().poll_read(cx, &mut buf) {
                 Poll::Pending => {
                     self.phase = Phase::Draining(rest);
                     return Poll::Pending;
@@ -213,11 +284,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     }
 
     /// An I/O error ends the stream. After both close frames it is not reported.
-    fn stopped(&mut self, error: Error) -> Option<Result<Message, Error>> {
+    fn stopped<T>(&mut self, error: Error) -> Option<Result<T, Error>> {
         self.phase = Phase::Over;
         if !self.outbox.is_empty() || self.unflushed {
-            self.lost = true;
-            self.outbox.clear();
+            self.lose(if let Error::Io(error) = &error { error.kind() } else { io::ErrorKind::BrokenPipe });
             self.wakers.wake_all();
         }
         if self.connection.is_closed() && matches!(error, Error::Io(_)) {
@@ -231,7 +301,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Stream for WebSocket<IO, R> {
     type Item = Result<Message, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_message(cx)
+        self.poll_item(cx)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tasks to wake after a write.
 
+use super::waiting::Waiting;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::task::{Context, Waker};
@@ -17,12 +18,24 @@ pub(super) enum Half {
 pub(super) struct Wakers {
     stream: Option<Waker>,
     sink: Option<Waker>,
+    /// After `split`: the tasks of the reader and of all writers. Then the two above are not used.
+    shared: Option<(Arc<Waiting>, Waker)>,
 }
 
 impl Wakers {
+    /// After `split`, `waiting` has the tasks to wake.
+    pub(super) fn share(&mut self, waiting: Option<Arc<Waiting>>) {
+        let shared = waiting.map(|waiting| (waiting.clone(), waiting.into()));
+        *self = Self { stream: None, sink: None, shared };
+    }
+
     /// Returns the waker for the stream, if it must wake both halves. The stream remembers only the
     /// task that polled last. That task may then wait for something else, and never poll again.
     pub(super) fn of_both(&self, cx: &Context<'_>, half: Half) -> Option<Waker> {
+        if let Some((waiting, waker)) = &self.shared {
+            waiting.arm();
+            return Some(waker.clone());
+        }
         let other = match half {
             Half::Reader => &self.sink,
             Half::Writer => &self.stream,
@@ -40,6 +53,12 @@ impl Wakers {
 
     /// Remembers the task of a half that waits. Wakes the other half after a complete write.
     pub(super) fn note(&mut self, cx: &Context<'_>, half: Half, pending: bool) {
+        if let Some((waiting, _)) = &self.shared {
+            if !pending {
+                waiting.disarm();
+            }
+            return;
+        }
         let (own, other) = match half {
             Half::Reader => (&mut self.stream, &mut self.sink),
             Half::Writer => (&mut self.sink, &mut self.stream),

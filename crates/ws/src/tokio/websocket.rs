@@ -3,19 +3,23 @@
 
 use super::keys::MaskingKeys;
 use super::wakers::Wakers;
+use crate::utf8::PartialCharacter;
 use crate::{Client, Connection, Limits, Outbox, Role, Server};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::pin::Pin;
+use std::io;
 
 /// A WebSocket over an `AsyncRead + AsyncWrite`, after the handshake. It is a
 /// [`Stream`](futures_core::Stream) and a [`Sink`](futures_sink::Sink) of
 /// [`Message`](crate::Message)s.
 ///
 /// It answers pings and closes while [`next`](Self::next) is polled. Reading is cancel-safe: no
-/// bytes are lost. `futures_util`'s `split` divides it into two halves. A waiting WebSocket takes
-/// less than 1 KiB, since it reads into a buffer of the thread.
+/// bytes are lost. [`split`](Self::split) divides it into a reader and a writer that can be cloned;
+/// `futures_util::StreamExt::split` works too. A waiting WebSocket takes less than 1 KiB, since it
+/// reads into a buffer of the thread.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
@@ -36,7 +40,8 @@ use core::fmt;
 /// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
 /// ```
 pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
-    pub(super) io: IO,
+    /// Always present, until `into_inner` takes it.
+    pub(super) io: Option<IO>,
     pub(super) connection: Connection<R>,
     /// Bytes that were read after a returned message. The first `decoded` of them are decoded.
     pub(super) input: Vec<u8>,
@@ -51,7 +56,33 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     /// The stream took bytes, and has not said since that they are flushed. It may be a buffer.
     pub(super) unflushed: bool,
     /// The stream failed before the queue was written. No later flush may succeed.
-    pub(super) lost: bool,
+    pub(super) lost: Option<io::ErrorKind>,
+    /// The stream is being called. It stays so if the stream panics.
+    pub(super) in_call: bool,
+    /// How many bytes the stream has taken.
+    pub(super) written: u64,
+    /// How many of them it has flushed.
+    pub(super) flushed: u64,
+    /// When so many bytes are written, they are flushed before the rest of the queue.
+    pub(super) flush_at: u64,
+    /// The end of the last piece of the text that is being sent in pieces.
+    pub(super) sending_text: PartialCharacter,
+    /// A read was refused, because it asked for pieces instead of messages or the other way round.
+    pub(super) refused: bool,
+}
+
+/// What [`WebSocket::into_inner`] returns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Parts<IO, R> {
+    /// The stream.
+    pub io: IO,
+    /// The state of the protocol, with the part of an unfinished message that has arrived.
+    pub connection: Connection<R>,
+    /// Bytes that were read and not decoded.
+    pub unread: Vec<u8>,
+    /// Bytes that were queued and not written. The first of them may be the rest of a frame.
+    pub unwritten: Outbox,
 }
 
 /// What happens to a message if more bytes than the limit wait to be written.
@@ -98,7 +129,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Returns a WebSocket over an existing connection, such as one with permessage-deflate.
     pub fn new(io: IO, connection: Connection<R>) -> Self {
         Self {
-            io,
+            io: Some(io),
             connection,
             input: Vec::new(),
             decoded: 0,
@@ -109,7 +140,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
             phase: Phase::Reading,
             wakers: Wakers::default(),
             unflushed: false,
-            lost: false,
+            lost: None,
+            in_call: false,
+            written: 0,
+            flushed: 0,
+            flush_at: u64::MAX,
+            sending_text: PartialCharacter::new(),
+            refused: false,
         }
     }
 
@@ -117,6 +154,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     #[must_use]
     pub fn with_read_ahead(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
+        self
+    }
+
+    /// Returns messages in pieces, with [`next_piece`](Self::next_piece) instead of
+    /// [`next`](Self::next). As [`Connection::in_pieces`]: call it between two messages, for
+    /// example right after the handshake.
+    #[must_use]
+    pub fn in_pieces(mut self) -> Self {
+        self.connection.set_in_pieces();
         self
     }
 
@@ -146,7 +192,56 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
     /// Returns the underlying stream.
     pub const fn get_ref(&self) -> &IO {
-        &self.io
+        self.io.as_ref().expect(TAKEN)
+    }
+
+    /// Returns the underlying stream, to set its options. Bytes that you read from it are missing
+    /// in the WebSocket, and bytes that you write to it break its frames.
+    pub const fn get_mut(&mut self) -> &mut IO {
+        self.io.as_mut().expect(TAKEN)
+    }
+
+    /// Returns the stream, and everything that the WebSocket holds: bytes that are read but not
+    /// decoded, and bytes that are queued but not written. Call [`flush`](Self::flush) first if
+    /// they should be written.
+    ///
+    /// [`WebSocket::new`] with the `io` and the `connection`, and
+    /// [`with_read_ahead`](Self::with_read_ahead) with the `unread` bytes, continue where this one
+    /// stopped, if nothing is `unwritten`.
+    pub fn into_inner(mut self) -> Parts<IO, R> {
+        let mut unread = core::mem::take(&mut self.input);
+        unread.drain(..self.decoded);
+        let limits = *self.connection.frames.limits();
+        Parts {
+            io: self.io.take().expect(TAKEN),
+            connection: core::mem::replace(&mut self.connection, Connection::new(limits)),
+            unread,
+            unwritten: core::mem::take(&mut self.outbox),
+        }
+    }
+
+    pub(super) fn io(&mut self) -> Pin<&mut IO> {
+        Pin::new(self.get_mut())
+    }
+
+    /// Whether the reading half writes: bytes wait to be written or flushed, or a reply is owed.
+    pub(super) fn is_writing(&self) -> bool {
+        matches!(self.phase, Phase::Reading | Phase::Failing(_))
+            && self.lost.is_none()
+            && (!self.outbox.is_empty() || self.unflushed || self.connection.has_output())
+    }
+
+    /// The position of the end of the queue in the bytes that are sent.
+    pub(super) fn queued(&self) -> u64 {
+        self.written.saturating_add(self.outbox.len() as u64)
+    }
+
+    /// Drops the queue, since the stream has failed. Another write would continue in the middle of
+    /// a frame.
+    pub(super) fn lose(&mut self, kind: io::ErrorKind) {
+        self.lost.get_or_insert(kind);
+        self.outbox.clear();
+        self.unflushed = false;
     }
 }
 
@@ -161,3 +256,4 @@ impl<IO: AsyncWrite + Unpin, R: Role> fmt::Debug for WebSocket<IO, R> {
 }
 
 const WRITE_LIMIT: usize = 1 << 20;
+pub(super) const TAKEN: &str = "only `into_inner` takes the stream";

@@ -2,10 +2,11 @@
 
 use super::error::Error;
 use super::wakers::Half;
-use super::websocket::{Phase, WebSocket, WhenFull};
-use crate::{Message, PreparedMessage, Role, Server, close};
+use super::websocket::{Phase, TAKEN, WebSocket, WhenFull};
+use crate::utf8::PartialCharacter;
+use crate::{EncodeError, EncodeErrorKind, Kind, Message, PreparedMessage, Role, Server, close};
 use ::tokio::io::{AsyncRead, AsyncWrite};
-use bytes::Buf as _;
+use bytes::{Buf as _, Bytes};
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
@@ -15,8 +16,9 @@ use std::io::{self, IoSlice};
 impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Sends a message. When this returns, the stream has taken every byte of it.
     ///
-    /// If the future is dropped before it is ready, the message is either dropped as a whole or in
-    /// the queue as a whole.
+    /// If the future is dropped before it is ready, the message is either in the queue as a whole
+    /// or dropped as a whole, and the caller cannot know which. So do not send it again. Where a
+    /// send may be cancelled, use [`reserve`](Self::reserve).
     ///
     /// # Errors
     /// As [`queue`](Self::queue) and [`flush`](Self::flush).
@@ -52,6 +54,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// [`Error::Io`].
     pub async fn flush(&mut self) -> Result<(), Error> {
         poll_fn(|cx| self.poll_write_out(cx, Half::Writer)).await
+    }
+
+    /// Sends a piece of a message, as a fragment. The first piece begins the message, and the
+    /// `last` one ends it. When this returns, the stream has taken every byte. So a message of any
+    /// length is sent in little memory.
+    ///
+    /// Until the last piece, only pings, pongs and the close may be sent. A message in pieces is
+    /// not compressed. A piece of a text may end inside a character.
+    ///
+    /// Not to be called again after it was cancelled: the piece may be in the queue.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send). [`EncodeErrorKind::InvalidUtf8`] for a piece that is not UTF-8, and
+    /// [`EncodeErrorKind::MessageUnfinished`] for a piece of the other kind.
+    pub async fn send_piece(&mut self, kind: Kind, data: impl Into<Bytes>, last: bool) -> Result<(), Error> {
+        let data = data.into();
+        if !self.has_room() {
+            poll_fn(|cx| self.poll_room(cx)).await?;
+        }
+        self.make_room()?;
+        self.enqueue_piece(kind, data, last)?;
+        self.flush().await
     }
 
     /// Sends a close frame, unless one was sent, and writes the queue. [`next`](Self::next) returns
@@ -97,6 +121,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
     async fn enqueue_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
         poll_fn(|cx| self.poll_room(cx)).await?;
         self.make_room()?;
+        self.put_prepared(message)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> WebSocket<IO, Server> {
+    /// Queues a prepared message, also over the limit.
+    pub(super) fn put_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
         self.queue_replies()?;
         let frame = self.connection.send_prepared(message)?.clone();
         self.outbox.push(frame);
@@ -129,7 +160,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for WebSocket<IO
 /// Bytes that are still queued are written, as far as the stream takes them without waiting.
 impl<IO: AsyncWrite + Unpin, R: Role> Drop for WebSocket<IO, R> {
     fn drop(&mut self) {
-        if (!self.outbox.is_empty() || self.unflushed) && self.phase == Phase::Reading {
+        let usable = self.io.is_some() && !self.in_call && self.phase == Phase::Reading;
+        if usable && (!self.outbox.is_empty() || self.unflushed) {
             let mut cx = Context::from_waker(Waker::noop());
             let _ = self.poll_write_out(&mut cx, Half::Writer);
         }
@@ -142,8 +174,9 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// takes no memory.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>, half: Half) -> Poll<Result<(), Error>> {
         loop {
-            if self.lost {
-                return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe).into()));
+            if let Some(kind) = self.lost {
+                self.outbox.clear();
+                return Poll::Ready(Err(io::Error::from(kind).into()));
             }
             if self.outbox.is_empty() {
                 self.outbox.release();
@@ -154,12 +187,17 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                 }
             }
             let both = self.wakers.of_both(cx, half);
+            self.in_call = true;
             let written = match &both {
                 Some(both) => self.poll_write_queue(&mut Context::from_waker(both)),
                 None => self.poll_write_queue(cx),
             };
+            self.in_call = false;
             if written.is_pending() {
                 self.outbox.shrink();
+            }
+            if let Poll::Ready(Err(error)) = &written {
+                self.lose(error.kind());
             }
             self.wakers.note(cx, half, written.is_pending());
             ready!(written)?;
@@ -168,7 +206,10 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
     fn poll_write_queue(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.outbox.has_remaining() {
-            let io = Pin::new(&mut self.io);
+            if self.unflushed && self.written >= self.flush_at {
+                ready!(self.poll_flush_stream(cx))?;
+            }
+            let io = Pin::new(self.io.as_mut().expect(TAKEN));
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             // One slice is the usual case, and a plain write costs the kernel less than a vectored
             // one.
@@ -181,22 +222,42 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => {
                     self.unflushed = true;
+                    self.written = self.written.saturating_add(n as u64);
                     self.outbox.advance(n);
                 }
             }
         }
-        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.poll_flush_stream(cx)
+    }
+
+    fn poll_flush_stream(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.io().poll_flush(cx))?;
         self.unflushed = false;
+        self.flushed = self.written;
+        self.flush_at = u64::MAX;
         Poll::Ready(Ok(()))
     }
 
-    fn has_room(&self) -> bool {
+    #[inline]
+    pub(super) fn has_room(&self) -> bool {
         self.outbox.len() < self.write_limit
+    }
+
+    /// Whether a ping or a pong of the caller may be queued.
+    #[inline]
+    pub(super) fn has_control_room(&self) -> bool {
+        self.outbox.len() < self.write_limit.saturating_add(CONTROL_ROOM)
+    }
+
+    /// Whether a queue should be written without a flush.
+    #[inline]
+    pub(super) fn is_batch(&self) -> bool {
+        self.outbox.len() >= MAX_BATCH
     }
 
     /// Writes a full queue, as far as the stream takes it. A queue may be full only because nobody
     /// has flushed it. Then waits for room, if [`WhenFull::Wait`] says so.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.has_room() {
             return Poll::Ready(Ok(()));
         }
@@ -207,12 +268,18 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     }
 
     #[inline]
-    fn enqueue(&mut self, message: Message) -> Result<(), Error> {
+    pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Error> {
         match message {
             Message::Close { .. } => {}
-            Message::Ping(_) | Message::Pong(_) if self.outbox.len() < self.write_limit + CONTROL_ROOM => {}
+            Message::Ping(_) | Message::Pong(_) if self.has_control_room() => {}
             _ => self.make_room()?,
         }
+        self.put(message)
+    }
+
+    /// Queues a message, also over the limit.
+    #[inline]
+    pub(super) fn put(&mut self, message: Message) -> Result<(), Error> {
         // Replies to earlier frames are sent first.
         if self.connection.has_output() {
             self.queue_replies()?;
@@ -221,8 +288,28 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         Ok(self.connection.put_owned(message, key, &mut self.outbox)?)
     }
 
+    /// Queues a piece of a message, also over the limit.
+    pub(super) fn enqueue_piece(&mut self, kind: Kind, data: Bytes, last: bool) -> Result<(), Error> {
+        let mut text = self.sending_text;
+        if self.connection.sending.is_none() {
+            text = PartialCharacter::new();
+        }
+        if kind == Kind::Text {
+            let mut checked = text.push(&data, |_| ());
+            if checked.is_ok() && last && !text.is_whole() {
+                checked = Err(data.len());
+            }
+            checked.map_err(|at| EncodeError::new(EncodeErrorKind::InvalidUtf8, at))?;
+        }
+        self.queue_replies()?;
+        let key = self.key()?;
+        self.connection.put_fragment_owned(kind, data, last, key, &mut self.outbox)?;
+        self.sending_text = text;
+        Ok(())
+    }
+
     /// Applies [`WhenFull`] before a message, if the queue is full.
-    fn make_room(&mut self) -> Result<(), Error> {
+    pub(super) fn make_room(&mut self) -> Result<(), Error> {
         if self.has_room() {
             return Ok(());
         }
@@ -232,7 +319,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         Err(Error::Full)
     }
 
-    fn queue_close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
+    pub(super) fn queue_close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
         if !self.connection.is_open() {
             return Ok(());
         }

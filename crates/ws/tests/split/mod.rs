@@ -1,0 +1,406 @@
+//! A reader and many writers: who waits, who is woken, and what a cancelled call has queued.
+
+mod chaos;
+mod ends;
+
+use super::{Task, client_frame};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tidewire_ws::tokio::{Error, Reader, WebSocket, WhenFull, Writer};
+use tidewire_ws::{Client, EncodeErrorKind, Kind, Limits, Message, PreparedMessage, Server};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::time::timeout;
+
+type Parts = (Reader<DuplexStream, Server>, Writer<DuplexStream, Server>);
+
+/// A server in two parts with a pipe of `pipe` bytes and a write limit, and its client.
+fn server(pipe: usize, limit: usize) -> (Parts, WebSocket<DuplexStream, Client>) {
+    let (server, client) = duplex(pipe);
+    let server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(limit, WhenFull::Wait);
+    (server.split(), WebSocket::client(client, Limits::DEFAULT))
+}
+
+/// Longer than any wait, on a clock that advances only when every task waits. So a lost wake-up
+/// ends the test.
+const FOREVER: Duration = Duration::from_secs(1_000_000);
+
+/// Polls a future some times, and drops it if it is not ready.
+async fn cancelled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+fn number(message: &Message) -> usize {
+    message.as_text().unwrap().parse().unwrap()
+}
+
+/// A caller that gives up after a moment and tries again. It sends 2,000 messages with `retry`, and
+/// this returns those that the peer gets.
+async fn retried(
+    retry: impl AsyncFn(&Writer<DuplexStream, Server>, usize, usize) -> bool + 'static,
+) -> Vec<usize> {
+    const MESSAGES: usize = 2000;
+    let ((mut reader, writer), mut client) = server(16, 64);
+    let sent = async move {
+        let mut rng = tidewire_testkit::Rng::new(7);
+        for message in 0..MESSAGES {
+            while !retry(&writer, message, 1 + rng.below(4)).await {}
+        }
+        writer.close(Some(1000), "").await.unwrap();
+    };
+    let received = async move {
+        let mut got = Vec::new();
+        loop {
+            match client.next().await.unwrap().unwrap() {
+                Message::Close { .. } => break got,
+                message => got.push(number(&message)),
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let read = async move { while reader.next().await.is_some_and(|message| message.is_ok()) {} };
+    let (_, got, _) = timeout(FOREVER, async { tokio::join!(sent, received, read) }).await.unwrap();
+    got
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_a_cancelled_reserve_neither_repeats_nor_loses_a_message() {
+    let got = retried(async |writer, message, polls| {
+        let Some(permit) = cancelled(polls, writer.reserve()).await else { return false };
+        permit.unwrap().send(message.to_string().into()).unwrap();
+        cancelled(polls, writer.flush()).await;
+        true
+    })
+    .await;
+    assert!(got.iter().copied().eq(0..2000), "{got:?}");
+}
+
+/// The reason for `reserve`. If this fails, `send` has become better than its documentation.
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_a_cancelled_send_repeats_messages_but_loses_none() {
+    let mut got = retried(async |writer, message, polls| {
+        cancelled(polls, writer.send(message.to_string().into())).await.is_some()
+    })
+    .await;
+    assert!(got.len() > 2000, "no message came twice");
+    assert!(got.is_sorted());
+    got.dedup();
+    assert!(got.into_iter().eq(0..2000));
+}
+
+/// The same for a socket that is not split.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_reserve_of_a_whole_socket_has_queued_nothing() {
+    let (server, mut client) = duplex(16);
+    let mut server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(20, WhenFull::Wait);
+    server.reserve().await.unwrap().send("x".repeat(60).into()).unwrap();
+    for _ in 0..10 {
+        let unwritten = server.unwritten();
+        assert!(server.reserve().now_or_never().is_none());
+        assert!(server.unwritten() <= unwritten);
+    }
+    // A permit that is not used has queued nothing either.
+    let mut back = [0; 62];
+    let (reserved, read) = tokio::join!(server.reserve(), client.read_exact(&mut back[..40]));
+    drop(reserved.unwrap());
+    read.unwrap();
+    let (flushed, read) = tokio::join!(server.flush(), client.read_exact(&mut back[40..]));
+    assert!(flushed.is_ok() && read.is_ok() && server.unwritten() == 0);
+    let prepared = PreparedMessage::text("p");
+    server.reserve().await.unwrap().send_prepared(&prepared).unwrap();
+    assert_eq!(server.unwritten(), 3, "queued, and not written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_writer_queues_is_written_while_the_reader_waits() {
+    let ((mut reader, writer), mut client) = server(1024, 1 << 20);
+    let reading = tokio::spawn(async move { reader.next().await });
+    // The reader waits.
+    tokio::task::yield_now().await;
+    writer.queue("queued".into()).await.unwrap();
+    assert_eq!(writer.unwritten(), 8, "not written by `queue`");
+    let next = timeout(FOREVER, client.next()).await.expect("the reader writes it");
+    assert_eq!(next.unwrap().unwrap(), Message::text("queued"));
+    // In several steps, and through a permit.
+    let long = "x".repeat(5000);
+    writer.reserve().await.unwrap().send(Message::text(long.clone())).unwrap();
+    writer.queue_prepared(&PreparedMessage::text("prepared")).await.unwrap();
+    for expected in [&long[..], "prepared"] {
+        let next = timeout(FOREVER, client.next()).await.expect("the reader goes on");
+        assert_eq!(next.unwrap().unwrap().as_text(), Some(expected));
+    }
+    reading.abort();
+}
+
+/// A flush that is dropped must not take the reader's wake-up with it.
+#[tokio::test(start_paused = true)]
+async fn the_reader_goes_on_with_the_queue_of_a_cancelled_send() {
+    let ((mut reader, writer), mut client) = server(8, 1 << 20);
+    let reading = tokio::spawn(async move { reader.next().await });
+    tokio::task::yield_now().await;
+    let sent = cancelled(2, writer.send("a message of some length".into())).await;
+    assert!(sent.is_none());
+    let next = timeout(FOREVER, client.next()).await.unwrap();
+    assert_eq!(next.unwrap().unwrap(), Message::text("a message of some length"));
+    reading.abort();
+}
+
+/// The stream is full, nobody reads, and every call waits for its turn.
+#[tokio::test(start_paused = true)]
+async fn waiting_writers_are_served_in_their_order_also_if_some_give_up() {
+    for polls_of_quitters in [1, 3] {
+        let ((_reader, writer), mut client) = server(8, 1);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = Vec::new();
+        for index in 0..100 {
+            let (writer, order) = (writer.clone(), order.clone());
+            tasks.push(tokio::spawn(async move {
+                if index % 3 == 1 {
+                    cancelled(polls_of_quitters, writer.reserve()).await;
+                    return;
+                }
+                let permit = writer.reserve().await.unwrap();
+                order.lock().unwrap().push(index);
+                permit.send(index.to_string().into()).unwrap();
+                writer.flush().await.unwrap();
+            }));
+            tokio::task::yield_now().await;
+        }
+        let expected: Vec<usize> = (0..100).filter(|index| index % 3 != 1).collect();
+        for index in &expected {
+            let message = timeout(FOREVER, client.next()).await.expect("somebody writes").unwrap().unwrap();
+            assert_eq!(number(&message), *index);
+        }
+        for task in tasks {
+            timeout(FOREVER, task).await.expect("every writer is woken").unwrap();
+        }
+        assert_eq!(*order.lock().unwrap(), expected);
+    }
+}
+
+/// A writer that sends without end must not keep another one waiting for its flush.
+#[tokio::test(start_paused = true)]
+async fn a_flush_does_not_wait_for_later_messages() {
+    let (io, mut client) = duplex(64);
+    // This buffer is flushed only if somebody asks for it.
+    let io = tokio::io::BufWriter::with_capacity(32, io);
+    let (_reader, writer) =
+        WebSocket::server(io, Limits::DEFAULT).with_write_limit(100, WhenFull::Wait).split();
+    let busy = writer.clone();
+    let busy = tokio::spawn(async move {
+        loop {
+            busy.queue("without an end".into()).await.unwrap();
+        }
+    });
+    let reading = tokio::spawn(async move {
+        let mut buffer = [0; 40];
+        while client.read(&mut buffer).await.is_ok_and(|n| n > 0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    for _ in 0..20 {
+        timeout(Duration::from_secs(100), writer.send("mine".into())).await.expect("it is flushed").unwrap();
+    }
+    busy.abort();
+    reading.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn permits_count_against_the_limit() {
+    let ((_reader, writer), mut client) = server(1 << 20, 10_000);
+    let permits: Vec<_> = [writer.reserve().await.unwrap(), writer.reserve().await.unwrap()].into();
+    let third = writer.reserve().await.unwrap();
+    let clone = writer.clone();
+    let mut fourth = pin!(clone.reserve());
+    let (task, waker) = Task::new();
+    assert!(fourth.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(third);
+    assert_eq!(task.wakes(), 1, "a permit that is not used gives its place back");
+    let Poll::Ready(Ok(fourth)) = fourth.as_mut().poll(&mut Context::from_waker(&waker)) else { panic!() };
+    for (index, permit) in permits.into_iter().chain([fourth]).enumerate() {
+        permit.send(index.to_string().into()).unwrap();
+    }
+    writer.flush().await.unwrap();
+    for index in 0..3 {
+        assert_eq!(number(&client.next().await.unwrap().unwrap()), index);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_is_refused_or_closes_the_connection() {
+    for when_full in [WhenFull::Refuse, WhenFull::Close] {
+        let (io, _client) = duplex(8);
+        let (_reader, writer) =
+            WebSocket::server(io, Limits::DEFAULT).with_write_limit(10, when_full).split();
+        writer.queue("more than ten bytes".into()).await.unwrap();
+        let tried = [
+            writer.queue("x".into()).now_or_never().unwrap(),
+            writer.send("x".into()).now_or_never().unwrap(),
+            writer.reserve().now_or_never().unwrap().map(drop),
+        ];
+        let close = when_full == WhenFull::Close;
+        assert!(matches!(tried[0], Err(Error::Full)), "{tried:?}");
+        for tried in &tried[1..] {
+            match tried {
+                Err(Error::Full) => assert!(!close),
+                Err(Error::Encode(error)) => assert!(close && error.kind() == EncodeErrorKind::Closing),
+                _ => panic!("{tried:?}"),
+            }
+        }
+        assert_eq!(writer.with_ref(|socket| socket.connection().awaiting_close()), close);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sink_of_each_writer_sends_whole_messages_in_order() {
+    let ((reader, writer), client) = server(32, 50);
+    let tasks: Vec<_> = (0..4)
+        .map(|task| {
+            let mut writer = writer.clone();
+            tokio::spawn(async move {
+                for index in 0..50 {
+                    let message = Message::text(format!("{task} {index}"));
+                    if index % 3 == 0 {
+                        writer.feed(message).await.unwrap();
+                    } else {
+                        futures_util::SinkExt::send(&mut writer, message).await.unwrap();
+                    }
+                }
+                futures_util::SinkExt::flush(&mut writer).await.unwrap();
+            })
+        })
+        .collect();
+    // The reader is a stream.
+    let reading = tokio::spawn(reader.map(|message| message.is_ok()).collect::<Vec<_>>());
+    let mut next = [0; 4];
+    let mut client = client.take(200);
+    while let Some(message) = timeout(FOREVER, client.next()).await.unwrap() {
+        let message = message.unwrap();
+        let (task, index) = message.as_text().unwrap().split_once(' ').unwrap();
+        let task: usize = task.parse().unwrap();
+        assert_eq!(index.parse(), Ok(next[task]));
+        next[task] += 1;
+    }
+    for task in tasks {
+        timeout(FOREVER, task).await.unwrap().unwrap();
+    }
+    assert_eq!(next, [50; 4]);
+    // A sink that is dropped gives its place back.
+    let mut sink = writer.clone();
+    poll_fn(|cx| sink.poll_ready_unpin(cx)).await.unwrap();
+    assert!(writer.message(Kind::Text).now_or_never().is_none());
+    drop(sink);
+    assert!(writer.message(Kind::Text).now_or_never().is_some());
+    reading.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_in_pieces_is_not_mixed_with_others() {
+    let ((mut reader, writer), mut client) = server(64, 100);
+    let reading = tokio::spawn(async move { while let Some(Ok(_)) = reader.next().await {} });
+    let others: Vec<_> = (0..5)
+        .map(|task: usize| {
+            let writer = writer.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    writer.send(task.to_string().into()).await.unwrap();
+                    writer.send(Message::Ping(vec![b'p'; 20].into())).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let large: Vec<_> = (0..3)
+        .map(|task: u8| {
+            let writer = writer.clone();
+            tokio::spawn(async move {
+                let mut message = writer.message(Kind::Binary).await.unwrap();
+                for _ in 0..30 {
+                    message.send(vec![b'a' + task; 50]).await.unwrap();
+                    assert!(writer.unwritten() < 300, "{}", writer.unwritten());
+                }
+                assert_eq!(message.queued(), 1500);
+                message.finish("").await.unwrap();
+            })
+        })
+        .collect();
+    let (mut texts, mut pings, mut long) = (0, 0, 0);
+    while texts + pings + long < 203 {
+        match timeout(FOREVER, client.next()).await.unwrap().unwrap().unwrap() {
+            Message::Ping(_) => pings += 1,
+            Message::Text(_) => texts += 1,
+            Message::Binary(data) => {
+                assert!(data.len() == 1500 && data.iter().all(|byte| *byte == data[0]));
+                long += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((texts, pings, long), (100, 100, 3));
+    for task in others.into_iter().chain(large) {
+        timeout(FOREVER, task).await.unwrap().unwrap();
+    }
+    drop(client);
+    reading.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_given_up_closes_the_connection_and_wakes_those_that_wait() {
+    let ((mut reader, writer), mut client) = server(1024, 100);
+    // Before its first piece, nothing is lost.
+    drop(writer.message(Kind::Text).await.unwrap());
+    writer.send("whole".into()).await.unwrap();
+    let mut message = writer.message(Kind::Text).await.unwrap();
+    message.send("a part").await.unwrap();
+    let other = writer.clone();
+    let waiting = tokio::spawn(async move { other.send("behind it".into()).await });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    drop(message);
+    let Err(Error::Encode(error)) = timeout(FOREVER, waiting).await.unwrap().unwrap() else { panic!() };
+    assert_eq!(error.kind(), EncodeErrorKind::Closing);
+    let reading = tokio::spawn(async move { reader.next().await });
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("whole"));
+    let close = timeout(FOREVER, client.next()).await.unwrap().unwrap().unwrap();
+    assert!(matches!(close, Message::Close { code: Some(1011), .. }), "{close:?}");
+    reading.abort();
+}
+
+/// What the caller knows after it has cancelled a piece.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_piece_is_counted_if_it_is_in_the_queue() {
+    let ((_reader, writer), mut client) = server(8, 20);
+    let reading = tokio::spawn(async move { timeout(FOREVER, client.next()).await.unwrap() });
+    let mut message = writer.message(Kind::Binary).await.unwrap();
+    let data: Vec<u8> = (0..=255).collect();
+    let mut polls = 0;
+    while message.queued() < 250 {
+        let at = message.queued() as usize;
+        polls += 1;
+        let _ = cancelled(polls % 3, message.send(data[at..at + 10].to_vec())).await;
+    }
+    message.finish(data[250..].to_vec()).await.unwrap();
+    assert_eq!(reading.await.unwrap().unwrap().unwrap(), Message::binary(data));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncontended_send_writes_at_once() {
+    let ((mut reader, writer), mut client) = server(1024, 100);
+    for _ in 0..3 {
+        assert!(writer.send("now".into()).now_or_never().unwrap().is_ok());
+        assert_eq!(client.next().now_or_never().unwrap().unwrap().unwrap(), Message::text("now"));
+    }
+    client.get_mut().write_all(b"\x81\x80\0\0\0\0").await.unwrap();
+    assert_eq!(reader.next().now_or_never().unwrap().unwrap().unwrap(), Message::text(""));
+    assert!(client_frame(1, b"").len() == 6);
+}
