@@ -68,6 +68,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> MessageWriter<'a, IO, R> {
     }
 
     /// How many bytes of the message were queued, or sent.
+    #[must_use]
     pub const fn queued(&self) -> u64 {
         self.queued
     }
