@@ -50,9 +50,7 @@ async fn serve(stream: TcpStream) -> Result<(), codec::Error> {
             // server just closes.
             Err(codec::Error::Decode(error)) => {
                 let refusal = Item::Head(OutgoingResponse::new(error.status_hint()));
-                if http.send(refusal).await.is_ok() {
-                    http.send(Item::End).await?;
-                }
+                let _ = http.send(refusal).await;
                 return Err(codec::Error::Decode(error));
             }
             Err(error) => return Err(error),

@@ -59,8 +59,8 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
             Some(Event::Trailer { name, .. }) => writeln!(understood, "trailer {}", name.escape_ascii())?,
             Some(Event::End) => {
                 respond(&mut http, 200, &understood, &mut output)?;
-                // `next_exchange` is false after the last request of the connection.
-                if !http.next_exchange() {
+                // An error after the last request of the connection.
+                if http.next_exchange().is_err() {
                     break;
                 }
             }

@@ -14,6 +14,7 @@ pub const TARGETS: &[Target] = &[
     ("cursor", targets::cursor::run),
     ("http1_connection", targets::http1_connection::run),
     ("http1_exchange", targets::http1_exchange::run),
+    ("http1_observer", targets::http1_observer::run),
     ("http1_request", targets::http1_request::run),
     ("http1_response", targets::http1_response::run),
     ("sse_decode", targets::sse_decode::run),

@@ -25,8 +25,13 @@ fn between(text: &str, [begin, end]: [&str; 2], tables: &str) -> Option<String> 
     Some(format!("{before}{begin}{tables}{end}{after}"))
 }
 
-/// Returns a line on what was run, when, and on which machine.
+/// Returns a line on what was run, when, and on which machine, and how to read spreads.
 pub(crate) fn machine(command: &str, rounds: usize) -> String {
+    run_on(command, &format!("{rounds} interleaved rounds: median (least - most)."))
+}
+
+/// Returns a line on what was run, when, and on which machine. `note` stands on the next line.
+pub(crate) fn run_on(command: &str, note: &str) -> String {
     let say =
         |name: &str, words: &[&str]| ask(&mut program(name, words)).unwrap_or_default().trim().to_owned();
     let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -36,7 +41,7 @@ pub(crate) fn machine(command: &str, rounds: usize) -> String {
     let busy = busy.split(' ').next().unwrap_or_default().to_owned();
     format!(
         "`cargo xtask {command}`, {}. {model}, {} cores, Linux {}, load average {busy} at the end.\n\
-         {rounds} interleaved rounds: median (least - most).\n",
+         {note}\n",
         say("date", &["+%Y-%m-%d %H:%M"]),
         say("nproc", &[]),
         say("uname", &["-r"]),

@@ -1,10 +1,11 @@
-//! The measurements of the workspace. `cargo xtask attacks`, `bench`, `bench-ws` and `transports`
-//! start this program.
+//! The measurements of the workspace. `cargo xtask attacks`, `bench`, `bench-ws`, `compile-times`
+//! and `transports` start this program.
 
 // A command that talks to a person at a terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod attacks;
+mod compile_times;
 mod document;
 mod engine;
 mod process;
@@ -34,6 +35,9 @@ enum Command {
     /// Compare WebSocket echo servers on tidewire-ws with other libraries, and write
     /// docs/benchmarks.md (Linux, two cores, g++).
     BenchWs(ws::Args),
+    /// Measure what a dependency on each crate costs to build, next to crates that do the same
+    /// work, and write docs/benchmarks.md (a quarter of an hour; Linux).
+    CompileTimes(compile_times::Args),
     /// Measure every technique with the same messages and the release binary, and write the tables
     /// of docs/transports.md (about a minute; Linux).
     Transports,
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::Attacks(args) => attacks::run(&args),
         Command::Bench(args) => engine::run(&args),
         Command::BenchWs(args) => ws::run(&args),
+        Command::CompileTimes(args) => compile_times::run(&args),
         Command::Transports => transports::run(),
     };
     match result {

@@ -113,7 +113,7 @@ impl Cursor {
         if text[at] != b'-' {
             return Err(CursorError::new(CursorErrorKind::UnexpectedByte, at));
         }
-        let (seq, at) = match number(text, at + 1, 10) {
+        let (seq, at) = match number(text, at.saturating_add(1), 10) {
             Ok(parsed) => parsed,
             Err(error) => return Err(error),
         };
@@ -131,14 +131,15 @@ const fn number(text: &[u8], start: usize, base: u64) -> Result<(u64, usize), Cu
     let mut at = start;
     while at < text.len() {
         let digit = match text[at] {
-            byte @ b'0'..=b'9' => (byte - b'0') as u64,
-            byte @ b'a'..=b'z' => (byte - b'a') as u64 + 10,
+            byte @ b'0'..=b'9' => (byte & 0xf) as u64,
+            // The low five bits of a letter begin at 1.
+            byte @ b'a'..=b'z' => ((byte & 0x1f) as u64).saturating_add(9),
             _ => break,
         };
         if digit >= base {
             break;
         }
-        if at == start + 1 && text[start] == b'0' {
+        if at == start.saturating_add(1) && text[start] == b'0' {
             return Err(CursorError::new(CursorErrorKind::LeadingZero, start));
         }
         value = match value.checked_mul(base) {
@@ -148,7 +149,7 @@ const fn number(text: &[u8], start: usize, base: u64) -> Result<(u64, usize), Cu
             },
             None => return Err(CursorError::new(CursorErrorKind::Overflow, at)),
         };
-        at += 1;
+        at = at.saturating_add(1);
     }
     if at > start {
         Ok((value, at))
@@ -169,20 +170,28 @@ impl fmt::Display for Cursor {
 impl Cursor {
     /// Writes the text from the end of the buffer towards its front, last digit first.
     pub(crate) fn write(self, buffer: &mut [u8; Self::MAX_LEN]) -> &str {
-        let at = digits(buffer, Self::MAX_LEN, self.seq, 10) - 1;
+        let at = digits(buffer, Self::MAX_LEN, self.seq, |n| (n / 10, (n % 10) as u8));
+        let at = at.saturating_sub(1);
         buffer[at] = b'-';
-        let at = digits(buffer, at, self.epoch.0, 36);
+        let at = digits(buffer, at, self.epoch.0, |n| (n / 36, (n % 36) as u8));
         core::str::from_utf8(&buffer[at..]).expect("only digits, letters and the hyphen were written")
     }
 }
 
-/// Writes `value` so that it ends before `end`. Returns where it starts.
-fn digits(buffer: &mut [u8; Cursor::MAX_LEN], end: usize, mut value: u64, base: u64) -> usize {
+/// Writes `value` so that it ends before `end`. Returns where it starts. `split` returns a number
+/// without its last digit, and that digit.
+fn digits(
+    buffer: &mut [u8; Cursor::MAX_LEN],
+    end: usize,
+    mut value: u64,
+    split: impl Fn(u64) -> (u64, u8),
+) -> usize {
     let mut at = end;
     loop {
-        at -= 1;
-        buffer[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[(value % base) as usize];
-        value /= base;
+        at = at.saturating_sub(1);
+        let (rest, digit) = split(value);
+        buffer[at] = b"0123456789abcdefghijklmnopqrstuvwxyz"[usize::from(digit)];
+        value = rest;
         if value == 0 {
             return at;
         }

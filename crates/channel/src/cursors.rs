@@ -57,7 +57,8 @@ impl Cursors {
         let mut cursors = Vec::new();
         let mut at = 0;
         loop {
-            let end = text[at..].iter().position(|&byte| byte == b'.').map_or(text.len(), |dot| at + dot);
+            let dot = text[at..].iter().position(|&byte| byte == b'.');
+            let end = dot.map_or(text.len(), |dot| dot.saturating_add(at));
             cursors.push(Cursor::parse(&text[at..end]).map_err(|error| error.shifted(at))?);
             if end == text.len() {
                 return Ok(Self(cursors));
@@ -65,7 +66,7 @@ impl Cursors {
             if cursors.len() == Self::MAX {
                 return Err(CursorError::new(CursorErrorKind::TooMany, end));
             }
-            at = end + 1;
+            at = end.saturating_add(1);
         }
     }
 }

@@ -32,7 +32,7 @@ impl CursorError {
     }
 
     pub(crate) const fn shifted(self, by: usize) -> Self {
-        Self { kind: self.kind, offset: self.offset + by }
+        Self { kind: self.kind, offset: self.offset.saturating_add(by) }
     }
 }
 

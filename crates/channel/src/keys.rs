@@ -63,7 +63,9 @@ impl Keys {
     /// Forgets keys that are too old. Time only moves forward, as in the log.
     pub(crate) fn expire(&mut self, now_ms: u64, limits: &Limits) {
         self.clock_ms = self.clock_ms.max(now_ms);
-        while self.by_age.front().is_some_and(|&(time_ms, _)| self.clock_ms - time_ms >= limits.key_age_ms) {
+        let clock_ms = self.clock_ms;
+        let is_old = |(time_ms, _): &(u64, _)| clock_ms.saturating_sub(*time_ms) >= limits.key_age_ms;
+        while self.by_age.front().is_some_and(is_old) {
             self.forget_oldest();
         }
     }

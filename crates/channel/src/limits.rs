@@ -134,34 +134,3 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tidewire_testkit::limits::check;
-
-    #[test]
-    fn the_defaults_are_the_documented_ones() {
-        let Retention { max_messages, max_bytes, max_age_ms } = Retention::DEFAULT;
-        check(
-            "tidewire-channel: retention",
-            &[
-                ("max_messages", max_messages as u64),
-                ("max_bytes", max_bytes as u64),
-                ("max_age_ms", max_age_ms.unwrap_or(u64::MAX)),
-            ],
-        );
-        let Limits { max_message, max_waiters, max_key, max_keys, key_age_ms, idle_ms } = Limits::DEFAULT;
-        check(
-            "tidewire-channel: a channel",
-            &[
-                ("max_message", max_message as u64),
-                ("max_waiters", max_waiters as u64),
-                ("max_key", max_key as u64),
-                ("max_keys", max_keys as u64),
-                ("key_age_ms", key_age_ms),
-                ("idle_ms", idle_ms),
-            ],
-        );
-    }
-}

@@ -75,7 +75,7 @@ impl<T> Log<T> {
         if head.seq() > u64::MAX / 2 {
             return None;
         }
-        Some(Self { first: head.seq() + 1, ..Self::new(head.epoch(), retention) })
+        Some(Self { first: head.seq().saturating_add(1), ..Self::new(head.epoch(), retention) })
     }
 
     /// Appends a message and returns the position after it. Amortised O(1).
@@ -101,10 +101,12 @@ impl<T> Log<T> {
         self.clock_ms = self.clock_ms.max(now_ms);
         let Some(max_age_ms) = self.retention.max_age_ms else { return 0 };
         let kept = self.entries.len();
-        while self.entries.front().is_some_and(|front| self.clock_ms - front.time_ms >= max_age_ms) {
+        let clock_ms = self.clock_ms;
+        let is_old = |kept: &Kept<T>| clock_ms.saturating_sub(kept.time_ms) >= max_age_ms;
+        while self.entries.front().is_some_and(is_old) {
             self.evict_front();
         }
-        kept - self.entries.len()
+        kept.saturating_sub(self.entries.len())
     }
 
     /// Returns the time at which the next message expires, and so when to call
@@ -126,7 +128,7 @@ impl<T> Log<T> {
     /// A reader behind `seq` is told of a gap. If `seq` is not ahead of the head, this only clears,
     /// because no number is given twice.
     pub fn skip_to(&mut self, seq: u64) {
-        self.first = self.head().seq().max(seq.min(u64::MAX / 2)) + 1;
+        self.first = self.head().seq().max(seq.min(u64::MAX / 2)).saturating_add(1);
         self.entries.clear();
         self.bytes = 0;
     }
@@ -134,14 +136,14 @@ impl<T> Log<T> {
     /// Returns the position after the newest message: the position of a reader that has everything.
     #[must_use]
     pub fn head(&self) -> Cursor {
-        Cursor::new(self.epoch, self.first - 1 + self.entries.len() as u64)
+        self.position_after(self.entries.len())
     }
 
     /// Returns the position before the earliest message kept. A read after it returns all kept
     /// messages.
     #[must_use]
     pub const fn earliest(&self) -> Cursor {
-        Cursor::new(self.epoch, self.first - 1)
+        self.position_after(0)
     }
 
     /// Returns what [`earliest`](Self::earliest) would be after appending this number of messages
@@ -153,15 +155,16 @@ impl<T> Log<T> {
     pub fn earliest_after(&self, messages: usize, bytes: usize) -> Cursor {
         let (mut len, mut sum) =
             (self.entries.len().saturating_add(messages), self.bytes.saturating_add(bytes));
-        let mut evicted = 0;
+        let mut evicted = 0_usize;
         // The newest message stays whatever its size.
         while len > 1 && (len > self.retention.max_messages || sum > self.retention.max_bytes) {
-            evicted += 1;
-            let Some(oldest) = self.entries.get(evicted - 1) else { break };
+            let oldest = self.entries.get(evicted);
+            evicted = evicted.saturating_add(1);
+            let Some(oldest) = oldest else { break };
             sum = sum.saturating_sub(oldest.size);
-            len -= 1;
+            len = len.saturating_sub(1);
         }
-        Cursor::new(self.epoch, self.first - 1 + evicted as u64)
+        self.position_after(evicted)
     }
 
     /// Reads from `since` on, within `budget`. O(1) to find the place, then linear in the messages
@@ -182,24 +185,22 @@ impl<T> Log<T> {
                 (earliest, Continuity::Reset { reason: ResetReason::AheadOfLog, to: earliest })
             }
             Since::After(cursor) if cursor.seq() < earliest.seq() => {
-                let missed = earliest.seq() - cursor.seq();
+                let missed = earliest.seq().saturating_sub(cursor.seq());
                 (earliest, Continuity::Gap { from: cursor, to: earliest, missed })
             }
             Since::After(cursor) => (cursor, Continuity::Resumed),
         };
 
-        let from = self.place(start.seq() + 1);
+        let next = start.seq().saturating_add(1);
+        let from = self.place(next);
         let (count, bytes) = self.within(from, budget);
+        let to = from.saturating_add(count);
         Read {
-            entries: Entries {
-                epoch: self.epoch,
-                next: start.seq() + 1,
-                kept: self.entries.range(from..from + count),
-            },
+            entries: Entries { epoch: self.epoch, next, kept: self.entries.range(from..to) },
             continuity,
             start,
             bytes,
-            more: from + count < self.entries.len(),
+            more: to < self.entries.len(),
         }
     }
 
@@ -256,7 +257,7 @@ impl<T> Log<T> {
         Stats {
             messages: self.entries.len(),
             bytes: self.bytes,
-            evicted: self.first - 1,
+            evicted: self.earliest().seq(),
             earliest: self.earliest(),
             head: self.head(),
         }
@@ -273,28 +274,33 @@ impl<T> Log<T> {
 
     fn evict_front(&mut self) {
         if let Some(front) = self.entries.pop_front() {
-            self.first += 1;
+            self.first = self.first.saturating_add(1);
             self.bytes = self.bytes.saturating_sub(front.size);
         }
+    }
+
+    /// The position after the first `n` messages kept.
+    const fn position_after(&self, n: usize) -> Cursor {
+        Cursor::new(self.epoch, self.first.saturating_sub(1).saturating_add(n as u64))
     }
 
     /// The index of message `seq`, which is not before the first. Past the end for a message yet to
     /// come.
     fn place(&self, seq: u64) -> usize {
-        usize::try_from(seq - self.first).unwrap_or(usize::MAX)
+        usize::try_from(seq.saturating_sub(self.first)).unwrap_or(usize::MAX)
     }
 
     /// The number of messages from index `from` on that are within the budget, and their bytes.
     fn within(&self, from: usize, budget: Budget) -> (usize, usize) {
         let mut bytes: usize = 0;
-        let mut count = 0;
+        let mut count = 0_usize;
         for kept in self.entries.range(from..).take(budget.messages) {
             let sum = bytes.saturating_add(kept.size);
             if sum > budget.bytes && count > 0 {
                 break;
             }
             bytes = sum;
-            count += 1;
+            count = count.saturating_add(1);
         }
         (count, bytes)
     }

@@ -126,7 +126,7 @@ impl<'a, T> Read<'a, T> {
     /// Returns the position after the last message returned. The next read starts here.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor::new(self.start.epoch(), self.start.seq() + self.entries.len() as u64)
+        Cursor::new(self.start.epoch(), self.start.seq().saturating_add(self.entries.len() as u64))
     }
 
     /// Returns whether the budget ended the read, so that more messages follow
@@ -243,7 +243,7 @@ impl<'a, T> Iterator for Entries<'a, T> {
     fn next(&mut self) -> Option<Entry<'a, T>> {
         let kept = self.kept.next()?;
         let seq = self.next;
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         Some(self.entry(seq, kept))
     }
 
@@ -255,7 +255,7 @@ impl<'a, T> Iterator for Entries<'a, T> {
 impl<'a, T> DoubleEndedIterator for Entries<'a, T> {
     fn next_back(&mut self) -> Option<Entry<'a, T>> {
         let kept = self.kept.next_back()?;
-        Some(self.entry(self.next + self.kept.len() as u64, kept))
+        Some(self.entry(self.next.saturating_add(self.kept.len() as u64), kept))
     }
 }
 

@@ -36,7 +36,7 @@ impl<W> Waiters<W> {
 
     pub(crate) fn add(&mut self, epoch: Epoch, waiter: W) -> WaitKey {
         let number = self.next;
-        self.next += 1;
+        self.next = self.next.wrapping_add(1);
         self.waiting.insert(number, waiter);
         WaitKey { epoch, number }
     }

@@ -308,3 +308,9 @@ fn a_clock_at_its_end_does_not_wrap() {
     assert_eq!(log.next_expiry_ms(), Some(u64::MAX));
     assert_eq!(log.expire(u64::MAX), 0);
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-channel: retention", &[&Retention::DEFAULT], &[]);
+    tidewire_testkit::limits::check("tidewire-channel: a channel", &[&Limits::DEFAULT], &[]);
+}

@@ -46,7 +46,7 @@ impl ChunkHead {
     /// The number of bytes of the head: 3 to 18.
     #[must_use]
     pub const fn encoded_len(self) -> usize {
-        hex_len(self.0.get()) + 2
+        hex_len(self.0.get()).saturating_add(2)
     }
 
     /// Writes the head to the start of `out` and returns its length.
@@ -56,7 +56,7 @@ impl ChunkHead {
     pub fn encode(self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoded_len();
         let out = out.get_mut(..len).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, len))?;
-        let (digits, crlf) = out.split_at_mut(len - 2);
+        let (digits, crlf) = out.split_at_mut(hex_len(self.0.get()));
         write_hex(digits, self.0.get());
         crlf.copy_from_slice(b"\r\n");
         Ok(len)
@@ -80,7 +80,7 @@ const MAX_DIGITS: usize = 16;
 
 /// The number of hexadecimal digits of a value; 0 has one.
 pub(crate) const fn hex_len(value: u64) -> usize {
-    (u64::BITS - (value | 1).leading_zeros()).div_ceil(4) as usize
+    u64::BITS.saturating_sub((value | 1).leading_zeros()).div_ceil(4) as usize
 }
 
 /// Fills `digits` with the last hexadecimal digits of a value.
@@ -135,7 +135,7 @@ mod buf {
 
     impl Buf for HeadBuf {
         fn remaining(&self) -> usize {
-            usize::from(self.end - self.start)
+            self.chunk().len()
         }
 
         fn chunk(&self) -> &[u8] {
@@ -144,7 +144,7 @@ mod buf {
 
         fn advance(&mut self, count: usize) {
             assert!(count <= self.remaining(), "cannot advance past the end");
-            self.start += u8::try_from(count).expect("no more than remains");
+            self.start = self.start.saturating_add(u8::try_from(count).expect("no more than remains"));
         }
     }
 }

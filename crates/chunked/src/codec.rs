@@ -31,6 +31,25 @@ use std::io;
 use tidewire_grammar::range_of;
 
 /// Reads and writes one chunked body.
+///
+/// ```
+/// use futures_util::{FutureExt, SinkExt, StreamExt};
+/// use tidewire_chunked::codec::{Codec, Item};
+/// use tokio_util::codec::{FramedRead, FramedWrite};
+///
+/// // Slices and vectors never wait. With sockets, `.await` stands here.
+/// let mut reader = FramedRead::new(&b"5\r\nhello\r\n0\r\n\r\n"[..], Codec::default());
+/// let mut writer = FramedWrite::new(Vec::new(), Codec::default());
+/// while let Some(item) = reader.next().now_or_never().flatten().transpose()? {
+///     let is_end = item == Item::End;
+///     writer.send(item).now_or_never().expect("it never waits")?;
+///     if is_end {
+///         break;
+///     }
+/// }
+/// assert_eq!(writer.get_ref(), b"5\r\nhello\r\n0\r\n\r\n");
+/// # Ok::<(), tidewire_chunked::codec::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Codec {
     decoder: Decoder,

@@ -31,6 +31,18 @@ pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// If an event cannot be written, nothing is written, and the encoder can go on.
 ///
 /// ```
+/// use tidewire_chunked::{Encoder, Event};
+///
+/// let (mut encoder, mut wire) = (Encoder::new(), Vec::new());
+/// encoder.encode_to(Event::Data(b"hello"), &mut wire)?; // a whole chunk
+/// encoder.encode_to(Event::End, &mut wire)?;
+/// assert_eq!(wire, b"5\r\nhello\r\n0\r\n\r\n");
+/// # Ok::<(), tidewire_chunked::EncodeError>(())
+/// ```
+///
+/// With a chunk that is filled in pieces, and a trailer:
+///
+/// ```
 /// use tidewire_chunked::{EncodeErrorKind, Encoder, Event};
 ///
 /// let (mut encoder, mut wire) = (Encoder::new(), Vec::new());
@@ -204,18 +216,20 @@ fn write(before: State, event: Event<'_>, next: State, mut put: impl FnMut(&[u8]
 }
 
 fn len(before: State, event: Event<'_>, next: State) -> usize {
-    let mut len = 0;
-    write(before, event, next, |part| len += part.len());
+    let mut len = 0_usize;
+    write(before, event, next, |part| len = len.saturating_add(part.len()));
     len
 }
 
 /// An upper bound of the bytes that an event writes. Used to reserve memory once; faster than the
 /// exact [`len`].
 fn max_len(event: Event<'_>) -> usize {
+    const DATA: usize = ChunkHead::MAX_LEN + CRLF.len();
+    const TRAILER: usize = "0\r\n: \r\n".len();
     match event {
-        Event::Data(data) => ChunkHead::MAX_LEN + data.len() + CRLF.len(),
-        Event::Chunk { extensions, .. } => ChunkHead::MAX_LEN + extensions.len(),
-        Event::Trailer { name, value } => "0\r\n: \r\n".len() + name.len() + value.len(),
+        Event::Data(data) => data.len().saturating_add(DATA),
+        Event::Chunk { extensions, .. } => extensions.len().saturating_add(ChunkHead::MAX_LEN),
+        Event::Trailer { name, value } => name.len().saturating_add(value.len()).saturating_add(TRAILER),
         Event::End => LAST_CHUNK.len(),
     }
 }
@@ -225,8 +239,9 @@ fn chunk_line(size: u64, extensions: &[u8], mut put: impl FnMut(&[u8])) {
     let digits = hex_len(size);
     write_hex(&mut line[..digits], size);
     if extensions.is_empty() {
-        line[digits..digits + 2].copy_from_slice(CRLF);
-        put(&line[..digits + 2]);
+        let end = digits.saturating_add(CRLF.len());
+        line[digits..end].copy_from_slice(CRLF);
+        put(&line[..end]);
     } else {
         for part in [&line[..digits], extensions, CRLF] {
             put(part);

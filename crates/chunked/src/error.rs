@@ -45,6 +45,15 @@ pub enum ErrorKind {
 
 /// Why and where a body was refused. The error is final: the start of the next message is unknown,
 /// so close the connection after the answer.
+///
+/// ```
+/// use tidewire_chunked::{Decoder, ErrorKind, Limits};
+///
+/// let mut decoder = Decoder::new(Limits::DEFAULT.with_max_body(100));
+/// let error = decoder.decode(b"65\r\n").unwrap_err(); // 101 bytes are announced
+/// assert_eq!((error.kind(), error.offset(), error.status_hint()), (ErrorKind::BodyTooLarge, 1, 413));
+/// assert_eq!(error.to_string(), "more content than the limit (max_body) at byte 1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -92,9 +101,9 @@ impl fmt::Display for ErrorKind {
             Self::UnexpectedEnd => "the end of the input within a chunked body",
             Self::ForbiddenTrailer => "a field that is not allowed in trailers",
             Self::SizeOverflow => "a chunk size of more than 16 digits",
-            Self::BodyTooLarge => "more content than allowed",
-            Self::Overhead => "more chunk extension and trailer bytes than allowed",
-            Self::TooManyTrailers => "more trailer fields than allowed",
+            Self::BodyTooLarge => "more content than the limit (max_body)",
+            Self::Overhead => "more bytes of chunk extensions and trailers than the limit (max_overhead)",
+            Self::TooManyTrailers => "more trailer fields than the limit (max_trailers)",
         })
     }
 }

@@ -7,6 +7,13 @@ use tidewire_grammar::{quoted, token_len};
 /// Iterates over the extensions of a [chunk](crate::Event::Chunk).
 ///
 /// The decoder has checked the bytes. Other bytes end the iterator where they break the grammar.
+///
+/// ```
+/// use tidewire_chunked::extensions;
+///
+/// let pairs: Vec<_> = extensions(b";a=b; c").map(|extension| (extension.name, extension.value)).collect();
+/// assert_eq!(pairs, [(b"a".as_slice(), Some(b"b".as_slice())), (b"c", None)]);
+/// ```
 #[must_use]
 pub const fn extensions(raw: &[u8]) -> Extensions<'_> {
     Extensions { rest: raw }

@@ -2,6 +2,9 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
+// Attackers look for lengths that wrap around. A release build of a caller does not check for them,
+// so the code here must not be able to wrap.
+#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
 
 extern crate alloc;
 #[cfg(feature = "std")]

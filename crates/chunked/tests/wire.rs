@@ -32,3 +32,8 @@ fn limits(case: &Vector) -> Limits {
 fn every_good_case_has_its_broken_relatives() {
     vectors::check_relatives("chunked", 3);
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-chunked", &[&Limits::DEFAULT], &[]);
+}

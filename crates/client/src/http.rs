@@ -126,7 +126,7 @@ impl Http {
     /// if bytes came after the answer, because they would be read as the next answer
     /// (RFC 9112 §9.2 (2)).
     pub(crate) fn next(&mut self) -> bool {
-        self.at == self.input.len() && self.machine.next_exchange()
+        self.at == self.input.len() && self.machine.next_exchange().is_ok()
     }
 
     /// Returns whether the server has neither closed nor sent anything since [`next`](Self::next).

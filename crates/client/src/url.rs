@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tidewire_grammar::{dec_u64, ip_literal};
-
 /// A channel's URL, split into the parts that a client needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -87,18 +85,18 @@ impl FromStr for Url {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
-        if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-            return Err(UrlError::Byte);
-        }
-        let (scheme, rest) = text.split_once("://").ok_or(UrlError::Scheme)?;
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let (address, host) = match scheme.to_ascii_lowercase().as_str() {
-            "http" | "ws" => tcp(authority)?,
-            "http+unix" => unix(authority)?,
+        let url = tidewire_grammar::Url::parse(text)?;
+        let (address, host) = match url.scheme().to_ascii_lowercase().as_str() {
+            "http" | "ws" => {
+                let (host, port) = url.host_and_port()?;
+                let address = Address::Tcp { host: host.to_owned(), port: port.unwrap_or(80) };
+                (address, url.authority().to_owned())
+            }
+            "http+unix" => unix(url.authority())?,
             "https" | "wss" => return Err(UrlError::Tls),
             _ => return Err(UrlError::Scheme),
         };
+        let (path, query) = (url.path(), url.query().unwrap_or_default());
         if path.len() < 2 || path.ends_with('/') {
             return Err(UrlError::Channel);
         }
@@ -127,40 +125,24 @@ const RESERVED_PARAMETERS: [&str; 10] = [
     "evs_last_event_id",
 ];
 
-/// `host[:port]`, and the value of `Host`.
-fn tcp(authority: &str) -> Result<(Address, String), UrlError> {
-    if authority.contains('@') {
-        return Err(UrlError::UserInfo);
-    }
-    let is_literal = authority.starts_with('[');
-    let split = if is_literal {
-        ip_literal(authority.as_bytes()).map_err(|_| UrlError::Host)?.1
-    } else {
-        authority.find(':').unwrap_or(authority.len())
-    };
-    let (host, port) = authority.split_at(split);
-    let port = match port.strip_prefix(':') {
-        Some(digits) => dec_u64(digits.as_bytes())
-            .ok()
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|&port| port > 0)
-            .ok_or(UrlError::Port)?,
-        None if port.is_empty() => 80,
-        None => return Err(UrlError::Port),
-    };
-    let name = if is_literal { &host[1..split - 1] } else { host };
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._~%".contains(&b);
-    if name.is_empty() || !(is_literal || name.bytes().all(allowed)) {
-        return Err(UrlError::Host);
-    }
-    Ok((Address::Tcp { host: name.to_owned(), port }, authority.to_owned()))
-}
-
 /// The percent-encoded path of a socket, in the place of the host.
 fn unix(authority: &str) -> Result<(Address, String), UrlError> {
     let path: Vec<u8> = percent_encoding::percent_decode_str(authority).collect();
     let path = String::from_utf8(path).ok().filter(|path| !path.is_empty()).ok_or(UrlError::Host)?;
     Ok((Address::Unix(path.into()), "localhost".to_owned()))
+}
+
+impl From<tidewire_grammar::UrlError> for UrlError {
+    fn from(error: tidewire_grammar::UrlError) -> Self {
+        use tidewire_grammar::UrlError as Grammar;
+        match error {
+            Grammar::User => Self::UserInfo,
+            Grammar::Host => Self::Host,
+            Grammar::Port => Self::Port,
+            Grammar::Scheme => Self::Scheme,
+            _ => Self::Byte,
+        }
+    }
 }
 
 impl fmt::Display for Address {

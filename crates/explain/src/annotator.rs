@@ -40,7 +40,7 @@ impl Annotator {
         Self {
             up: ByteStream::new(Direction::Up, start, limits),
             down: ByteStream::new(Direction::Down, start, limits),
-            state: ConnectionState::default(),
+            state: ConnectionState::new(limits.http1),
         }
     }
 

@@ -1,23 +1,24 @@
 //! One direction of a connection: which layer each byte belongs to, and what it is.
 //!
 //! ```text
-//!    ┌───── another message follows ─────┐
-//!    ▼                                   │
-//!  Head ── a head ──► Body ── complete ──┼── it offers another protocol ──► AwaitingAnswer
-//!    │                                   └── the connection closes ───────► Unread
-//!    └── a 101, or a 2xx to CONNECT ──► Frames, Opaque
+//!    ┌──────── complete ────────┐
+//!    ▼                          │
+//!  Head ── a head ────────────► Body
+//!    ├── another protocol ────► Frames, Opaque
+//!    └── the connection closes ► Unread
 //!
-//!  AwaitingAnswer ──┬── accepted ──► Frames, Opaque
-//!                   └── declined ──► Head
 //!  Frames ── a close frame ──► Unread
 //!  HeadlessBody ── complete ──► Unread
 //!  each of them ── a byte that cannot be accepted ──► Refused
 //! ```
 //!
+//! The HTTP observer knows which of them follows `Head`. The client's direction may wait in `Head`
+//! for the server's answer.
+//!
 //! A connection begins with `Head`. A capture of something else begins with `HeadlessBody` or
 //! `Frames`.
 
-use tidewire_http1::{Error, Event, Fields};
+use tidewire_http1::{Error, Event, Fields, Reading};
 
 use crate::body::{Body, HeadlessBody};
 use crate::buffer::Buffer;
@@ -25,7 +26,6 @@ use crate::connection_state::ConnectionState;
 use crate::direction::Direction;
 use crate::frames::{Frames, Negotiated};
 use crate::head;
-use crate::http_decoder::HttpDecoder;
 use crate::limits::Limits;
 use crate::message::{self, AfterResponse};
 use crate::note::{Note, NoteKind, Notes};
@@ -33,13 +33,12 @@ use crate::refusal::Refusal;
 use crate::request_context::RequestContext;
 use crate::start::Start;
 use crate::unstructured::Unstructured;
-use crate::upgrade::{NewProtocol, UpgradeOffer, UpgradeOutcome};
+use crate::upgrade::NewProtocol;
 
 /// The bytes of one direction.
 #[derive(Debug)]
 pub(crate) struct ByteStream {
     limits: Limits,
-    decoder: HttpDecoder,
     fields: Fields,
     stage: Stage,
     /// Bytes that no decoder has taken.
@@ -54,15 +53,9 @@ pub(crate) struct ByteStream {
 #[derive(Debug)]
 enum Stage {
     Head,
-    Body {
-        body: Box<Body>,
-        /// Whether the answer to this request decides what follows the body.
-        decides_protocol: bool,
-    },
+    Body(Box<Body>),
     /// A chunked body or an event stream with no head before it.
     HeadlessBody(Box<HeadlessBody>),
-    /// The meaning of the bytes depends on an answer that has not come.
-    AwaitingAnswer,
     Frames(Box<Frames>),
     /// A protocol that is not decoded.
     Opaque(Unstructured),
@@ -87,7 +80,6 @@ impl ByteStream {
         };
         Self {
             limits,
-            decoder: HttpDecoder::new(direction, limits.http1),
             fields: Fields::new(),
             stage,
             buffer: Buffer::default(),
@@ -125,34 +117,27 @@ impl ByteStream {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if matches!(self.stage, Stage::AwaitingAnswer) && !self.buffer.is_empty() && !state.server_has_sent()
-        {
-            // The capture has only the client's bytes. A client sends bytes after its offer only if
-            // the server accepts. So assume that it accepted.
-            let protocol = match state.last_unanswered() {
-                Some(RequestContext { upgrade: Some(UpgradeOffer::WebSocket { .. }), .. }) => {
-                    NewProtocol::WebSocket(Negotiated::default())
-                }
-                _ => NewProtocol::Other,
-            };
-            state.assume(UpgradeOutcome::Accepted(protocol));
+        let direction = self.notes.direction();
+        if direction == Direction::Up && !self.buffer.is_empty() && !state.server_has_sent() {
+            state.assume_answers();
             self.read_on(state);
         }
         let outcome = match &mut self.stage {
             Stage::Refused => return,
-            Stage::Head => self.finish_head(state),
-            Stage::Body { body, .. } => {
-                body.truncated(&self.buffer, &mut self.notes);
-                self.finish_http()
-            }
-            Stage::HeadlessBody(body) => body.finish(&self.buffer, &mut self.notes),
-            Stage::AwaitingAnswer => {
-                let what = "data after an offer that has no answer";
-                let mut bytes = Unstructured::new(NoteKind::Unread, 0, "RFC 9110 §7.8", what);
-                bytes.push(self.buffer.offset(), &self.buffer, &mut self.notes);
-                bytes.flush(&mut self.notes);
+            Stage::Head if state.reading(direction) == Reading::Messages => self.finish_head(state),
+            Stage::Head => {
+                if !self.buffer.is_empty() {
+                    let mut bytes = Unstructured::new(NoteKind::Unread, 0, "RFC 9110 §7.8", UNANSWERED);
+                    bytes.push(self.buffer.offset(), &self.buffer, &mut self.notes);
+                    bytes.flush(&mut self.notes);
+                }
                 Ok(())
             }
+            Stage::Body(body) => {
+                body.truncated(&self.buffer, &mut self.notes);
+                self.finish_http(state)
+            }
+            Stage::HeadlessBody(body) => body.finish(&self.buffer, &mut self.notes),
             Stage::Frames(frames) => frames.finish(&self.buffer, &mut self.notes),
             Stage::Opaque(bytes) | Stage::Unread(bytes) => {
                 bytes.flush(&mut self.notes);
@@ -172,8 +157,7 @@ impl ByteStream {
                 return false;
             }
             Stage::Head => return self.head(state),
-            Stage::Body { .. } => return self.body(state),
-            Stage::AwaitingAnswer => return self.await_answer(state),
+            Stage::Body(_) => return self.body(state),
             Stage::HeadlessBody(body) if body.is_done() => {
                 self.stage = Stage::unread("RFC 9112 §7.1", "data after the body");
                 return true;
@@ -202,26 +186,18 @@ impl ByteStream {
 
     /// Decodes a head, or empty lines before it.
     fn head(&mut self, state: &mut ConnectionState) -> bool {
+        let direction = self.notes.direction();
+        match state.reading(direction) {
+            Reading::Messages | Reading::Failed(_) => {}
+            Reading::AwaitsRequest if self.buffer.is_empty() => return false,
+            Reading::AwaitsRequest if !state.client_has_sent() => state.assume_request(),
+            reading => return self.after_messages(reading, state),
+        }
         if self.buffer.is_empty() {
             return false;
         }
-        let request = match self.notes.direction() {
-            Direction::Up => None,
-            Direction::Down => {
-                // After an interim response, the request is still unanswered.
-                let request = state.next_unanswered();
-                if request.is_none() && state.client_has_sent() && !self.decoder.expects_response() {
-                    let what = "data without a request: a client does not read it";
-                    self.stage = Stage::unread("RFC 9112 §9.2", what);
-                    return true;
-                }
-                let request = request.cloned().unwrap_or_else(RequestContext::unseen);
-                self.decoder.expect_response(&request);
-                Some(request)
-            }
-        };
         let at = self.buffer.offset();
-        let (n, event) = match self.decoder.decode(&self.buffer, &mut self.fields) {
+        let (n, event) = match state.decode(direction, &self.buffer, &mut self.fields) {
             Ok((0, None)) => return false,
             Ok(decoded) => decoded,
             Err(error) => return self.refuse_head(error, state),
@@ -236,21 +212,20 @@ impl ByteStream {
                 head::empty_lines(at, &self.buffer[..empty], &mut self.notes);
                 let (body, request) =
                     message::request(at + empty as u64, &head, &self.limits, &mut self.notes);
-                let decides_protocol = request.decides_protocol();
                 state.requested(request);
-                Stage::Body { body: Box::new(body), decides_protocol }
+                Stage::Body(Box::new(body))
             }
             Some(Event::Response(head)) => {
-                let request = request.unwrap_or_else(RequestContext::unseen);
+                let request = state.next_unanswered().cloned().unwrap_or_else(RequestContext::unseen);
                 match message::response(at, &head, &request, &self.limits, &mut self.notes) {
                     Err(refusal) => return self.refuse(refusal),
                     Ok(AfterResponse::Head) => Stage::Head,
                     Ok(AfterResponse::Body(body)) => {
-                        state.answered(&request, UpgradeOutcome::Declined);
-                        Stage::Body { body: Box::new(body), decides_protocol: false }
+                        state.answered(None);
+                        Stage::Body(Box::new(body))
                     }
                     Ok(AfterResponse::Protocol(protocol)) => {
-                        state.answered(&request, UpgradeOutcome::Accepted(protocol));
+                        state.answered(Some(protocol));
                         self.stage_of(protocol, at + n as u64)
                     }
                 }
@@ -282,8 +257,8 @@ impl ByteStream {
 
     /// Decodes a piece of a body, or its end.
     fn body(&mut self, state: &mut ConnectionState) -> bool {
-        let Stage::Body { body, decides_protocol } = &mut self.stage else { return false };
-        let (n, event) = match self.decoder.decode(&self.buffer, &mut self.fields) {
+        let Stage::Body(body) = &mut self.stage else { return false };
+        let (n, event) = match state.decode(self.notes.direction(), &self.buffer, &mut self.fields) {
             Ok((0, None)) => return false,
             Ok(decoded) => decoded,
             Err(error) => {
@@ -302,47 +277,39 @@ impl ByteStream {
             return self.refuse(refusal);
         }
         self.buffer.take(n);
-        if !is_complete {
-            return true;
+        if is_complete {
+            body.end(&mut self.notes);
+            self.stage = Stage::Head;
         }
-        body.end(&mut self.notes);
-        if *decides_protocol {
-            self.stage = Stage::AwaitingAnswer;
-            return self.await_answer(state);
-        }
-        self.next_message()
-    }
-
-    fn next_message(&mut self) -> bool {
-        self.stage = match (self.decoder.next_message(), self.notes.direction()) {
-            (true, _) => Stage::Head,
-            (false, Direction::Up) => Stage::unread(
-                "RFC 9112 §9.6",
-                "data after a request with \"Connection: close\": a server does not read it",
-            ),
-            (false, Direction::Down) => Stage::unread(
-                "RFC 9112 §9.6",
-                "data after the last answer of a connection that closes: a client does not read it",
-            ),
-        };
         true
     }
 
-    /// Decodes the bytes after an offer to change the protocol, once the answer has come.
-    fn await_answer(&mut self, state: &mut ConnectionState) -> bool {
-        match state.take_outcome() {
-            None if self.buffer.len() > MAX_BEFORE_ANSWER => {
-                let what = "data after an offer that has no answer: not decoded";
-                self.stage = Stage::unread("RFC 9110 §7.8", what);
-                true
-            }
-            None => false,
-            Some(UpgradeOutcome::Declined) => self.next_message(),
-            Some(UpgradeOutcome::Accepted(protocol)) => {
-                self.stage = self.stage_of(protocol, self.buffer.offset());
-                true
-            }
+    /// Chooses the stage of bytes that are not an HTTP message.
+    fn after_messages(&mut self, reading: Reading, state: &ConnectionState) -> bool {
+        let direction = self.notes.direction();
+        // Notes need bytes, but the frames of a client need not have come.
+        if self.buffer.is_empty() && !state.client_has_sent() {
+            return false;
         }
+        self.stage = match (reading, state.protocol(), direction) {
+            (Reading::Switched, Some(protocol), _) => self.stage_of(protocol, self.buffer.offset()),
+            (Reading::AwaitsRequest, ..) => {
+                Stage::unread("RFC 9112 §9.2", "data without a request: a client does not read it")
+            }
+            (Reading::Closed, _, Direction::Up) if !state.offer_is_open() => Stage::unread(
+                "RFC 9112 §9.6",
+                "data after a request with \"Connection: close\": a server does not read it",
+            ),
+            (Reading::Closed, _, Direction::Down) => Stage::unread(
+                "RFC 9112 §9.6",
+                "data after the last answer of a connection that closes: a client does not read it",
+            ),
+            _ if self.buffer.len() > MAX_BEFORE_ANSWER => {
+                Stage::unread("RFC 9110 §7.8", "data after an offer that has no answer: not decoded")
+            }
+            _ => return false,
+        };
+        true
     }
 
     /// Returns the stage of another protocol, which begins at the offset `at`.
@@ -368,17 +335,20 @@ impl ByteStream {
     }
 
     /// Takes the end of the input before or within a head.
-    fn finish_head(&mut self, state: &ConnectionState) -> Result<(), Refusal> {
-        if let Some(request) = state.next_unanswered() {
-            self.decoder.expect_response(request);
+    fn finish_head(&mut self, state: &mut ConnectionState) -> Result<(), Refusal> {
+        // Between requests, the end says nothing.
+        let is_between = self.notes.direction() == Direction::Up && self.buffer.is_empty();
+        let outcome = if is_between { Ok(()) } else { self.finish_http(state) };
+        let empty = self.partial_head(self.buffer.len());
+        if outcome.is_err() && self.notes.direction() == Direction::Up {
+            state.requested(RequestContext::refused(&self.buffer[empty..]));
         }
-        let outcome = self.finish_http();
-        self.partial_head(self.buffer.len());
         outcome
     }
 
-    fn finish_http(&mut self) -> Result<(), Refusal> {
-        self.decoder.finish().map_err(|error| Refusal::http(self.notes.direction(), error))
+    fn finish_http(&mut self, state: &mut ConnectionState) -> Result<(), Refusal> {
+        let direction = self.notes.direction();
+        state.finish(direction).map_err(|error| Refusal::http(direction, error))
     }
 }
 
@@ -391,3 +361,6 @@ impl Stage {
 /// The number of bytes kept of what a client sends before its offer is answered. A correct client
 /// sends nothing then.
 const MAX_BEFORE_ANSWER: usize = 1 << 20;
+
+/// What the client's bytes are if nobody knows.
+const UNANSWERED: &str = "data after an offer that has no answer";

@@ -1,23 +1,37 @@
-//! The state that the two directions of a connection share.
+//! The state that the two directions of a connection share: the observer of their messages, and
+//! what the notes on a response say about its request.
 
 use std::collections::VecDeque;
 
+use tidewire_http1::{Error, Event, Fields, Limits, Method, Observer, Reading};
+
 use crate::direction::Direction;
 use crate::request_context::RequestContext;
-use crate::upgrade::UpgradeOutcome;
+use crate::upgrade::NewProtocol;
 
 /// Written by one direction and read by the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ConnectionState {
-    /// Requests without an answer, in order.
+    observer: Observer,
+    /// Requests without an answer, in order: those that the observer remembers.
     unanswered: VecDeque<RequestContext>,
     client_has_sent: bool,
     server_has_sent: bool,
-    /// The outcome of the offer that the client's direction waits for.
-    outcome: Option<UpgradeOutcome>,
+    /// The protocol that the connection changed to.
+    protocol: Option<NewProtocol>,
 }
 
 impl ConnectionState {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            observer: Observer::new(limits),
+            unanswered: VecDeque::new(),
+            client_has_sent: false,
+            server_has_sent: false,
+            protocol: None,
+        }
+    }
+
     /// Notes that these bytes were sent in this direction.
     pub(crate) fn sent(&mut self, direction: Direction, bytes: &[u8]) {
         match direction {
@@ -34,13 +48,45 @@ impl ConnectionState {
         self.server_has_sent
     }
 
-    /// Adds a request of the client. If there are too many without an answer, the oldest is
-    /// forgotten.
-    pub(crate) fn requested(&mut self, request: RequestContext) {
-        if self.unanswered.len() == MAX_UNANSWERED {
-            self.unanswered.pop_front();
+    /// Decodes HTTP in this direction.
+    pub(crate) fn decode<'a>(
+        &mut self,
+        direction: Direction,
+        input: &'a [u8],
+        fields: &'a mut Fields,
+    ) -> Result<(usize, Option<Event<'a>>), Error> {
+        match direction {
+            Direction::Up => self.observer.decode_requests(input, fields),
+            Direction::Down => self.observer.decode_responses(input, fields),
         }
+    }
+
+    /// Returns what the next bytes of this direction are.
+    pub(crate) fn reading(&self, direction: Direction) -> Reading {
+        match direction {
+            Direction::Up => self.observer.reading_requests(),
+            Direction::Down => self.observer.reading_responses(),
+        }
+    }
+
+    /// Takes the end of the HTTP messages of this direction.
+    pub(crate) fn finish(&mut self, direction: Direction) -> Result<(), Error> {
+        match direction {
+            Direction::Up => self.observer.finish_requests().map(|_| ()),
+            Direction::Down => self.observer.finish_responses().map(|_| ()),
+        }
+    }
+
+    /// Adds a request that the observer has read or refused.
+    pub(crate) fn requested(&mut self, request: RequestContext) {
         self.unanswered.push_back(request);
+    }
+
+    /// Assumes that the next response answers a GET, which was not seen.
+    pub(crate) fn assume_request(&mut self) {
+        if self.observer.assume_request(Method::Get, true) {
+            self.unanswered.push_back(RequestContext::unseen());
+        }
     }
 
     /// Returns the request that the next response answers.
@@ -48,30 +94,32 @@ impl ConnectionState {
         self.unanswered.front()
     }
 
-    /// Returns the client's last request, if it has no answer.
-    pub(crate) fn last_unanswered(&self) -> Option<&RequestContext> {
-        self.unanswered.back()
+    /// Returns whether the client's last request offers another protocol, and has no answer.
+    pub(crate) fn offer_is_open(&self) -> bool {
+        self.unanswered.back().is_some_and(RequestContext::decides_protocol)
     }
 
-    /// Notes that the server has answered this request, the oldest one.
-    pub(crate) fn answered(&mut self, request: &RequestContext, outcome: UpgradeOutcome) {
+    /// Notes that the server has answered the oldest request, and changed to this protocol if there
+    /// is one.
+    pub(crate) fn answered(&mut self, protocol: Option<NewProtocol>) {
         self.unanswered.pop_front();
-        if request.decides_protocol() && request.was_seen() {
-            self.outcome = Some(outcome);
+        self.protocol = protocol;
+    }
+
+    /// The capture has only the client's bytes. A client sends bytes after its offer only if the
+    /// server accepts. So assume that it accepted. Also, no request has to wait for an answer.
+    pub(crate) fn assume_answers(&mut self) {
+        if self.observer.assume_switch() {
+            self.protocol = self.unanswered.back().map(RequestContext::assumed_protocol);
+        }
+        if self.reading(Direction::Up) == Reading::AwaitsRoom {
+            // The refusal of the empty direction is not of interest.
+            let _ = self.observer.finish_responses();
         }
     }
 
-    /// Sets the outcome of an offer when the capture has no bytes of the server.
-    pub(crate) fn assume(&mut self, outcome: UpgradeOutcome) {
-        self.outcome = Some(outcome);
-    }
-
-    /// Returns the outcome of the offer that the client's direction waits for, once. `None` while
-    /// there is no answer.
-    pub(crate) fn take_outcome(&mut self) -> Option<UpgradeOutcome> {
-        self.outcome.take()
+    /// Returns the protocol that the connection changed to.
+    pub(crate) const fn protocol(&self) -> Option<NewProtocol> {
+        self.protocol
     }
 }
-
-/// The number of requests without an answer that are remembered.
-const MAX_UNANSWERED: usize = 4096;

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod annotator;
 mod api_object;
@@ -14,7 +15,6 @@ mod fields;
 mod frame_header;
 mod frames;
 mod head;
-mod http_decoder;
 mod json_lines;
 mod limits;
 mod line;

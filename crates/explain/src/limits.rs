@@ -18,7 +18,7 @@ pub struct Limits {
 impl Limits {
     /// The defaults.
     pub const DEFAULT: Self = {
-        let http1 = tidewire_http1::Limits::DEFAULT.with_max_body(u64::MAX);
+        let http1 = tidewire_http1::Limits::DEFAULT.with_max_body(u64::MAX).with_max_unanswered(4096);
         let ws = tidewire_ws::Limits::DEFAULT.with_max_frame(u64::MAX).with_max_message(u64::MAX);
         Self { http1, sse: tidewire_sse::Limits::DEFAULT, ws }
     };

@@ -24,13 +24,6 @@ pub(crate) enum UpgradeOffer {
     Unseen,
 }
 
-/// The outcome of an offer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum UpgradeOutcome {
-    Accepted(NewProtocol),
-    Declined,
-}
-
 /// The protocol of the connection after a 101, or after a 2xx to CONNECT.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NewProtocol {

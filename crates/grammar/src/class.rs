@@ -71,9 +71,9 @@ pub const fn is_reg_name(b: u8) -> bool {
 const TCHAR: [bool; 256] = {
     let mut table = [false; 256];
     let mut b = 0;
-    while b < 256 {
-        table[b] = matches!(
-            b as u8,
+    while b < 128 {
+        table[b as usize] = matches!(
+            b,
             b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|'
                 | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
         );
@@ -84,12 +84,11 @@ const TCHAR: [bool; 256] = {
 
 const REG_NAME: [bool; 256] = {
     let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
+    let mut b = 0_u8;
+    while b < 128 {
         let sub_delim =
-            matches!(b as u8, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
-        table[b] =
-            sub_delim || (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'-' | b'.' | b'_' | b'~');
+            matches!(b, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        table[b as usize] = sub_delim || b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
         b += 1;
     }
     table

@@ -78,7 +78,7 @@ impl SyntaxError {
 
     /// The same error, with its offset in a slice that starts `by` bytes earlier.
     pub(crate) const fn shifted(self, by: usize) -> Self {
-        Self { kind: self.kind, offset: self.offset + by }
+        Self { kind: self.kind, offset: self.offset.saturating_add(by) }
     }
 
     /// What was wrong.

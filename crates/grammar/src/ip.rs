@@ -44,8 +44,8 @@ pub fn ip_literal(input: &[u8]) -> Result<(IpLiteral<'_>, usize), SyntaxError> {
         _ => ipv6_address(inner).map(IpLiteral::V6),
     };
     // If the address ends too early, the error is at the bracket, or at the end of the input.
-    let literal = literal.map_err(|e| wrong(input, 1 + e.offset()))?;
-    if close == input.len() { Err(wrong(input, close)) } else { Ok((literal, close + 1)) }
+    let literal = literal.map_err(|e| wrong(input, e.offset().saturating_add(1)))?;
+    if close == input.len() { Err(wrong(input, close)) } else { Ok((literal, close.saturating_add(1))) }
 }
 
 /// Reads all of `input` as an *IPv6address*. Returns its groups.
@@ -55,7 +55,7 @@ pub fn ip_literal(input: &[u8]) -> Result<(IpLiteral<'_>, usize), SyntaxError> {
 pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
     let mut groups = [0; 8];
     // The number of groups read, and the number of groups before a "::".
-    let (mut count, mut gap, mut at) = (0, None, 0);
+    let (mut count, mut gap, mut at) = (0_usize, None, 0_usize);
     if input.first() == Some(&b':') {
         if input.get(1) != Some(&b':') {
             return Err(wrong(input, 1));
@@ -64,37 +64,38 @@ pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
     }
     while at < input.len() || gap != Some(count) {
         // A "::" is one group or more.
-        let room = groups.len() - usize::from(gap.is_some()) - count;
+        let room = if gap.is_some() { 7_usize } else { 8 }.saturating_sub(count);
         let digits = input[at..].iter().take(4).take_while(|&&b| is_hexdig(b)).count();
         if digits == 0 || room == 0 {
             return Err(wrong(input, at));
         }
-        if input.get(at + digits) == Some(&b'.') {
-            let end = at + digits;
+        let end = at.saturating_add(digits);
+        if input.get(end) == Some(&b'.') {
             // The IPv4 address is the last two groups.
             if room < 2 || (gap.is_none() && room > 2) {
                 return Err(wrong(input, end));
             }
             let [a, b, c, d] = ipv4_address(&input[at..])
-                .map_err(|e| wrong(input, if e.offset() < digits { end } else { at + e.offset() }))?;
-            groups[count..count + 2]
-                .copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
-            count += 2;
+                .map_err(|e| wrong(input, at.saturating_add(e.offset()).max(end)))?;
+            groups[count..][..2].copy_from_slice(&[u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
+            count = count.saturating_add(2);
             break;
         }
-        groups[count] = input[at..at + digits].iter().fold(0, |value, &b| value << 4 | hex(b));
-        count += 1;
-        at += digits;
-        match (input.get(at), input.get(at + 1)) {
-            (None, _) => break,
-            (Some(b':'), Some(b':')) if gap.is_some() => return Err(wrong(input, at + 1)),
-            (Some(b':'), Some(b':')) if room > 1 => (gap, at) = (Some(count), at + 2),
-            (Some(b':'), _) if room > 1 => at += 1,
-            _ => return Err(wrong(input, at)),
-        }
+        groups[count] = input[at..end].iter().fold(0, |value, &b| value << 4 | hex(b));
+        count = count.saturating_add(1);
+        at = match &input[end..] {
+            [] => break,
+            [b':', b':', ..] if gap.is_some() => return Err(wrong(input, end.saturating_add(1))),
+            [b':', b':', ..] if room > 1 => {
+                gap = Some(count);
+                end.saturating_add(2)
+            }
+            [b':', ..] if room > 1 => end.saturating_add(1),
+            _ => return Err(wrong(input, end)),
+        };
     }
     match gap {
-        Some(before) => groups[before..].rotate_right(8 - count),
+        Some(before) => groups[before..].rotate_right(8_usize.saturating_sub(count)),
         None if count == groups.len() => {}
         None => return Err(wrong(input, input.len())),
     }
@@ -106,20 +107,20 @@ pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
 /// # Errors
 /// The first byte that breaks the grammar.
 pub fn ipv4_address(input: &[u8]) -> Result<[u8; 4], SyntaxError> {
-    let (mut octets, mut at) = ([0_u8; 4], 0);
+    let (mut octets, mut at) = ([0_u8; 4], 0_usize);
     for (i, octet) in octets.iter_mut().enumerate() {
         if i > 0 {
             if input.get(at) != Some(&b'.') {
                 return Err(wrong(input, at));
             }
-            at += 1;
+            at = at.saturating_add(1);
         }
         let start = at;
         while let Some(digit @ b'0'..=b'9') = input.get(at) {
             // No digit may follow a leading 0.
-            let next = octet.checked_mul(10).and_then(|value| value.checked_add(digit - b'0'));
+            let next = octet.checked_mul(10).and_then(|value| value.checked_add(digit & 0xf));
             *octet = next.filter(|_| at == start || *octet > 0).ok_or_else(|| wrong(input, at))?;
-            at += 1;
+            at = at.saturating_add(1);
         }
         if at == start {
             return Err(wrong(input, at));
@@ -130,13 +131,17 @@ pub fn ipv4_address(input: &[u8]) -> Result<[u8; 4], SyntaxError> {
 
 /// `"v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" )`
 fn ip_future(input: &[u8]) -> Result<(), SyntaxError> {
-    let dot = 1 + input[1..].iter().take_while(|&&b| is_hexdig(b)).count();
+    let end_of = |from: usize, is: fn(u8) -> bool| {
+        let rest = input[from..].iter().position(|&b| !is(b));
+        rest.map_or(input.len(), |len| from.saturating_add(len))
+    };
+    let dot = end_of(1, is_hexdig);
     if dot == 1 || input.get(dot) != Some(&b'.') {
         return Err(wrong(input, dot));
     }
-    let rest = input[dot + 1..].iter().take_while(|&&b| is_future(b)).count();
-    let end = dot + 1 + rest;
-    if rest == 0 || end < input.len() { Err(wrong(input, end)) } else { Ok(()) }
+    let start = dot.saturating_add(1);
+    let end = end_of(start, is_future);
+    if end == start || end < input.len() { Err(wrong(input, end)) } else { Ok(()) }
 }
 
 const fn is_future(b: u8) -> bool {
@@ -145,10 +150,8 @@ const fn is_future(b: u8) -> bool {
 
 /// The value of a byte that is a *HEXDIG*.
 const fn hex(b: u8) -> u16 {
-    (match b {
-        b'0'..=b'9' => b - b'0',
-        _ => (b | 0x20) - b'a' + 10,
-    }) as u16
+    // The low four bits of a letter begin at 1.
+    (b as u16 & 0xf).saturating_add(if b.is_ascii_digit() { 0 } else { 9 })
 }
 
 fn wrong(input: &[u8], at: usize) -> SyntaxError {

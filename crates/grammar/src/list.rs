@@ -36,7 +36,7 @@ impl<'a> Iterator for List<'a> {
         while !self.rest.is_empty() {
             let end = find_unquoted(self.rest, b',').unwrap_or(self.rest.len());
             let element = trim_ows(&self.rest[..end]);
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            self.rest = self.rest.get(end.saturating_add(1)..).unwrap_or_default();
             if !element.is_empty() {
                 return Some(element);
             }

@@ -39,14 +39,16 @@ pub const fn qvalue(input: &[u8]) -> Option<u16> {
     if fraction.len() > 3 {
         return None;
     }
-    let (mut thousandths, mut scale, mut i) = ((whole - b'0') as u16 * 1000, 100, 0);
+    let mut thousandths = if whole == b'1' { 1000_u16 } else { 0 };
+    let (mut scale, mut i) = (100, 0_usize);
     while i < fraction.len() {
         if !is_digit(fraction[i]) {
             return None;
         }
-        thousandths += (fraction[i] - b'0') as u16 * scale;
+        let digit = (fraction[i] & 0xf) as u16;
+        thousandths = thousandths.saturating_add(digit.saturating_mul(scale));
         scale /= 10;
-        i += 1;
+        i = i.saturating_add(1);
     }
     if thousandths > 1000 { None } else { Some(thousandths) }
 }
@@ -55,7 +57,7 @@ const fn digits(input: &[u8], base: u32) -> Result<u64, NumberError> {
     if input.is_empty() {
         return Err(NumberError::new(NumberErrorKind::Empty, 0));
     }
-    let (mut value, mut i) = (0u64, 0);
+    let (mut value, mut i) = (0u64, 0_usize);
     while i < input.len() {
         // `to_digit` accepts only ASCII and no sign, unlike `from_str_radix`.
         let Some(digit) = (input[i] as char).to_digit(base) else {
@@ -68,7 +70,7 @@ const fn digits(input: &[u8], base: u32) -> Result<u64, NumberError> {
             },
             None => return Err(NumberError::new(NumberErrorKind::Overflow, i)),
         };
-        i += 1;
+        i = i.saturating_add(1);
     }
     Ok(value)
 }

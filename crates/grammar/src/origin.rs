@@ -66,7 +66,7 @@ impl<'a> Origin<'a> {
     /// [`OriginError`]. `null` is an error too: every page without an origin sends it.
     pub fn parse(text: &'a [u8]) -> Result<Self, OriginError> {
         let at = text.windows(3).position(|three| three == b"://").ok_or(OriginError::Scheme)?;
-        let (scheme, rest) = (&text[..at], &text[at + 3..]);
+        let (scheme, rest) = (&text[..at], &text[at.saturating_add(3)..]);
         let is_scheme = |b: &u8| b.is_ascii_alphanumeric() || b"+-.".contains(b);
         if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || !scheme.iter().all(is_scheme) {
             return Err(OriginError::Scheme);

@@ -88,7 +88,11 @@ pub struct Params<'a> {
 impl<'a> Params<'a> {
     fn skip_ows(&mut self) {
         let rest = &self.input[self.at..];
-        self.at += rest.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(rest.len());
+        self.skip(rest.iter().position(|b| !matches!(b, b' ' | b'\t')).unwrap_or(rest.len()));
+    }
+
+    fn skip(&mut self, n: usize) {
+        self.at = self.at.saturating_add(n);
     }
 
     fn unexpected(&self) -> SyntaxError {
@@ -106,7 +110,7 @@ impl<'a> Params<'a> {
         if !is_token(token) {
             return Err(self.unexpected());
         }
-        self.at += token.len();
+        self.skip(token.len());
         Ok(token)
     }
 
@@ -116,7 +120,7 @@ impl<'a> Params<'a> {
             return self.token().map(Value);
         }
         let len = quoted::len(rest).map_err(|e| e.shifted(self.at))?;
-        self.at += len;
+        self.skip(len);
         Ok(Value(&rest[..len]))
     }
 
@@ -125,7 +129,7 @@ impl<'a> Params<'a> {
             self.skip_ows();
             match self.input.get(self.at) {
                 None => return Ok(None),
-                Some(b';') => self.at += 1,
+                Some(b';') => self.skip(1),
                 Some(_) => return Err(self.unexpected()),
             }
             self.skip_ows();
@@ -134,7 +138,7 @@ impl<'a> Params<'a> {
             }
             let name = self.token()?;
             let value = if self.input.get(self.at) == Some(&b'=') {
-                self.at += 1;
+                self.skip(1);
                 Some(self.value()?)
             } else {
                 None

@@ -25,12 +25,12 @@ pub fn len(input: &[u8]) -> Result<usize, SyntaxError> {
         Some(_) => return Err(SyntaxError::new(SyntaxErrorKind::UnexpectedByte, 0)),
         None => return Err(SyntaxError::new(SyntaxErrorKind::UnexpectedEnd, 0)),
     }
-    let mut i = 1;
+    let mut i = 1_usize;
     while let Some(&b) = input.get(i) {
         match b {
-            b'"' => return Ok(i + 1),
+            b'"' => return Ok(i.saturating_add(1)),
             b'\\' => {
-                i += 1;
+                i = i.saturating_add(1);
                 match input.get(i) {
                     Some(&escaped) if is_field_content(escaped) => {}
                     Some(_) => return Err(SyntaxError::new(SyntaxErrorKind::BadQuotedByte, i)),
@@ -40,7 +40,7 @@ pub fn len(input: &[u8]) -> Result<usize, SyntaxError> {
             b if is_qdtext(b) => {}
             _ => return Err(SyntaxError::new(SyntaxErrorKind::BadQuotedByte, i)),
         }
-        i += 1;
+        i = i.saturating_add(1);
     }
     Err(SyntaxError::new(SyntaxErrorKind::UnexpectedEnd, input.len()))
 }
@@ -54,7 +54,7 @@ pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
     if end != input.len() {
         return Err(SyntaxError::new(SyntaxErrorKind::UnexpectedByte, end));
     }
-    out.extend(unescape(&input[1..end - 1]));
+    out.extend(unescape(&input[1..end.saturating_sub(1)]));
     Ok(())
 }
 

@@ -23,6 +23,9 @@
 //! # Ok::<(), tidewire_http1::codec::Error>(())
 //! ```
 //!
+//! A codec yields [`Item::End`] after every message, also after one without a body. When you send a
+//! head whose body is empty, the message is complete: an `Item::End` after it writes nothing.
+//!
 //! A [`Connection`] does not read a pipelined request before it has answered the one before. Under
 //! `Framed` this would not work: `Framed` waits for more input and does not look at its buffer
 //! again. So a `Codec<Server>` reads up to 32 requests ahead, and remembers for each of them what
@@ -33,16 +36,18 @@
 //! request may already be in the buffer. To make `Framed` look at it, build it anew:
 //! `Framed::from_parts(framed.into_parts())`.
 
-use crate::connection::{Connection, ContentAction, Event};
-use crate::encode::{Request, Response};
+use crate::connection::Connection;
 use crate::error::{self, EncodeError, EncodeErrorKind};
+use crate::event::{ContentAction, Event};
 use crate::field_block::FieldBlock;
 use crate::fields::Fields;
 use crate::limits::Limits;
 use crate::message::BodyLength;
+use crate::outgoing::{Request, Response};
 use crate::owned_head::{OwnedRequestHead, OwnedResponseHead};
+use crate::reuse::{CloseReason, NextExchangeError};
 use crate::role::{Client, Role, Server};
-use crate::state::{Exchange, Half};
+use crate::state::{Exchange, Half, State};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -71,7 +76,7 @@ pub enum Item<H> {
         value: Bytes,
     },
     /// The end of the message. No end follows an interim response, or a head that switches
-    /// protocols.
+    /// protocols. When you send it after a head whose body is empty, it writes nothing.
     End,
 }
 
@@ -166,11 +171,45 @@ pub enum Error {
     Decode(error::Error),
     /// The caller's item is refused. Nothing was written.
     Encode(EncodeError),
+    /// The head of the next message is refused: the exchange before it is not complete, or the
+    /// connection takes no more. Nothing was written.
+    NextExchange(NextExchangeError),
     /// A client sent more than 32 requests without waiting for a response.
     TooManyPipelined,
 }
 
 /// One end of an HTTP/1.1 connection, for `Framed`.
+///
+/// ```
+/// use bytes::Bytes;
+/// use futures_util::{SinkExt, StreamExt};
+/// use tidewire_http1::codec::{Codec, Item, OutgoingRequest, OutgoingResponse};
+/// use tidewire_http1::{BodyLength, Client, Limits, Server};
+/// use tokio_util::codec::Framed;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tidewire_http1::codec::Error> {
+/// let (near, far) = tokio::io::duplex(1024); // or a `TcpStream` each
+/// let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
+/// let mut server = Framed::new(far, Codec::<Server>::new(Limits::DEFAULT));
+///
+/// client.send(Item::Head(OutgoingRequest::new("GET", "/", "example.org"))).await?;
+/// let Some(Item::Head(_)) = server.next().await.transpose()? else { panic!("no request") };
+/// let response = OutgoingResponse::new(200).with_body(BodyLength::Chunked);
+/// for item in [Item::Head(response), Item::Data(Bytes::from_static(b"hello")), Item::End] {
+///     server.send(item).await?;
+/// }
+/// while let Some(item) = client.next().await.transpose()? {
+///     match item {
+///         Item::Head(head) => assert_eq!(head.status(), 200),
+///         Item::Data(data) => assert_eq!(data, "hello"),
+///         Item::Trailer { .. } => {}
+///         Item::End => break,
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// A `Codec<Client>` sends one request at a time. If bytes follow a response, it drops them, and
 /// the connection takes no more requests: the client could take them for the next response.
@@ -212,12 +251,20 @@ impl Codec<Server> {
     /// Returns whether the connection must be closed, now that the last response is sent.
     #[must_use]
     pub fn must_close(&self) -> bool {
+        self.close_reason().is_some()
+    }
+
+    /// Returns why the connection must be closed. `None` if it stays open, or the last response is
+    /// not sent: see [`must_close`](Self::must_close).
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
         if self.is_switched() {
-            return false;
+            return None;
         }
         let Responses { writer, unanswered } = &self.responses;
-        let answered = matches!(writer.state().response(), Half::Done | Half::Closed);
-        (answered && writer.must_close()) || (unanswered.is_empty() && self.connection.must_close())
+        let sent = if writer.is_sent() { writer.close_reason() } else { None };
+        let read = if unanswered.is_empty() { self.connection.close_reason() } else { None };
+        sent.or(read)
     }
 
     /// Returns whether the last response switched protocols. The read buffer then belongs to the
@@ -234,7 +281,7 @@ impl Codec<Server> {
         match before {
             Half::Head => self.responses.expect(self.connection.exchange),
             Half::Body => {
-                self.responses.close_after_last();
+                self.responses.close_after_last(CloseReason::Failed);
                 Ok(())
             }
             Half::Idle | Half::Done | Half::Switched | Half::Closed => Ok(()),
@@ -254,16 +301,19 @@ impl Codec<Server> {
         }
     }
 
-    /// Updates the requests after a response was begun, was completed, or switched protocols.
+    /// Updates the requests after a response was begun or completed, or switched protocols. Call it
+    /// once for each of these.
     fn after_write(&mut self) {
         let Responses { writer, unanswered } = &mut self.responses;
         if matches!(writer.state().response(), Half::Done | Half::Switched) {
             unanswered.pop_front();
-            // The request asked for another protocol and did not get it: more HTTP follows.
-            let paused = self.connection.state().request() == Half::Done && unanswered.is_empty();
-            if paused && writer.exchange.keep_alive() && !writer.is_switched() {
+            // If the request asked for another protocol, it did not get it: more HTTP follows.
+            if unanswered.is_empty() && writer.exchange.keep_alive() && !writer.is_switched() {
                 self.connection.exchange.switch_declined();
-                self.read_ahead();
+                // Otherwise `decode` reads ahead, after the end of the request.
+                if self.connection.is_paused() {
+                    self.read_ahead();
+                }
             }
         }
     }
@@ -281,25 +331,25 @@ impl Responses {
 
     /// Makes the response to the last request the last one of the connection. If it has not begun,
     /// its head says so.
-    fn close_after_last(&mut self) {
+    fn close_after_last(&mut self, reason: CloseReason) {
         if self.unanswered.len() == 1 && matches!(self.writer.state().response(), Half::Head | Half::Body) {
-            self.writer.close();
+            self.writer.exchange.close(reason);
         }
         if let Some(last) = self.unanswered.back_mut() {
-            last.close();
+            last.close(reason);
         }
     }
 
     /// Returns the connection that writes the response that has begun, or the next response.
     fn writer(&mut self) -> Result<&mut Connection<Server>, Error> {
-        let idle = match self.writer.state().response() {
-            Half::Idle => true,
-            // `false` if the connection must close.
-            Half::Done => self.writer.next_exchange(),
-            Half::Head | Half::Body | Half::Switched | Half::Closed => false,
-        };
-        if idle {
-            let exchange = self.unanswered.front().ok_or(Error::Encode(not_now()))?;
+        if self.writer.state().response() == Half::Done {
+            self.writer.next_exchange().map_err(Error::NextExchange)?;
+        }
+        if self.writer.state().response() == Half::Idle {
+            let exchange = self
+                .unanswered
+                .front()
+                .ok_or(Error::Encode(EncodeError::from_kind(EncodeErrorKind::NoRequest)))?;
             self.writer.answer_for(*exchange);
         }
         Ok(&mut self.writer)
@@ -311,6 +361,24 @@ impl Codec<Client> {
     #[must_use]
     pub fn must_close(&self) -> bool {
         self.connection.must_close()
+    }
+
+    /// See [`Connection::close_reason`].
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.connection.close_reason()
+    }
+
+    /// Begins the next exchange, if there was one before. The end of a response is not skipped: the
+    /// reader of the stream would wait for it.
+    fn begin(&mut self) -> Result<(), NextExchangeError> {
+        if self.connection.state() == State::START && self.connection.error().is_none() {
+            Ok(())
+        } else if self.connection.end_is_due() {
+            Err(NextExchangeError::NotRead)
+        } else {
+            self.connection.next_exchange()
+        }
     }
 
     /// See [`Connection::is_switched`].
@@ -360,7 +428,7 @@ impl tokio_util::codec::Decoder for Codec<Server> {
                     }
                 };
                 // No request can follow, so the last response says `close`.
-                self.responses.close_after_last();
+                self.responses.close_after_last(CloseReason::EndOfInput);
                 // The rest is no request: skipped empty lines, or bytes after the last request of
                 // the connection. But after a request for another protocol it may belong to that
                 // protocol.
@@ -390,7 +458,7 @@ impl tokio_util::codec::Decoder for Codec<Client> {
         if self.connection.is_paused() && !self.connection.is_switched() && !src.is_empty() {
             // RFC 9112 §9.2 (2): these bytes answer no request. They must not stay in the buffer,
             // where they would be read as the response to the next request.
-            self.connection.close();
+            self.connection.exchange.close(CloseReason::UnexpectedBytes);
             src.clear();
         }
         Ok(item)
@@ -436,7 +504,13 @@ impl tokio_util::codec::Encoder<Item<OutgoingResponse>> for Codec<Server> {
             Item::Trailer { name, value } => {
                 return push_trailer(&self.responses.writer, &mut self.trailers, &name, &value);
             }
-            Item::End => send_end(&mut self.responses.writer, &mut self.trailers, dst)?,
+            Item::End => {
+                let complete = self.responses.writer.is_sent();
+                send_end(&mut self.responses.writer, &mut self.trailers, dst)?;
+                if complete {
+                    return Ok(());
+                }
+            }
         }
         self.after_write();
         Ok(())
@@ -449,7 +523,7 @@ impl tokio_util::codec::Encoder<Item<OutgoingRequest>> for Codec<Client> {
     fn encode(&mut self, item: Item<OutgoingRequest>, dst: &mut BytesMut) -> Result<(), Error> {
         match item {
             Item::Head(head) => {
-                self.connection.next_exchange();
+                self.begin().map_err(Error::NextExchange)?;
                 let (mut out, blocks) = (Vec::new(), [&head.fields]);
                 let request = Request::new(&head.method, &head.target, &head.host).with_fields(&blocks);
                 self.connection.send_request(&request, head.body, &mut out).map_err(Error::Encode)?;
@@ -497,7 +571,7 @@ impl Place {
                 Item::End
             }
             Self::Data(len) => {
-                src.advance(used - len);
+                src.advance(used.saturating_sub(len));
                 Item::Data(src.split_to(len).freeze())
             }
             Self::Trailer { name, value } => {
@@ -528,9 +602,7 @@ fn push_trailer<R: Role>(
     name: &[u8],
     value: &[u8],
 ) -> Result<(), Error> {
-    if R::writes(connection.state()) != Half::Body {
-        return Err(Error::Encode(not_now()));
-    }
+    connection.check_body_due().map_err(Error::Encode)?;
     trailers.push_trailer(name, value).map_err(Error::Encode)
 }
 
@@ -545,10 +617,6 @@ fn send_end<R: Role>(
     trailers.clear();
     dst.extend_from_slice(&out);
     Ok(())
-}
-
-const fn not_now() -> EncodeError {
-    EncodeError::from_kind(EncodeErrorKind::State)
 }
 
 /// Requests that a server reads before it answers the first of them.
@@ -566,6 +634,7 @@ impl fmt::Display for Error {
             Self::Io(error) => error.fmt(f),
             Self::Decode(error) => error.fmt(f),
             Self::Encode(error) => error.fmt(f),
+            Self::NextExchange(error) => error.fmt(f),
             Self::TooManyPipelined => write!(f, "more than {MAX_PIPELINED} requests without a response"),
         }
     }
@@ -577,6 +646,7 @@ impl std::error::Error for Error {
             Self::Io(error) => Some(error),
             Self::Decode(error) => Some(error),
             Self::Encode(error) => Some(error),
+            Self::NextExchange(error) => Some(error),
             Self::TooManyPipelined => None,
         }
     }

@@ -1,39 +1,17 @@
 //! The connection: what both roles share.
 
 use crate::error::{Error, ErrorKind, Limit, Syntax};
-use crate::head::{RequestHead, ResponseHead};
+use crate::event::Event;
 use crate::head_info::{Body, HeadInfo};
 use crate::limits::Limits;
 use crate::message::BodyLength;
 use crate::parse::HeadParser;
+use crate::reuse::{CloseReason, NextExchangeError};
 use crate::role::{Role, Server};
 use crate::state::{Exchange, Half, State, Step};
 use core::fmt;
 use core::marker::PhantomData;
 use tidewire_chunked as chunked;
-
-/// A part of a received message.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// The head of a request. Only a [`Server`] gets it.
-    Request(RequestHead<'a>),
-    /// The head of a response, also of an interim response. Only a [`Client`](crate::Client) gets
-    /// it.
-    Response(ResponseHead<'a>),
-    /// Content without its framing: at least one byte. It is the last part of the consumed bytes.
-    Data(&'a [u8]),
-    /// A trailer field, after the content. Do not merge it into the fields of the head
-    /// (RFC 9110 §6.5.1).
-    Trailer {
-        /// The name as received: a token.
-        name: &'a [u8],
-        /// The value without the whitespace around it.
-        value: &'a [u8],
-    },
-    /// The message is complete. No end follows an interim response, or a head that switches
-    /// protocols.
-    End,
-}
 
 /// One HTTP/1 connection as a state machine: received bytes in, events out; calls in, bytes to send
 /// out.
@@ -41,6 +19,42 @@ pub enum Event<'a> {
 /// It holds no buffer and allocates nothing. The caller owns the bytes of a head and its table of
 /// fields, and content is not copied. `state.rs` draws the states of an exchange; the README walks
 /// through one.
+///
+/// A client and a server in memory:
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Client, Connection, Event, Fields, Limits, Request, Response, Server};
+///
+/// let mut client = Connection::<Client>::new(Limits::DEFAULT);
+/// let mut server = Connection::<Server>::new(Limits::DEFAULT);
+/// let (mut up, mut down, mut fields) = (Vec::new(), Vec::new(), Fields::new());
+/// for path in ["/a", "/b"] {
+///     // No body follows these heads, so each is a whole message.
+///     client.send_request(&Request::new("GET", path, "example.org"), BodyLength::Empty, &mut up)?;
+///     let (used, event) = server.decode(&up, &mut fields)?;
+///     assert!(matches!(event, Some(Event::Request(head)) if head.path() == path.as_bytes()));
+///     up.drain(..used);
+///
+///     server.send_head(&Response::new(200), BodyLength::Length(5), &mut down)?;
+///     server.send_data(b"hello", &mut down)?;
+///     server.send_end(&mut down)?;
+///     let mut at = 0;
+///     loop {
+///         let (used, event) = client.decode(&down[at..], &mut fields)?;
+///         at += used;
+///         match event {
+///             Some(Event::Response(head)) => assert_eq!(head.status(), 200),
+///             Some(Event::Data(data)) => assert_eq!(data, b"hello"),
+///             Some(Event::End) => break,
+///             other => panic!("{other:?}"), // with a socket: `None` means to read more bytes
+///         }
+///     }
+///     down.drain(..at);
+///     client.next_exchange()?;
+///     server.next_exchange()?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
     state: State,
@@ -58,7 +72,10 @@ pub struct Connection<R: Role> {
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
     Head(HeadParser),
+    /// A body. After a head without a body, `Length(0)` means that the end was not yielded yet.
     Body(IncomingBody),
+    /// Nothing: the end was yielded.
+    Ended,
     Failed(Error),
 }
 
@@ -82,16 +99,15 @@ pub(crate) enum OutgoingBody {
     Length(u64),
     Chunked,
     UntilClose,
+    /// The caller has ended the body.
+    Ended,
 }
 
-/// What the caller does with content, after [`send_data_head`](Connection::send_data_head) has
-/// written the framing before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContentAction {
-    /// Send the content, and then these bytes: the CR LF of a chunk, or nothing.
-    SendThen(&'static [u8]),
-    /// Do not send the content: this message has no body.
-    Omit,
+impl OutgoingBody {
+    /// Returns whether the head says that no content follows. Then the message is complete with it.
+    pub(crate) const fn is_empty(self) -> bool {
+        matches!(self, Self::Nothing | Self::Length(0))
+    }
 }
 
 impl<R: Role> Connection<R> {
@@ -103,7 +119,7 @@ impl<R: Role> Connection<R> {
             state: State::START,
             exchange: Exchange::NEW,
             input: Input::Head(HeadParser::new()),
-            outgoing: OutgoingBody::Nothing,
+            outgoing: OutgoingBody::Ended,
             consumed: 0,
             skipped: 0,
             role: PhantomData,
@@ -119,16 +135,21 @@ impl<R: Role> Connection<R> {
     /// Returns whether the connection must be closed after this exchange. `false` may become `true`
     /// until the head of the final response is sent or received.
     #[must_use]
-    pub fn must_close(&self) -> bool {
-        !self.exchange.keep_alive()
-            || self.state.request() == Half::Closed
-            || self.state.response() == Half::Closed
+    pub const fn must_close(&self) -> bool {
+        self.close_reason().is_some()
+    }
+
+    /// Returns why the connection must be closed after this exchange. `None` if it stays open: see
+    /// [`must_close`](Self::must_close).
+    #[must_use]
+    pub const fn close_reason(&self) -> Option<CloseReason> {
+        self.exchange.closing()
     }
 
     /// Closes the connection after this exchange: the next head that is sent contains
     /// `Connection: close`.
     pub fn close(&mut self) {
-        self.exchange.close();
+        self.exchange.close(CloseReason::Local);
     }
 
     /// Returns whether the connection switched to another protocol, by a 101 or a 2xx to CONNECT.
@@ -139,41 +160,71 @@ impl<R: Role> Connection<R> {
         self.state.request() == Half::Switched
     }
 
-    /// Returns whether `decode` waits for the caller: the received message is complete and
+    /// Returns whether `decode` waits for the caller: it has returned [`Event::End`] and
     /// [`next_exchange`](Self::next_exchange) is due, or a client has sent no request.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.error().is_none() && !matches!(R::reads(self.state), Half::Head | Half::Body)
+        self.error().is_none()
+            && !matches!(R::reads(self.state), Half::Head | Half::Body)
+            && !self.end_is_due()
     }
 
-    /// Returns whether the message to send is complete.
+    /// Returns whether the message to send is complete. It is after
+    /// [`send_end`](Self::send_end), and after a head that says that its body is empty.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         R::writes(self.state) == Half::Done
     }
 
     /// Returns how the body that is being sent is delimited on the wire. This may differ from what
-    /// the caller asked for: `Chunked` becomes `UntilClose` for an HTTP/1.0 client, and a body that
-    /// is not sent is `Empty`. For a length, it is the number of bytes that are still due. `None`
-    /// when no body is due.
+    /// the caller asked for: `Chunked` becomes `UntilClose` for an HTTP/1.0 client. For a length,
+    /// it is the number of bytes that are still due. `None` when no body is due: before a head,
+    /// after a head that says that its body is empty (also in the response to HEAD), and after the
+    /// end.
     #[must_use]
     pub fn sending(&self) -> Option<BodyLength> {
-        (R::writes(self.state) == Half::Body).then_some(match self.outgoing {
-            OutgoingBody::Nothing => BodyLength::Empty,
-            OutgoingBody::Length(left) => BodyLength::Length(left),
-            OutgoingBody::Chunked => BodyLength::Chunked,
-            OutgoingBody::UntilClose => BodyLength::UntilClose,
-        })
+        if R::writes(self.state) != Half::Body {
+            return None;
+        }
+        match self.outgoing {
+            OutgoingBody::Length(left) => Some(BodyLength::Length(left)),
+            OutgoingBody::Chunked => Some(BodyLength::Chunked),
+            OutgoingBody::UntilClose => Some(BodyLength::UntilClose),
+            OutgoingBody::Nothing | OutgoingBody::Ended => None,
+        }
     }
 
-    /// Starts the next exchange, and forgets everything about the last one. Returns `false`, and
-    /// changes nothing, if one of the two messages is not complete, or the connection must close.
-    pub fn next_exchange(&mut self) -> bool {
-        self.begin_next(Step::Next)
+    /// Starts the next exchange, and forgets everything about the last one. Both messages must be
+    /// complete. [`Event::End`] of a message without a body need not have been read.
+    ///
+    /// # Errors
+    /// Why the next exchange cannot start. Nothing is changed.
+    #[inline]
+    pub fn next_exchange(&mut self) -> Result<(), NextExchangeError> {
+        if self.begin_next(Step::Next) { Ok(()) } else { Err(self.why_not_next()) }
+    }
+
+    #[cold]
+    fn why_not_next(&self) -> NextExchangeError {
+        let (request, response) = (self.state.request(), self.state.response());
+        // The halves in the order of the exchange, each with the work that it lacks.
+        let (no_request, no_response) = R::UNFINISHED;
+        match (self.error(), self.close_reason()) {
+            _ if self.is_switched() => NextExchangeError::Switched,
+            (Some(error), _) => NextExchangeError::Failed(error),
+            (None, Some(reason)) if response == Half::Done => NextExchangeError::Closing(reason),
+            _ if request != Half::Done => no_request,
+            _ => no_response,
+        }
+    }
+
+    /// Returns whether `decode` has not yielded the end of a message without a body.
+    pub(crate) fn end_is_due(&self) -> bool {
+        matches!(self.input, Input::Body(_)) && R::reads(self.state) == Half::Done
     }
 
     /// Starts the next exchange by a step that ends this one, if the connection stays open.
-    fn begin_next(&mut self, step: Step) -> bool {
+    pub(crate) fn begin_next(&mut self, step: Step) -> bool {
         match self.state.after(step) {
             Some(state) if !self.must_close() => {
                 self.state = state;
@@ -184,6 +235,13 @@ impl<R: Role> Connection<R> {
             }
             _ => false,
         }
+    }
+
+    /// Begins the response to a request that another connection reads. `exchange` holds what that
+    /// connection knows about the request.
+    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
+        self.step(Step::RequestElsewhere);
     }
 
     /// Handles the end of the input.
@@ -202,7 +260,10 @@ impl<R: Role> Connection<R> {
         // The end of the received bytes, if a message is unfinished.
         let unfinished = match (&mut self.input, reads) {
             (Input::Failed(error), _) => return Err(*error),
-            (Input::Body(IncomingBody::UntilClose(_) | IncomingBody::Length(0)), Half::Body) => None,
+            // `Done`: the end of a message without a body was not yielded yet.
+            (Input::Body(IncomingBody::UntilClose(_) | IncomingBody::Length(0)), Half::Body | Half::Done) => {
+                None
+            }
             // A part of a chunk line may be received and not consumed.
             (Input::Body(IncomingBody::Chunked { decoder, start }), Half::Body) => {
                 let received = decoder.finish().map_or_else(|error| error.offset(), |_| 0);
@@ -213,21 +274,21 @@ impl<R: Role> Connection<R> {
                 if !awaited {
                     self.exchange.failed(parser.info());
                 }
-                Some(consumed + parser.seen() as u64)
+                Some(consumed.saturating_add(parser.seen() as u64))
             }
             _ => {
                 // The other protocol decides how a switched connection ends.
                 if reads != Half::Switched {
-                    self.exchange.close();
+                    self.exchange.close(CloseReason::EndOfInput);
                 }
                 return Ok(None);
             }
         };
-        self.exchange.close();
+        self.exchange.close(CloseReason::EndOfInput);
         if let Some(end) = unfinished {
             return Err(self.fail_at(ErrorKind::Syntax(Syntax::UnexpectedEnd), end));
         }
-        self.step(R::READ_END);
+        self.end_input();
         Ok(Some(Event::End))
     }
 
@@ -236,13 +297,18 @@ impl<R: Role> Connection<R> {
     pub const fn error(&self) -> Option<Error> {
         match self.input {
             Input::Failed(error) => Some(error),
-            Input::Head(_) | Input::Body(_) => None,
+            Input::Head(_) | Input::Body(_) | Input::Ended => None,
         }
     }
 
     /// Returns whether the peer must send a head: after a request, the server must send a response.
     fn awaits_head(&self) -> bool {
         self.state.request() != Half::Head
+    }
+
+    /// Returns whether a part of a head was received.
+    pub(crate) fn has_begun_head(&self) -> bool {
+        matches!(&self.input, Input::Head(parser) if parser.started())
     }
 
     /// The state of both halves of the exchange.
@@ -259,16 +325,22 @@ impl<R: Role> Connection<R> {
 
     /// Stores and returns an error, `at` bytes after the consumed bytes.
     pub(crate) fn fail(&mut self, kind: ErrorKind, at: usize) -> Error {
-        self.fail_at(kind, self.consumed + at as u64)
+        self.fail_at(kind, self.consumed.saturating_add(at as u64))
     }
 
     /// Stores and returns an error at an offset from the start of the connection.
     fn fail_at(&mut self, kind: ErrorKind, offset: u64) -> Error {
         let error = Error::new(kind, offset);
         self.input = Input::Failed(error);
-        self.exchange.close();
+        self.exchange.close(CloseReason::Failed);
         self.step(R::FAIL);
         error
+    }
+
+    /// Counts consumed bytes.
+    #[inline]
+    pub(crate) const fn consume(&mut self, n: usize) {
+        self.consumed = self.consumed.saturating_add(n as u64);
     }
 
     /// Prepares to read the body of the head that was just received.
@@ -294,23 +366,23 @@ impl<R: Role> Connection<R> {
         let reading = match &mut self.input {
             Input::Body(reading) => reading,
             Input::Failed(error) => return Err(*error),
-            Input::Head(_) => return Ok((0, None)),
+            Input::Head(_) | Input::Ended => return Ok((0, None)),
         };
         let (used, event) = match reading {
             IncomingBody::Length(0) => (0, Some(Event::End)),
             IncomingBody::Length(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
-                *left -= data.len() as u64;
+                *left = left.saturating_sub(data.len() as u64);
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
             IncomingBody::UntilClose(0) if !input.is_empty() => return Err(self.fail(over, 0)),
             IncomingBody::UntilClose(left) => {
                 let data = &input[..input.len().min(usize::try_from(*left).unwrap_or(usize::MAX))];
-                *left -= data.len() as u64;
+                *left = left.saturating_sub(data.len() as u64);
                 (data.len(), (!data.is_empty()).then_some(Event::Data(data)))
             }
             IncomingBody::Chunked { decoder, start } => {
-                let mut used = 0;
+                let mut used = 0_usize;
                 loop {
                     let (n, event) = match decoder.decode(&input[used..]) {
                         Ok(decoded) => decoded,
@@ -319,7 +391,7 @@ impl<R: Role> Connection<R> {
                             return Err(self.fail_at(chunked_kind(error.kind()), offset));
                         }
                     };
-                    used += n;
+                    used = used.saturating_add(n);
                     break match event {
                         // How the sender divided its content into chunks has no meaning (RFC 9112
                         // §7.1).
@@ -334,11 +406,18 @@ impl<R: Role> Connection<R> {
                 }
             }
         };
-        self.consumed += used as u64;
+        self.consume(used);
         if matches!(event, Some(Event::End)) {
-            self.step(R::READ_END);
+            self.end_input();
         }
         Ok((used, event))
+    }
+
+    /// Notes that the end of the received message was yielded. If the message has no body, it was
+    /// complete before.
+    fn end_input(&mut self) {
+        self.input = Input::Ended;
+        self.step(R::READ_END);
     }
 }
 
@@ -366,16 +445,8 @@ impl Connection<Server> {
         connection
     }
 
-    /// Begins the response to a request that another connection reads. `exchange` holds what that
-    /// connection knows about the request.
-    pub(crate) fn answer_for(&mut self, exchange: Exchange) {
-        self.exchange = exchange;
-        self.step(Step::RequestElsewhere);
-    }
-
     /// Goes on to the next request; another connection answers the complete one. Returns `false`,
     /// and changes nothing, if this is the last request of the connection.
-    #[cfg_attr(not(feature = "codec"), expect(dead_code))]
     pub(crate) fn answered_elsewhere(&mut self) -> bool {
         self.begin_next(Step::ResponseElsewhere)
     }

@@ -1,11 +1,14 @@
 //! Receiving: the heads of each role. `connection.rs` reads bodies, which are the same for both.
 
-use crate::connection::{Connection, Event, IncomingBody, Input, OutgoingBody};
+use crate::connection::{Connection, IncomingBody, Input};
 use crate::error::{Error, ErrorKind, Fault, Limit, Rule, Syntax};
+use crate::event::Event;
 use crate::fields::Fields;
 use crate::framing::{Message, decide_body};
 use crate::head::{RequestHead, ResponseHead};
+use crate::head_info::Body;
 use crate::parse::{self, HeadParser};
+use crate::reuse::CloseReason;
 use crate::role::{Client, Server};
 use crate::start_line::StartLine;
 use crate::state::{Exchange, Half, Step};
@@ -41,7 +44,7 @@ impl Connection<Server> {
                 }
             }
             Input::Failed(error) => Err(*error),
-            Input::Body(_) if self.state().request() == Half::Body => self.body(input),
+            Input::Body(_) if matches!(self.state().request(), Half::Body | Half::Done) => self.body(input),
             _ => Ok((0, None)),
         }
     }
@@ -71,7 +74,9 @@ impl Connection<Server> {
             None => parser.parse_pieces(StartLine::Request, input, &self.limits, fields),
         };
         match read {
-            Ok(Some(length)) => Ok((skipped + length, Some(self.request(&input[..length], fields)))),
+            Ok(Some(length)) => {
+                Ok((skipped.saturating_add(length), Some(self.request(&input[..length], fields))))
+            }
             Ok(None) => Ok((skipped, None)),
             Err((kind, at)) => {
                 self.exchange.failed(&fields.info);
@@ -84,10 +89,10 @@ impl Connection<Server> {
     #[inline(always)]
     fn request<'a>(&mut self, head: &'a [u8], fields: &'a Fields) -> Event<'a> {
         let info = &fields.info;
-        self.exchange = Exchange::received(info, self.exchange.keep_alive());
-        self.consumed += head.len() as u64;
+        self.exchange = Exchange::received(info, self.exchange.closing());
+        self.consume(head.len());
         self.expect_body(info);
-        self.step(Step::RequestHead);
+        self.step(if info.is_bodiless() { Step::BodilessRequest } else { Step::RequestHead });
         Event::Request(RequestHead::new(head, fields))
     }
 
@@ -117,14 +122,14 @@ impl Connection<Server> {
     #[cold]
     #[inline(never)]
     fn skip_empty_lines(&mut self, input: &[u8]) -> Result<usize, Error> {
-        let mut skipped = 0;
-        while input[skipped..].first() == Some(&b'\r') {
-            match input.get(skipped + 1) {
+        let mut skipped = 0_usize;
+        while let Some([b'\r', rest @ ..]) = input.get(skipped..) {
+            match rest.first() {
                 None if self.skipped < MAX_EMPTY_LINES => break,
                 Some(b'\n') if self.skipped < MAX_EMPTY_LINES => {
-                    self.skipped += 1;
-                    skipped += 2;
-                    self.consumed += 2;
+                    self.skipped = self.skipped.saturating_add(1);
+                    skipped = skipped.saturating_add(2);
+                    self.consume(2);
                 }
                 Some(_) if self.skipped < MAX_EMPTY_LINES => {
                     return Err(self.fail(ErrorKind::Syntax(Syntax::LineEnd), 1));
@@ -155,12 +160,12 @@ impl Connection<Client> {
         match (&self.input, self.state().response()) {
             (Input::Failed(error), _) => Err(*error),
             (Input::Head(_), Half::Head) => self.response(input, fields),
-            (Input::Body(_), Half::Body) => self.body(input),
+            (Input::Body(_), Half::Body | Half::Done) => self.body(input),
             (Input::Head(_), Half::Idle) if !input.is_empty() => {
                 Err(self.fail(ErrorKind::Rule(Rule::UnexpectedResponse), 0))
             }
             (_, Half::Done) if !input.is_empty() => {
-                self.exchange.close();
+                self.exchange.close(CloseReason::UnexpectedBytes);
                 Ok((0, None))
             }
             _ => Ok((0, None)),
@@ -191,11 +196,8 @@ impl Connection<Client> {
         // No switch before the end of the request: the server would take the rest of the request
         // for the other protocol.
         let switches = status == 101 || tunnel;
-        if switches && self.outgoing == OutgoingBody::Length(0) {
-            // The body is complete, although the caller has not called `send_end` yet.
-            self.step(Step::RequestEnd);
-        }
-        let early = switches && self.state().after(Step::Switch).is_none();
+        // Nor after a request with a body: two recipients could disagree about where it ends.
+        let early = switches && (self.exchange.has_body() || self.state().after(Step::Switch).is_none());
         if early || status == 101 && !self.exchange.offers_upgrade() {
             return Err(self.fail(ErrorKind::Rule(Rule::UnexpectedUpgrade), STATUS_AT));
         }
@@ -203,10 +205,11 @@ impl Connection<Client> {
         if interim && self.exchange.interim() >= self.limits.max_interim_responses {
             return Err(self.fail(ErrorKind::Limit(Limit::InterimResponses), STATUS_AT));
         }
-        self.consumed += length as u64;
+        self.consume(length);
         if !switches && !fields.info.keep_alive() {
             // RFC 9112 §9.6: `close` counts in every response, also in an interim one.
-            self.exchange.close();
+            let until_close = fields.info.body == Body::UntilClose;
+            self.exchange.close(if until_close { CloseReason::UntilClose } else { CloseReason::Peer });
         }
         if interim {
             self.exchange.interim_received();
@@ -216,7 +219,7 @@ impl Connection<Client> {
             self.step(Step::Switch);
         } else {
             self.expect_body(&fields.info);
-            self.step(Step::ResponseHead);
+            self.step(if fields.info.is_bodiless() { Step::BodilessResponse } else { Step::ResponseHead });
         }
         let head = ResponseHead::new(&input[..length], fields);
         Ok((length, Some(Event::Response(head))))

@@ -1,111 +1,20 @@
 //! Sending: heads with their framing fields, and the framing of bodies. The caller may send the
 //! content itself.
 
-use crate::connection::{Connection, ContentAction, OutgoingBody};
+use crate::connection::{Connection, OutgoingBody};
 use crate::error::{EncodeError, EncodeErrorKind};
+use crate::event::ContentAction;
 use crate::field_block::FieldBlock;
 use crate::message::{BodyLength, Method, TargetForm, Version};
+use crate::outgoing::{Request, Response};
+use crate::reuse::CloseReason;
 use crate::role::{Client, Role, Server};
 use crate::state::{Exchange, Half, Step};
-use crate::status::reason_phrase;
 use crate::target;
 use alloc::vec::Vec;
 use tidewire_chunked as chunked;
 use tidewire_grammar::class::is_field_content;
 use tidewire_grammar::{is_token, token_len};
-
-/// The part of a response head that the caller decides.
-#[derive(Clone, Copy, Debug)]
-pub struct Response<'a> {
-    status: u16,
-    reason: &'a str,
-    first: Option<&'a FieldBlock>,
-    fields: &'a [&'a FieldBlock],
-    /// In seconds; 0 sends no `Keep-Alive` field.
-    idle_timeout: u32,
-}
-
-impl<'a> Response<'a> {
-    /// Returns a response with this status and its registered reason phrase. The phrase is empty
-    /// if none is registered.
-    #[must_use]
-    pub fn new(status: u16) -> Self {
-        Self { status, reason: reason_phrase(status), first: None, fields: &[], idle_timeout: 0 }
-    }
-
-    /// Returns the status.
-    #[must_use]
-    pub const fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// Returns the response with another reason phrase.
-    #[must_use]
-    pub const fn with_reason(self, reason: &'a str) -> Self {
-        Self { reason, ..self }
-    }
-
-    /// Returns the response with these fields, block after block. They follow the fields that the
-    /// connection writes.
-    #[must_use]
-    pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
-        Self { fields, ..self }
-    }
-
-    /// Returns the response with these fields before those that the connection writes. Their order
-    /// has no meaning, but RFC 9110 §5.3 recommends that `Date` comes first.
-    #[must_use]
-    pub const fn with_first_fields(self, first: &'a FieldBlock) -> Self {
-        Self { first: Some(first), ..self }
-    }
-
-    /// Returns the response with the number of seconds for which the connection may be idle after
-    /// it. If the connection stays open, the head contains it: `Keep-Alive: timeout=75`. With 0,
-    /// the default, the head has no such field. Round down: after too long a timeout, a client
-    /// could send its next request on a closed connection.
-    #[must_use]
-    pub const fn with_idle_timeout(self, seconds: u32) -> Self {
-        Self { idle_timeout: seconds, ..self }
-    }
-
-    /// Returns whether `Connection: close` is among the fields.
-    fn closes(&self) -> bool {
-        self.first.is_some_and(|block| block.close) || self.fields.iter().any(|block| block.close)
-    }
-
-    /// Returns whether `Upgrade` is among the fields.
-    fn upgrades(&self) -> bool {
-        self.first.is_some_and(|block| block.upgrade) || self.fields.iter().any(|block| block.upgrade)
-    }
-}
-
-/// The part of a request head that the caller decides. The version is always HTTP/1.1.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    method: &'a str,
-    target: &'a [u8],
-    host: &'a [u8],
-    fields: &'a [&'a FieldBlock],
-}
-
-impl<'a> Request<'a> {
-    /// Returns a request. `host` is the value of the `Host` field: the authority of the target URI
-    /// without userinfo.
-    #[must_use]
-    pub fn new(
-        method: &'a str,
-        target: &'a (impl AsRef<[u8]> + ?Sized),
-        host: &'a (impl AsRef<[u8]> + ?Sized),
-    ) -> Self {
-        Self { method, target: target.as_ref(), host: host.as_ref(), fields: &[] }
-    }
-
-    /// Returns the request with these fields, block after block.
-    #[must_use]
-    pub const fn with_fields(self, fields: &'a [&'a FieldBlock]) -> Self {
-        Self { fields, ..self }
-    }
-}
 
 impl Connection<Server> {
     /// Writes `100 Continue` if the client waits for it and the final response has not begun.
@@ -121,19 +30,22 @@ impl Connection<Server> {
     /// `Connection: close` is among its fields, the final response sends it instead.
     ///
     /// # Errors
-    /// [`EncodeErrorKind::Status`] for other statuses. [`EncodeErrorKind::State`] when the final
-    /// response has begun, or the client speaks HTTP/1.0, which has no interim responses
-    /// (RFC 9110 §15.2).
+    /// [`EncodeErrorKind::Status`] for other statuses. [`EncodeErrorKind::NoRequest`] before a
+    /// request, [`EncodeErrorKind::HeadAlreadySent`] when the final response has begun,
+    /// [`EncodeErrorKind::InterimToHttp10`].
     pub fn send_interim(&mut self, response: &Response<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if !matches!(response.status, 102..=199) {
             return Err(error(EncodeErrorKind::Status));
         }
-        if self.exchange.version() == Version::Http10 || self.state().after(Step::Interim).is_none() {
-            return Err(error(EncodeErrorKind::State));
+        if self.state().after(Step::Interim).is_none() {
+            return Err(self.no_head_due());
+        }
+        if self.exchange.version() == Version::Http10 {
+            return Err(error(EncodeErrorKind::InterimToHttp10));
         }
         start_head(response, out)?;
         if response.closes() {
-            self.exchange.close();
+            self.exchange.close(CloseReason::Local);
         }
         if response.upgrades() {
             // RFC 9110 §7.8: the field and its option go together.
@@ -149,9 +61,13 @@ impl Connection<Server> {
     ///
     /// `body` is the body that the caller has. The connection decides what is sent of it: no
     /// content in a response to HEAD, with 204 and with 304; until close instead of chunked for
-    /// HTTP/1.0. The caller makes the same calls in all cases, and ends the body with
-    /// [`send_end`](Self::send_end). After a 101, and after a 2xx to CONNECT, the caller sends
-    /// nothing more: the connection [`is_switched`](Self::is_switched).
+    /// HTTP/1.0.
+    ///
+    /// If no content follows the head, the response is complete, and the connection
+    /// [`is_sent`](Self::is_sent). Otherwise send the body, and call [`send_end`](Self::send_end).
+    /// A caller may make these calls in all cases: content that a HEAD, 204 or 304 does not get is
+    /// dropped, and the end of a complete message writes nothing. After a 101, and after a 2xx to
+    /// CONNECT, the connection [`is_switched`](Self::is_switched), and sends nothing more.
     ///
     /// # Errors
     /// See [`EncodeErrorKind`]; nothing is written then.
@@ -169,20 +85,23 @@ impl Connection<Server> {
         if !matches!(status, 200..=999) {
             return Err(error(EncodeErrorKind::Status));
         }
-        self.state().after(Step::ResponseHead).ok_or(error(EncodeErrorKind::State))?;
+        self.state().after(Step::ResponseHead).ok_or_else(|| self.no_head_due())?;
         let (writing, framing) = response_framing(status, &self.exchange, body)?;
-        let keep_alive =
-            self.exchange.keep_alive() && !response.closes() && writing != OutgoingBody::UntilClose;
+        let closing = match writing {
+            _ if response.closes() => Some(CloseReason::Local),
+            OutgoingBody::UntilClose => Some(CloseReason::UntilClose),
+            _ => self.exchange.closing(),
+        };
         start_head(response, out)?;
         put_framing(framing, out);
-        put_idle_connection(keep_alive, self.exchange.version(), response, out);
+        put_idle_connection(closing.is_none(), self.exchange.version(), response, out);
         put_blocks(response.fields, out);
         out.extend_from_slice(b"\r\n");
-        if !keep_alive {
-            self.exchange.close();
+        if let Some(reason) = closing {
+            self.exchange.close(reason);
         }
         self.outgoing = writing;
-        self.step(Step::ResponseHead);
+        self.step(if writing.is_empty() { Step::BodilessResponse } else { Step::ResponseHead });
         Ok(())
     }
 
@@ -204,7 +123,7 @@ impl Connection<Server> {
         if body != BodyLength::Empty {
             return Err(error(EncodeErrorKind::Body));
         }
-        self.state().after(Step::Switch).ok_or(error(EncodeErrorKind::State))?;
+        self.state().after(Step::Switch).ok_or_else(|| self.no_head_due())?;
         start_head(response, out)?;
         put_connection(true, Version::Http11, response.upgrades(), out);
         put_blocks(response.fields, out);
@@ -216,8 +135,9 @@ impl Connection<Server> {
 
 impl Connection<Client> {
     /// Writes the head of a request, with the right `Host`, `Content-Length`, `Transfer-Encoding`
-    /// and `Connection` fields. Then send the body if there is one, and call
-    /// [`send_end`](Self::send_end) in any case.
+    /// and `Connection` fields. If `body` is `Empty` or `Length(0)`, the request is complete.
+    /// Otherwise send the body, and call [`send_end`](Self::send_end). A caller may call it in all
+    /// cases.
     ///
     /// # Errors
     /// See [`EncodeErrorKind`]; nothing is written then.
@@ -227,9 +147,10 @@ impl Connection<Client> {
         body: BodyLength,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        if self.state().after(Step::RequestHead).is_none() || self.error().is_some() {
-            return Err(error(EncodeErrorKind::State));
+        if self.error().is_some() {
+            return Err(error(EncodeErrorKind::Failed));
         }
+        self.state().after(Step::RequestHead).ok_or_else(|| self.no_head_due())?;
         let method = Method::new(request.method);
         if !is_token(request.method.as_bytes()) {
             return Err(EncodeError::new(EncodeErrorKind::Method, token_len(request.method.as_bytes())));
@@ -266,7 +187,7 @@ impl Connection<Client> {
             BodyLength::UntilClose => return Err(error(EncodeErrorKind::Body)),
         };
         let closes = request.fields.iter().any(|block| block.close);
-        let keep_alive = self.exchange.keep_alive() && !closes;
+        let closing = self.exchange.closing().or(closes.then_some(CloseReason::Local));
         let upgrade = request.fields.iter().any(|block| block.upgrade);
         for part in
             [request.method.as_bytes(), b" ", request.target, b" HTTP/1.1\r\nHost: ", request.host, b"\r\n"]
@@ -274,13 +195,13 @@ impl Connection<Client> {
             out.extend_from_slice(part);
         }
         put_framing(framing, out);
-        put_connection(keep_alive, Version::Http11, upgrade, out);
+        put_connection(closing.is_none(), Version::Http11, upgrade, out);
         put_blocks(request.fields, out);
         out.extend_from_slice(b"\r\n");
         let has_body = !matches!(framing, BodyLength::Empty | BodyLength::Length(0));
-        self.exchange = Exchange::sent(method, has_body, upgrade, keep_alive);
+        self.exchange = Exchange::sent(method, has_body, upgrade, closing);
         self.outgoing = writing;
-        self.step(Step::RequestHead);
+        self.step(if writing.is_empty() { Step::BodilessRequest } else { Step::RequestHead });
         Ok(())
     }
 }
@@ -290,8 +211,7 @@ impl<R: Role> Connection<R> {
     /// the body.
     ///
     /// # Errors
-    /// [`EncodeErrorKind::State`] if no body is due, [`EncodeErrorKind::BodyTooLong`]. Nothing is
-    /// written then.
+    /// [`EncodeErrorKind::BodyNotDue`], [`EncodeErrorKind::BodyTooLong`]. Nothing is written then.
     pub fn send_data(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if let ContentAction::SendThen(tail) = self.send_data_head(data.len() as u64, out)? {
             out.extend_from_slice(data);
@@ -306,11 +226,10 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// The same as [`send_data`](Self::send_data).
     pub fn send_data_head(&mut self, len: u64, out: &mut Vec<u8>) -> Result<ContentAction, EncodeError> {
-        if R::writes(self.state()) != Half::Body {
-            return Err(error(EncodeErrorKind::State));
-        }
+        self.check_body_due()?;
         Ok(match &mut self.outgoing {
             OutgoingBody::Nothing => ContentAction::Omit,
+            OutgoingBody::Ended => return Err(error(EncodeErrorKind::BodyNotDue)),
             OutgoingBody::UntilClose => ContentAction::SendThen(b""),
             OutgoingBody::Length(left) => {
                 *left = left.checked_sub(len).ok_or_else(|| {
@@ -331,10 +250,13 @@ impl<R: Role> Connection<R> {
         })
     }
 
-    /// Ends the message. Writes the last chunk if the body is chunked.
+    /// Ends the message. Writes the last chunk if the body is chunked. Needed after a head that
+    /// announces a body. After a head that says that its body is empty, the message is complete
+    /// already, and this writes nothing.
     ///
     /// # Errors
-    /// [`EncodeErrorKind::State`] if no body is due, [`EncodeErrorKind::BodyTooShort`].
+    /// [`EncodeErrorKind::BodyNotDue`] if no head was sent, or the body was ended before;
+    /// [`EncodeErrorKind::BodyTooShort`].
     pub fn send_end(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.send_trailers(&FieldBlock::new(), out)
     }
@@ -346,10 +268,11 @@ impl<R: Role> Connection<R> {
     /// The same as [`send_end`](Self::send_end), and [`EncodeErrorKind::ForbiddenTrailer`] for
     /// fields that are not allowed in trailers (RFC 9110 §6.5.1).
     pub fn send_trailers(&mut self, trailers: &FieldBlock, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if R::writes(self.state()) != Half::Body {
-            return Err(error(EncodeErrorKind::State));
-        }
+        self.check_body_due()?;
         trailers.check_trailers()?;
+        if self.is_sent() {
+            return Ok(());
+        }
         match self.outgoing {
             OutgoingBody::Length(1..) => return Err(error(EncodeErrorKind::BodyTooShort)),
             OutgoingBody::Chunked => {
@@ -357,10 +280,38 @@ impl<R: Role> Connection<R> {
                 out.extend_from_slice(trailers.as_bytes());
                 out.extend_from_slice(b"\r\n");
             }
-            OutgoingBody::Nothing | OutgoingBody::UntilClose | OutgoingBody::Length(0) => {}
+            OutgoingBody::Nothing
+            | OutgoingBody::UntilClose
+            | OutgoingBody::Length(0)
+            | OutgoingBody::Ended => {}
         }
+        self.outgoing = OutgoingBody::Ended;
         self.step(R::WRITE_END);
         Ok(())
+    }
+
+    /// Checks that a head was sent and the caller has not ended its body. After a head that
+    /// completes its message, the caller may still make the calls for a body.
+    #[inline]
+    pub(crate) fn check_body_due(&self) -> Result<(), EncodeError> {
+        match R::writes(self.state()) {
+            Half::Body => Ok(()),
+            Half::Done if self.outgoing.is_empty() => Ok(()),
+            Half::Switched => Err(error(EncodeErrorKind::Switched)),
+            _ => Err(error(EncodeErrorKind::BodyNotDue)),
+        }
+    }
+
+    /// Why no head can be sent now.
+    #[cold]
+    fn no_head_due(&self) -> EncodeError {
+        error(match R::writes(self.state()) {
+            Half::Switched => EncodeErrorKind::Switched,
+            Half::Idle => EncodeErrorKind::NoRequest,
+            // Only the final response follows a request that was refused.
+            Half::Head => EncodeErrorKind::Failed,
+            Half::Body | Half::Done | Half::Closed => EncodeErrorKind::HeadAlreadySent,
+        })
     }
 }
 
@@ -466,14 +417,11 @@ fn put_blocks(blocks: &[&FieldBlock], out: &mut Vec<u8>) {
 
 fn put_decimal(mut value: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+    for at in (0..digits.len()).rev() {
+        digits[at] = b'0' | (value % 10) as u8;
         value /= 10;
         if value == 0 {
-            break;
+            return out.extend_from_slice(&digits[at..]);
         }
     }
-    out.extend_from_slice(&digits[at..]);
 }

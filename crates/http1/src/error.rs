@@ -6,6 +6,18 @@ use core::fmt;
 ///
 /// A server still sends an answer, with the status of [`status_hint`](Error::status_hint). Then it
 /// closes the connection, because it cannot know where the next message starts.
+///
+/// ```
+/// use tidewire_http1::{ErrorKind, Fields, Limit, Limits, RequestHead, Rule, Syntax};
+///
+/// let error = |input: &[u8]| RequestHead::parse(input, &Limits::DEFAULT, &mut Fields::new()).unwrap_err();
+/// let spaced = error(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n");
+/// assert_eq!(spaced.kind(), ErrorKind::Syntax(Syntax::SpaceBeforeColon));
+/// assert_eq!(spaced.to_string(), "whitespace before the colon of a field at byte 20");
+/// assert_eq!(error(b"GET / HTTP/1.1\r\n\r\n").kind(), ErrorKind::Rule(Rule::HostMissing));
+/// let large = error(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999\r\n\r\n");
+/// assert_eq!((large.kind(), large.status_hint()), (ErrorKind::Limit(Limit::Body), 413));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -131,9 +143,10 @@ pub enum Rule {
     /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
     Expectation,
     /// A 101 to a request that did not offer an upgrade (RFC 9110 §15.2.2), or a switch of
-    /// protocols before the end of the request.
+    /// protocols before the end of the request, or after a request with a body.
     UnexpectedUpgrade,
-    /// Bytes from a server before any request was sent (RFC 9112 §9.2).
+    /// Bytes from a server that answer no request: before any request was sent (RFC 9112 §9.2), or,
+    /// for an [`Observer`](crate::Observer), after the last one was answered.
     UnexpectedResponse,
 }
 
@@ -192,15 +205,15 @@ impl fmt::Display for ErrorKind {
                 Rule::LengthAndCoding => "Content-Length and Transfer-Encoding in one message",
                 Rule::Expectation => "an expectation other than 100-continue",
                 Rule::UnexpectedUpgrade => "a switch of protocols that the request does not allow",
-                Rule::UnexpectedResponse => "a response before any request was sent",
+                Rule::UnexpectedResponse => "a response to no request",
             },
             Self::Limit(kind) => match kind {
-                Limit::Method => "method too long",
-                Limit::Target => "request target too long",
-                Limit::Head => "head too large",
-                Limit::Fields => "too many fields",
-                Limit::Body => "body too large",
-                Limit::InterimResponses => "too many interim responses",
+                Limit::Method => "a method over the limit (max_method)",
+                Limit::Target => "a request target over the limit (max_target)",
+                Limit::Head => "a head over the limit (max_head)",
+                Limit::Fields => "more fields than the limit (max_fields)",
+                Limit::Body => "a body over the limit (max_body)",
+                Limit::InterimResponses => "more interim responses than the limit (max_interim_responses)",
             },
         })
     }
@@ -212,9 +225,20 @@ impl core::error::Error for Error {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeErrorKind {
-    /// The connection cannot send this now: no head or no body is due, or the connection switched
-    /// protocols or is closed.
-    State,
+    /// A response, but no request waits for one. Decode a request first.
+    NoRequest,
+    /// The head of this message was sent already. End the message, and begin the next one after
+    /// [`next_exchange`](crate::Connection::next_exchange).
+    HeadAlreadySent,
+    /// Content or an end, but no head was sent, or its body was ended before.
+    BodyNotDue,
+    /// An interim response to an HTTP/1.0 client, which does not know them (RFC 9110 §15.2).
+    InterimToHttp10,
+    /// The connection switched to another protocol. Nothing more is sent in HTTP.
+    Switched,
+    /// The bytes of the peer were refused: see [`error`](crate::Connection::error). A client sends
+    /// no more requests. A server still sends the final response, but no interim one.
+    Failed,
     /// The status is not in 100..=999, an interim status was given for a final response, or a
     /// final status for an interim response.
     Status,
@@ -255,6 +279,16 @@ pub enum EncodeErrorKind {
 
 /// The caller asked to send something that cannot be sent. Nothing was written, and the state of
 /// the connection is unchanged.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Client, Connection, EncodeErrorKind, Limits, Request};
+///
+/// let (mut client, mut out) = (Connection::<Client>::new(Limits::DEFAULT), Vec::new());
+/// let request = Request::new("GET", "/a b", "example.org");
+/// let error = client.send_request(&request, BodyLength::Empty, &mut out).unwrap_err();
+/// assert_eq!((error.kind(), error.offset()), (EncodeErrorKind::Target, 2)); // the space
+/// assert!(out.is_empty());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: EncodeErrorKind,
@@ -262,8 +296,8 @@ pub struct EncodeError {
 }
 
 impl EncodeError {
-    // Hidden: only `tidewire-client` uses it, to refuse the fields that it writes itself with the
-    // same error.
+    // Hidden: only `tidewire-client` and `tidewire-ws` use it, to refuse the fields that they write
+    // themselves with the same error.
     #[doc(hidden)]
     #[must_use]
     pub const fn new(kind: EncodeErrorKind, offset: usize) -> Self {
@@ -293,8 +327,17 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.offset;
         f.write_str(match self.kind {
-            EncodeErrorKind::State => "the connection cannot send this in its present state",
-            EncodeErrorKind::Status => "this status cannot be sent here",
+            EncodeErrorKind::NoRequest => "no request waits for a response: decode a request first",
+            EncodeErrorKind::HeadAlreadySent => {
+                "the head of this message was sent already: end the message, then call next_exchange"
+            }
+            EncodeErrorKind::BodyNotDue => "no body is due: send a head first, and nothing after the end",
+            EncodeErrorKind::InterimToHttp10 => "an HTTP/1.0 client does not know interim responses",
+            EncodeErrorKind::Switched => "the connection uses another protocol now",
+            EncodeErrorKind::Failed => "the connection has failed: only a final response can be sent",
+            EncodeErrorKind::Status => {
+                "this status cannot be sent here: send_head takes 101 and 200 to 999, send_interim 102 to 199"
+            }
             EncodeErrorKind::ReasonPhrase => {
                 return write!(f, "a control byte in the reason phrase at byte {at}");
             }
@@ -314,10 +357,16 @@ impl fmt::Display for EncodeError {
             }
             EncodeErrorKind::ReservedField => "the connection writes this field itself",
             EncodeErrorKind::ForbiddenTrailer => "this field is not allowed in trailers",
-            EncodeErrorKind::Body => "this message cannot have this body",
+            EncodeErrorKind::Body => {
+                "this message cannot have this body: 204, 205, TRACE and a switch have none, and no request \
+                 has one until close"
+            }
             EncodeErrorKind::BodyTooLong => "more content than the declared length",
             EncodeErrorKind::BodyTooShort => "less content than the declared length",
-            EncodeErrorKind::Upgrade => "the request does not allow this switch of protocols",
+            EncodeErrorKind::Upgrade => {
+                "no switch of protocols here: the request must ask for it and have no body, and a 101 needs \
+                 an Upgrade field"
+            }
             EncodeErrorKind::Close => "a prepared response cannot close the connection",
         })
     }

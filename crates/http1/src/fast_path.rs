@@ -20,7 +20,7 @@ use crate::limits::Limits;
 use crate::message::{KnownMethod, TargetForm, Version};
 use crate::scan::{Find, Lanes, LongInput, Portable, ShortInput};
 use crate::span::{Span, offset};
-use crate::start_line::{StartLine, method_end};
+use crate::start_line::{StartLine, method_end, status_code};
 use tidewire_grammar::class::is_field_content;
 
 /// Parses a complete head at the start of `input`, which is cut at the limit of heads. `Some` holds
@@ -71,7 +71,7 @@ fn request_line<F: Find>(find: &F, input: &[u8], limits: &Limits, info: &mut Hea
             let end = method_end(input, limits).ok()??;
             match KnownMethod::new(input.get(..end)?) {
                 Some(KnownMethod::Connect) => return None,
-                method => (method, end + 1),
+                method => (method, end.wrapping_add(1)),
             }
         }
     };
@@ -104,14 +104,14 @@ fn status_line(input: &[u8], info: &mut HeadInfo) -> Option<usize> {
     let [b' ', a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ', reason @ ..] = rest else {
         return None;
     };
-    let digit = |b: &u8| u16::from(b - b'0');
-    info.status = 100 * digit(a) + 10 * digit(b) + digit(c);
+    info.status = status_code([*a, *b, *c]);
     let len = reason.iter().position(|&b| !is_field_content(b))?;
     if !reason.get(len..)?.starts_with(b"\r\n") {
         return None;
     }
-    (info.start, info.end) = (13, offset(13 + len));
-    Some(13 + len + 2)
+    let end = len.wrapping_add(13);
+    (info.start, info.end) = (13, offset(end));
+    Some(end.wrapping_add(2))
 }
 
 /// Parses the field lines from `line` on. Returns the end of the head.
@@ -131,7 +131,7 @@ fn field_lines<F: Find>(
     let mut at = if line < 64 { 0 } else { block_of(line) };
     // The bytes of the block that belong to earlier lines: in the first block those of the start
     // line, in later blocks at most the LF after a CR at the end of the block before.
-    let mut passed = (1_u64 << (line - at)).wrapping_sub(1);
+    let mut passed = (1_u64 << (line & 63)).wrapping_sub(1);
     while at < input.len() {
         let mut odd = find.odd64(at) & !passed;
         let plain = odd == 0;

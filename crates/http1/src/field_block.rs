@@ -97,7 +97,7 @@ impl FieldBlock {
     fn push_connection(&mut self, name: &[u8], value: &[u8]) -> Result<(), EncodeError> {
         let options = || value.split(|&b| b == b',').map(trim_ows).filter(|option| !option.is_empty());
         if let Some(option) = options().find(|option| !is_token(option)) {
-            let at = range_of(option, value).start + token_len(option);
+            let at = range_of(option, value).start.saturating_add(token_len(option));
             return Err(EncodeError::new(EncodeErrorKind::FieldValue, at));
         }
         for option in options() {

@@ -10,6 +10,17 @@ use core::fmt;
 ///
 /// Reuse it. It allocates only when a head has more than 16 fields and more than any head before
 /// it.
+///
+/// ```
+/// use tidewire_http1::{Fields, Limits, RequestHead};
+///
+/// let mut fields = Fields::new();
+/// for input in [b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", b"GET /2 HTTP/1.1\r\nHost: b\r\n\r\n"] {
+///     let (_, head) = RequestHead::parse(input, &Limits::DEFAULT, &mut fields)?.expect("a whole head");
+///     assert_eq!(head.fields().len(), 1);
+/// }
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Fields {
     /// Stored in place, so that an owned head can copy the table without an allocation.

@@ -2,15 +2,32 @@
 
 use crate::error::Error;
 use crate::fields::{FieldIter, Fields};
+use crate::forward;
 use crate::framing::{Message, decide_body};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Method, TargetForm, Version};
 use crate::parse::{self, HeadParser};
 use crate::start_line::StartLine;
 use crate::target;
+use alloc::borrow::Cow;
 use core::fmt;
 
 /// The head of a request: the request line and its fields. A view of two pointers and a length.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Fields, Limits, Method, RequestHead};
+///
+/// let buffer = b"POST /a?b=c HTTP/1.1\r\nHost: example.org\r\nContent-Length: 5\r\n\r\nhello";
+/// let mut fields = Fields::new();
+/// let parsed = RequestHead::parse(buffer, &Limits::DEFAULT, &mut fields)?;
+/// let Some((length, head)) = parsed else { panic!("read more bytes") };
+/// assert_eq!((head.method(), head.path_and_query()), (Method::Post, b"/a?b=c".into()));
+/// assert_eq!((head.content_length(), head.body()), (Some(5), BodyLength::Length(5)));
+/// assert!(head.keep_alive());
+/// assert_eq!(head.get("HOST"), Some(b"example.org".as_slice()));
+/// assert_eq!(&buffer[length..], b"hello");
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     bytes: &'a [u8],
@@ -18,6 +35,22 @@ pub struct RequestHead<'a> {
 }
 
 /// The head of a response: the status line and its fields.
+///
+/// ```
+/// use tidewire_http1::{BodyLength, Fields, Limits, Method, ResponseHead};
+///
+/// let buffer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
+/// let (limits, mut fields) = (Limits::DEFAULT, Fields::new());
+/// let parsed = ResponseHead::parse(buffer, Method::Get, &limits, &mut fields)?;
+/// let Some((length, head)) = parsed else { panic!("read more bytes") };
+/// assert_eq!((head.status(), head.reason(), length), (200, b"OK".as_slice(), buffer.len()));
+/// assert_eq!((head.body(), head.keep_alive()), (BodyLength::Length(5), false));
+///
+/// // The same bytes after a HEAD: no content follows.
+/// let (_, head) = ResponseHead::parse(buffer, Method::Head, &limits, &mut fields)?.unwrap();
+/// assert_eq!((head.body(), head.content_length()), (BodyLength::Empty, Some(5)));
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct ResponseHead<'a> {
     bytes: &'a [u8],
@@ -65,6 +98,25 @@ macro_rules! common {
             /// Returns the values of all fields of this name, in their order.
             pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
                 self.fields().filter_map(move |(n, v)| n.eq_ignore_ascii_case(name.as_bytes()).then_some(v))
+            }
+
+            /// Returns the fields that a proxy or gateway passes on (RFC 9110 §7.6.1), as
+            /// [`FieldBlock::from_pairs`](crate::FieldBlock::from_pairs) takes them.
+            ///
+            /// Left out are the fields about this connection: `Connection` and all fields that it
+            /// names, `Keep-Alive`, `Proxy-Connection`, `TE`, `Transfer-Encoding` and `Upgrade`.
+            /// Left out are also `Host` and `Content-Length`, which the next connection writes. The
+            /// time for each field is linear in the length of `Connection`.
+            pub fn forwarded_fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+                forward::forwarded_fields(self.bytes, self.table)
+            }
+
+            /// Returns the value of `Content-Length`, if the head has this field. In a response to
+            /// HEAD and in a 304 no content follows, and the value describes another response. So
+            /// use [`body`](Self::body) to read the message.
+            #[must_use]
+            pub const fn content_length(&self) -> Option<u64> {
+                self.table.info.known.length()
             }
 
             /// Returns how the body that follows is delimited, by the rules of RFC 9112 §6.3.
@@ -118,7 +170,9 @@ impl<'a> RequestHead<'a> {
     /// head from its start again. Where a head may come in many pieces, use a connection.
     ///
     /// # Errors
-    /// The same as those of a connection. Offsets count from the start of `input`.
+    /// The same as those of a connection. Offsets count from the start of `input`. A declared
+    /// length over [`Limits::max_body`], by default 1 MiB, is an error too. Raise the limit if the
+    /// body does not matter to you.
     #[inline]
     pub fn parse(
         input: &'a [u8],
@@ -159,13 +213,32 @@ impl<'a> RequestHead<'a> {
     /// once, after splitting.
     #[must_use]
     pub fn path(&self) -> &'a [u8] {
-        target::path_and_query(self.table.info.form, self.target()).0
+        target::split_path(self.table.info.form, self.target()).0
     }
 
     /// Returns the part of the target after the first `?`, if there is one.
     #[must_use]
     pub fn query(&self) -> Option<&'a [u8]> {
-        target::path_and_query(self.table.info.form, self.target()).1
+        target::split_path(self.table.info.form, self.target()).1
+    }
+
+    /// Returns [`path`](Self::path), `?` and [`query`](Self::query) in one piece: what a request to
+    /// the origin server has as its target. Without a query, it is the path.
+    ///
+    /// | target | `path_and_query` |
+    /// |---|---|
+    /// | `/a?b` | `/a?b` |
+    /// | `http://h/a?b` | `/a?b` |
+    /// | `http://h` | `/` |
+    /// | `http://h?b` | `/?b`; only this case copies and allocates |
+    /// | `*` | `*` |
+    /// | `h:80`, with CONNECT | empty |
+    ///
+    /// A proxy that forwards `OPTIONS http://h` to the origin server `h` sends `*` instead of `/`
+    /// (RFC 9112 §3.2.4).
+    #[must_use]
+    pub fn path_and_query(&self) -> Cow<'a, [u8]> {
+        target::path_and_query(self.table.info.form, self.target())
     }
 
     /// Returns the host of the request, `host[:port]`: the authority of a target in absolute or
@@ -226,6 +299,28 @@ impl<'a> ResponseHead<'a> {
     #[must_use]
     pub fn reason(&self) -> &'a [u8] {
         self.slice(self.table.info.start, self.table.info.end)
+    }
+
+    /// Returns the body with which a proxy or gateway passes this response on: the argument of
+    /// [`send_head`](crate::Connection::send_head) for the same request method.
+    ///
+    /// It is [`body`](Self::body), with two differences. Content until close gets chunks, so that
+    /// its recipient sees where it ends. And where no content follows (HEAD, 304), the head still
+    /// tells the length or coding that this one tells.
+    #[must_use]
+    pub fn forwarded_body(&self) -> BodyLength {
+        let known = &self.table.info.known;
+        match (self.status(), self.body(), known.length()) {
+            // RFC 9110 §15.3.6: a 205 has no content, however its head says so
+            (100..=199 | 204 | 205, ..) => BodyLength::Empty,
+            (_, BodyLength::UntilClose, _) => BodyLength::Chunked,
+            (_, BodyLength::Empty, Some(length)) => BodyLength::Length(length),
+            (304, BodyLength::Empty, None) => BodyLength::Empty,
+            (_, BodyLength::Empty, None) if known.chunked() => BodyLength::Chunked,
+            // A response to HEAD that tells nothing: a body until close has no field.
+            (_, BodyLength::Empty, None) => BodyLength::UntilClose,
+            (_, body, _) => body,
+        }
     }
 
     /// Returns whether this is an interim response: a 1xx other than 101. Another head follows it.

@@ -52,6 +52,16 @@ impl HeadInfo {
         }
     }
 
+    /// Returns whether no byte of a body follows the head.
+    #[inline(always)]
+    pub(crate) const fn is_bodiless(&self) -> bool {
+        match self.body {
+            Body::Empty => true,
+            Body::Length => self.known.declared() == 0,
+            Body::Chunked | Body::UntilClose => false,
+        }
+    }
+
     /// Returns the method. `head` holds the bytes of the head.
     pub(crate) fn method<'a>(&self, head: &'a [u8]) -> Method<'a> {
         match self.method {

@@ -111,7 +111,7 @@ impl KnownFields {
         if self.has(Self::HOST) {
             return Err((Rule::HostRepeated, span.line().into()));
         }
-        check_host(&head[start..end]).map_err(|at| (Rule::HostInvalid, start + at))?;
+        check_host(&head[start..end]).map_err(|at| (Rule::HostInvalid, start.saturating_add(at)))?;
         self.set_host(start, end);
         Ok(())
     }
@@ -135,7 +135,7 @@ impl KnownFields {
         if self.has(Self::LENGTH) {
             return Err((Rule::LengthRepeated, span.line().into()));
         }
-        self.length = dec_u64(value).map_err(|e| (Rule::LengthInvalid, at + e.offset()))?;
+        self.length = dec_u64(value).map_err(|e| (Rule::LengthInvalid, at.saturating_add(e.offset())))?;
         self.length_at = offset(at);
         self.flags |= Self::LENGTH;
         Ok(())

@@ -150,3 +150,13 @@ pub enum BodyLength {
     /// All bytes until the connection closes. Only for responses.
     UntilClose,
 }
+
+impl BodyLength {
+    /// Returns whether the head says that no content follows it: `Empty` or `Length(0)`. Such a
+    /// message is complete with its head. A chunked body and one until close may turn out to be
+    /// empty too, but a head does not say so.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        matches!(self, Self::Empty | Self::Length(0))
+    }
+}

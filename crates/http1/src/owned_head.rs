@@ -3,6 +3,7 @@
 use crate::fields::{FieldIter, Fields};
 use crate::head::{RequestHead, ResponseHead};
 use crate::message::{BodyLength, Method, TargetForm, Version};
+use alloc::borrow::Cow;
 use bytes::{Buf, Bytes};
 use core::fmt;
 
@@ -30,6 +31,19 @@ pub struct OwnedRequestHead {
 }
 
 /// A response head that owns its bytes. It has the same getters as [`ResponseHead`].
+///
+/// ```
+/// use bytes::Bytes;
+/// use tidewire_http1::{Fields, Limits, Method, ResponseHead};
+///
+/// let buffer = Bytes::from_static(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+/// let mut fields = Fields::new();
+/// let parsed = ResponseHead::parse(&buffer, Method::Get, &Limits::DEFAULT, &mut fields)?;
+/// let Some((length, head)) = parsed else { panic!("read more bytes") };
+/// let owned = head.to_owned_head(buffer.slice(..length)); // shares the bytes, copies no field
+/// assert_eq!((owned.status(), owned.content_length()), (404, Some(0)));
+/// # Ok::<(), tidewire_http1::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct OwnedResponseHead {
     bytes: Bytes,
@@ -98,6 +112,11 @@ macro_rules! owned {
             pub fn get_all<'n>(&self, name: &'n str) -> impl Iterator<Item = &[u8]> + use<'_, 'n> {
                 self.head().get_all(name)
             }
+
+            #[doc = concat!("See [`", stringify!($head), "::forwarded_fields`].")]
+            pub fn forwarded_fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+                self.head().forwarded_fields()
+            }
         }
 
         getters!($owned, $head:
@@ -105,6 +124,7 @@ macro_rules! owned {
             fields() -> FieldIter<'_>,
             get(name: &str) -> Option<&[u8]>,
             body() -> BodyLength,
+            content_length() -> Option<u64>,
             keep_alive() -> bool,
             upgrade() -> Option<&[u8]>,
         );
@@ -141,6 +161,7 @@ getters!(OwnedRequestHead, RequestHead:
     target_form() -> TargetForm,
     path() -> &[u8],
     query() -> Option<&[u8]>,
+    path_and_query() -> Cow<'_, [u8]>,
     host() -> Option<&[u8]>,
     expects_continue() -> bool,
 );
@@ -149,6 +170,7 @@ getters!(OwnedResponseHead, ResponseHead:
     status() -> u16,
     reason() -> &[u8],
     is_interim() -> bool,
+    forwarded_body() -> BodyLength,
 );
 
 impl fmt::Debug for HeadParts {
@@ -175,6 +197,7 @@ mod tests {
             (head.method(), head.target(), head.version())
         );
         assert_eq!((owned.path(), owned.query(), owned.host()), (head.path(), head.query(), head.host()));
+        assert_eq!(owned.path_and_query(), head.path_and_query());
         assert_eq!((owned.body(), owned.keep_alive()), (head.body(), head.keep_alive()));
         assert_eq!((owned.expects_continue(), owned.upgrade()), (head.expects_continue(), head.upgrade()));
         assert!(owned.fields().eq(head.fields()));

@@ -26,7 +26,7 @@ use crate::message::{KnownMethod, Version};
 #[cfg(target_arch = "x86_64")]
 use crate::simd;
 use crate::span::{Span, offset};
-use crate::start_line::{StartLine, method_end};
+use crate::start_line::{StartLine, method_end, status_code};
 use crate::target;
 use tidewire_grammar::class::{is_digit, is_field_content};
 use tidewire_grammar::{token_len, trim_ows};
@@ -159,15 +159,15 @@ impl HeadParser {
         if self.stage == Stage::Start {
             let Some(end) = method_end(input, limits)? else { return Ok(false) };
             self.info.method = KnownMethod::new(&input[..end]);
-            self.info.start = offset(end + 1);
+            self.info.start = offset(end.saturating_add(1));
             self.at = self.info.start;
             self.stage = Stage::Target;
         }
         if self.stage == Stage::Target {
             let start = usize::from(self.info.start);
-            let max = start + usize::from(limits.max_target);
+            let max = start.saturating_add(limits.max_target.into());
             // One byte more than the limit is read: the space after the longest target.
-            let window = &input[..input.len().min(max + 1)];
+            let window = &input[..input.len().min(max.saturating_add(1))];
             let end = find(window, self.at.into(), |b| !target::is_target_byte(b));
             match window.get(end) {
                 Some(b' ') if end > start => {}
@@ -179,7 +179,7 @@ impl HeadParser {
                 _ => return Err((ErrorKind::Limit(Limit::Target), max)),
             }
             self.info.end = offset(end);
-            self.at = offset(end + 1);
+            self.at = offset(end.saturating_add(1));
             self.stage = Stage::Version;
         }
         let start = usize::from(self.at);
@@ -196,7 +196,7 @@ impl HeadParser {
         // version.
         let target = usize::from(self.info.start);
         self.info.form = target::form(self.info.method(input), &input[target..usize::from(self.info.end)])
-            .map_err(|at| (ErrorKind::Rule(Rule::TargetForm), target + at))?;
+            .map_err(|at| (ErrorKind::Rule(Rule::TargetForm), target.saturating_add(at)))?;
         self.fields_from(start + 10);
         Ok(true)
     }
@@ -206,7 +206,6 @@ impl HeadParser {
         if self.stage == Stage::Start {
             let Some(version) = version(input, 0)? else { return Ok(false) };
             self.info.version = version;
-            let mut status = 0;
             for at in 8..13 {
                 let Some(&b) = input.get(at) else { return Ok(false) };
                 let fits = match at {
@@ -220,11 +219,8 @@ impl HeadParser {
                     let kind = if at == 8 { Syntax::Version } else { Syntax::StatusCode };
                     return Err((ErrorKind::Syntax(kind), at));
                 }
-                if is_digit(b) {
-                    status = status * 10 + u16::from(b - b'0');
-                }
             }
-            self.info.status = status;
+            self.info.status = status_code([input[9], input[10], input[11]]);
             self.info.start = if input[12] == b' ' { 13 } else { 12 };
             self.at = self.info.start;
             self.stage = Stage::Reason;
@@ -235,7 +231,7 @@ impl HeadParser {
             return Ok(false);
         }
         self.info.end = offset(end);
-        self.fields_from(end + 2);
+        self.fields_from(end.saturating_add(2));
         Ok(true)
     }
 
@@ -264,7 +260,7 @@ impl HeadParser {
             if end == line {
                 // The empty line, or a malformed one. It is not a field, so the limit does not
                 // apply.
-                return ended.map(|whole| whole.then_some(end + 2));
+                return ended.map(|whole| whole.then_some(end.saturating_add(2)));
             }
             if ended == Ok(false) {
                 return Ok(None);
@@ -274,7 +270,7 @@ impl HeadParser {
                 return Err((ErrorKind::Limit(Limit::Fields), line));
             }
             let name = token_len(&input[line..end]);
-            let colon = line + name;
+            let colon = line.saturating_add(name);
             if colon == end {
                 ended?;
             }
@@ -285,8 +281,8 @@ impl HeadParser {
             let span = Span::new(line, colon, end);
             self.info.known.read_line(input, span)?;
             fields.push(span);
-            self.fields += 1;
-            self.fields_from(end + 2);
+            self.fields = self.fields.saturating_add(1);
+            self.fields_from(end.saturating_add(2));
         }
     }
 }
@@ -330,7 +326,7 @@ fn check_complete(first: StartLine, info: &mut HeadInfo, end: usize, limits: &Li
     let HeadInfo { version, known, .. } = info;
     // RFC 9112 §3.2: an HTTP/1.1 request has a Host. The error is at the empty line.
     if *version == Version::Http11 && known.host().is_none() {
-        return Err((ErrorKind::Rule(Rule::HostMissing), end - 2));
+        return Err((ErrorKind::Rule(Rule::HostMissing), end.saturating_sub(2)));
     }
     if known.has_unknown_expectation(*version) {
         return Err((ErrorKind::Rule(Rule::Expectation), known.expect_at.into()));
@@ -341,7 +337,7 @@ fn check_complete(first: StartLine, info: &mut HeadInfo, end: usize, limits: &Li
 /// Returns the error in the name of the field line that starts at `line`.
 #[cold]
 fn name_fault(input: &[u8], line: usize) -> Fault {
-    let end = line + token_len(&input[line..]);
+    let end = line.saturating_add(token_len(&input[line..]));
     let rest = &input[end..];
     let kind = match rest.first() {
         Some(b' ' | b'\t') if end == line => Syntax::FoldedLine,
@@ -354,18 +350,18 @@ fn name_fault(input: &[u8], line: usize) -> Fault {
 /// Parses `HTTP/1.0` or `HTTP/1.1` at `start`. `None` if the input ends within.
 fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
     let text = &input[start..];
-    for (i, &b) in text.iter().take(8).enumerate() {
+    for ((i, &b), at) in text.iter().take(8).enumerate().zip(start..) {
         let fits = match i {
             5 | 7 => is_digit(b),
             _ => b == b"HTTP/x.x"[i],
         };
         if !fits {
-            return Err((ErrorKind::Syntax(Syntax::Version), start + i));
+            return Err((ErrorKind::Syntax(Syntax::Version), at));
         }
         // RFC 9110 §6.2 allows a recipient to treat a minor version above 1 as 1.1. No such version
         // exists.
         if i == 5 && b != b'1' || i == 7 && b > b'1' {
-            return Err((ErrorKind::Rule(Rule::VersionNotSupported), start + i));
+            return Err((ErrorKind::Rule(Rule::VersionNotSupported), at));
         }
     }
     Ok(match text.get(7) {
@@ -378,12 +374,12 @@ fn version(input: &[u8], start: usize) -> Result<Option<Version>, Fault> {
 /// Checks for CR LF at `at`. `Ok(false)` if the input ends before the LF. The error for a CR
 /// without LF is at the byte after the CR. For any other byte the error is at that byte.
 fn line_end(input: &[u8], at: usize) -> Result<bool, Fault> {
-    match (input.get(at), input.get(at + 1)) {
-        (None, _) | (Some(b'\r'), None) => Ok(false),
-        (Some(b'\r'), Some(b'\n')) => Ok(true),
-        (Some(b'\r'), Some(_)) => Err((ErrorKind::Syntax(Syntax::LineEnd), at + 1)),
-        (Some(b'\n'), _) => Err((ErrorKind::Syntax(Syntax::LineEnd), at)),
-        (Some(_), _) => Err((ErrorKind::Syntax(Syntax::ControlByte), at)),
+    match input.get(at..).unwrap_or_default() {
+        [] | [b'\r'] => Ok(false),
+        [b'\r', b'\n', ..] => Ok(true),
+        [b'\r', ..] => Err((ErrorKind::Syntax(Syntax::LineEnd), at.saturating_add(1))),
+        [b'\n', ..] => Err((ErrorKind::Syntax(Syntax::LineEnd), at)),
+        [..] => Err((ErrorKind::Syntax(Syntax::ControlByte), at)),
     }
 }
 
@@ -391,5 +387,5 @@ fn line_end(input: &[u8], at: usize) -> Result<bool, Fault> {
 /// of the input.
 fn find(input: &[u8], from: usize, stop: impl Fn(u8) -> bool) -> usize {
     let rest = input.get(from..).unwrap_or_default();
-    rest.iter().position(|&b| stop(b)).map_or(input.len(), |i| from + i)
+    rest.iter().position(|&b| stop(b)).map_or(input.len(), |i| from.saturating_add(i))
 }

@@ -1,10 +1,10 @@
 //! A response that is encoded once and sent to many requests.
 
-use crate::connection::Connection;
-use crate::encode::Response;
+use crate::connection::{Connection, OutgoingBody};
 use crate::error::{EncodeError, EncodeErrorKind};
 use crate::limits::Limits;
 use crate::message::{BodyLength, Version};
+use crate::outgoing::Response;
 use crate::role::Server;
 use crate::state::Step;
 use alloc::vec::Vec;
@@ -20,13 +20,12 @@ use alloc::vec::Vec;
 /// let mut connection = Connection::<Server>::new(Limits::DEFAULT);
 /// let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// for _ in 0..2 {
-///     connection.decode(request, &mut fields).unwrap();
-///     connection.decode(b"", &mut fields).unwrap();
+///     connection.decode(request, &mut fields)?;
 ///     assert!(connection.send_prepared(&prepared, &mut out));
-///     assert!(connection.next_exchange());
+///     connection.next_exchange()?;
 /// }
 /// assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".repeat(2));
-/// # Ok::<(), tidewire_http1::EncodeError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PreparedResponse {
@@ -41,7 +40,7 @@ impl PreparedResponse {
     /// `Connection: close`.
     pub fn new(response: &Response<'_>, content: &[u8]) -> Result<Self, EncodeError> {
         let mut connection = Connection::<Server>::answering_get(Limits::DEFAULT);
-        let mut bytes = Vec::with_capacity(256 + content.len());
+        let mut bytes = Vec::with_capacity(content.len().saturating_add(256));
         connection.send_head(response, BodyLength::Length(content.len() as u64), &mut bytes)?;
         if !connection.exchange.keep_alive() {
             return Err(EncodeError::from_kind(EncodeErrorKind::Close));
@@ -67,12 +66,12 @@ impl Connection<Server> {
         {
             return false;
         }
-        if self.state().after(Step::ResponseHead).is_none() {
+        if self.state().after(Step::BodilessResponse).is_none() {
             return false;
         }
         out.extend_from_slice(&prepared.bytes);
-        self.step(Step::ResponseHead);
-        self.step(Step::ResponseEnd);
+        self.outgoing = OutgoingBody::Ended;
+        self.step(Step::BodilessResponse);
         true
     }
 }

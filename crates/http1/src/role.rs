@@ -26,6 +26,7 @@ impl Role for Client {}
 
 pub(crate) mod sealed {
     use super::{Client, Server};
+    use crate::reuse::NextExchangeError::{self, NotRead, NotSent};
     use crate::state::{Half, State, Step};
     use core::fmt::Debug;
 
@@ -41,6 +42,8 @@ pub(crate) mod sealed {
         const WRITE_END: Step;
         #[allow(private_interfaces)]
         const FAIL: Step;
+        /// What an unfinished request means, and what an unfinished response means.
+        const UNFINISHED: (NextExchangeError, NextExchangeError);
     }
 
     #[allow(private_interfaces)]
@@ -54,6 +57,7 @@ pub(crate) mod sealed {
         const READ_END: Step = Step::RequestEnd;
         const WRITE_END: Step = Step::ResponseEnd;
         const FAIL: Step = Step::FailRequest;
+        const UNFINISHED: (NextExchangeError, NextExchangeError) = (NotRead, NotSent);
     }
 
     #[allow(private_interfaces)]
@@ -67,5 +71,6 @@ pub(crate) mod sealed {
         const READ_END: Step = Step::ResponseEnd;
         const WRITE_END: Step = Step::RequestEnd;
         const FAIL: Step = Step::FailResponse;
+        const UNFINISHED: (NextExchangeError, NextExchangeError) = (NotSent, NotRead);
     }
 }

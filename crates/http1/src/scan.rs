@@ -40,13 +40,13 @@ pub(crate) trait Lanes: Copy {
 /// The [`AsciiSet`] of the bytes for which a `const fn(u8) -> bool` is true.
 macro_rules! ascii_set {
     ($is:path) => {{
-        let (mut table, mut shuffle, mut b) = ([false; 256], [0; 16], 0);
+        let (mut table, mut shuffle, mut b) = ([false; 256], [0; 16], 0_u8);
         while b < 128 {
-            if $is(b as u8) {
-                table[b] = true;
-                shuffle[b & 15] |= 1 << (b >> 4);
+            if $is(b) {
+                table[b as usize] = true;
+                shuffle[(b & 15) as usize] |= 1 << (b >> 4);
             }
-            b += 1;
+            b = b.wrapping_add(1);
         }
         AsciiSet { table, shuffle }
     }};
@@ -70,10 +70,12 @@ impl Lanes for Portable {
     #[inline(always)]
     fn odd(self, bytes: &[u8; 32]) -> u32 {
         const ONES: u64 = 0x0101_0101_0101_0101;
+        const LOW_BITS: u64 = 0x7F * ONES;
+        const HIGH_BIT: u64 = 0x80 * ONES;
         let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
         words.rev().fold(0, |mask, x| {
-            let low = x & (0x7F * ONES);
-            let odd = (x | (low + ONES) | !(low + 0x60 * ONES)) & (0x80 * ONES);
+            let low = x & LOW_BITS;
+            let odd = (x | low.wrapping_add(ONES) | !low.wrapping_add(0x60 * ONES)) & HIGH_BIT;
             // Gathers the eight bits, which are 8 apart, in one byte.
             mask << 8 | ((odd >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
         })
@@ -141,16 +143,16 @@ impl<L: Lanes> Find for LongInput<'_, L> {
         let last = u64::from(self.lanes.odd(last));
         match rest.first_chunk() {
             Some(low) => {
-                u64::from(self.lanes.odd(low)) | last.wrapping_shl(rest.len().wrapping_sub(32) as u32)
+                u64::from(self.lanes.odd(low)) | last.wrapping_shl(bits(rest.len().wrapping_sub(32)))
             }
-            None => last.wrapping_shr(32_usize.wrapping_sub(rest.len()) as u32),
+            None => last.wrapping_shr(bits(32_usize.wrapping_sub(rest.len()))),
         }
     }
 
     #[inline(always)]
     fn plain_len(&self, at: usize) -> usize {
         let blocks = self.input.get(at..).unwrap_or_default().as_chunks::<64>().0;
-        64 * blocks.iter().take_while(|block| self.lanes.plain(block)).count()
+        blocks.iter().take_while(|block| self.lanes.plain(block)).count().wrapping_mul(64)
     }
 }
 
@@ -174,7 +176,7 @@ impl ShortInput {
         let (low, high) = (input.first_chunk()?, input.last_chunk()?);
         // The two windows overlap. Where they do, their bits are equal.
         let join = |low: u32, high: u32| {
-            u64::from(low) | u64::from(high).wrapping_shl(input.len().wrapping_sub(32) as u32)
+            u64::from(low) | u64::from(high).wrapping_shl(bits(input.len().wrapping_sub(32)))
         };
         let outside = |set| join(lanes.outside(set, low), lanes.outside(set, high));
         Some(Self {
@@ -187,7 +189,7 @@ impl ShortInput {
 
     #[inline(always)]
     fn end(outside: u64, from: usize) -> usize {
-        from.wrapping_add(outside.wrapping_shr(from as u32).trailing_zeros() as usize)
+        from.wrapping_add(outside.wrapping_shr(bits(from)).trailing_zeros() as usize)
     }
 }
 
@@ -209,7 +211,7 @@ impl Find for ShortInput {
 
     #[inline(always)]
     fn odd64(&self, at: usize) -> u64 {
-        self.odd.checked_shr(at as u32).unwrap_or(0)
+        self.odd.checked_shr(bits(at)).unwrap_or(0)
     }
 
     #[inline(always)]
@@ -243,7 +245,15 @@ fn find_outside<L: Lanes>(lanes: L, set: &AsciiSet, input: &[u8], from: usize) -
         return input.len();
     };
     let outside = u64::from(lanes.outside(set, window)) | 1 << 32;
-    at.wrapping_add(outside.wrapping_shr(32_u32.wrapping_sub(rest as u32)).trailing_zeros() as usize)
+    at.wrapping_add(outside.wrapping_shr(bits(32_usize.wrapping_sub(rest))).trailing_zeros() as usize)
+}
+
+/// A number of bytes, as the number of bits by which a mask is shifted. Every mask has at most 64
+/// bits, so what is cut off here has no meaning.
+#[expect(clippy::cast_possible_truncation, reason = "shifts use the low six bits only")]
+#[inline(always)]
+const fn bits(bytes: usize) -> u32 {
+    bytes as u32
 }
 
 #[inline(always)]

@@ -28,7 +28,7 @@ impl Span {
 
     /// The offset of the line, and of the name.
     pub(crate) const fn line(&self) -> u16 {
-        self.0 as u16
+        (self.0 & 0xFFFF) as u16
     }
 
     const fn colon(&self) -> usize {
@@ -51,12 +51,12 @@ impl Span {
     /// The start and the end of the value. An empty value is at the end of its line.
     #[inline(always)]
     pub(crate) fn value_at(&self, head: &[u8]) -> (usize, usize) {
-        let (mut start, mut end) = (self.colon() + 1, self.end());
+        let (mut start, mut end) = (self.colon().saturating_add(1), self.end());
         while start < end && head.get(start).is_some_and(|&b| is_ows(b)) {
-            start += 1;
+            start = start.saturating_add(1);
         }
-        while start < end && head.get(end - 1).is_some_and(|&b| is_ows(b)) {
-            end -= 1;
+        while start < end && head.get(..end).and_then(<[u8]>::last).is_some_and(|&b| is_ows(b)) {
+            end = end.saturating_sub(1);
         }
         (start, end)
     }
@@ -66,5 +66,5 @@ impl Span {
 #[inline(always)]
 pub(crate) fn offset(at: usize) -> u16 {
     debug_assert!(at <= usize::from(u16::MAX), "{at} is beyond the longest head");
-    at as u16
+    u16::try_from(at).unwrap_or(u16::MAX)
 }

@@ -11,6 +11,12 @@ pub(crate) enum StartLine {
     Status,
 }
 
+/// The value of a status code, three digits.
+#[inline(always)]
+pub(crate) fn status_code(digits: [u8; 3]) -> u16 {
+    digits.iter().fold(0_u16, |code, b| code.saturating_mul(10).saturating_add((b & 0xF).into()))
+}
+
 /// Returns the end of a method that is within the limit and followed by a space.
 pub(crate) fn method_end(input: &[u8], limits: &Limits) -> Result<Option<usize>, Fault> {
     let max = usize::from(limits.max_method);

@@ -17,6 +17,9 @@
 //!    │          ▼                                                                     to another protocol)
 //!    └──Fail─► Closed   nothing more is read or sent in this direction; a server still sends a response
 //! ```
+//! A message without a body is complete with its head: `BodilessRequest` leads from Head to Done,
+//! as `RequestHead` and `RequestEnd` do together. `BodilessResponse` does the same.
+//!
 //! [`Exchange`] holds what the response depends on: the version, HEAD, close and so on. `Next`
 //! resets it, and the connection keeps nothing else of a request. A pipelined request is not read
 //! before `Next`. So it cannot change the response to the request before it.
@@ -28,11 +31,15 @@
 //!  reads:   Head, Idle ──RequestHead──► … ──RequestEnd──► Done, Head ──ResponseElsewhere──► Head, Idle
 //!  answers: Head, Idle ──RequestElsewhere──► Done, Head ──ResponseHead──► … ──Next──► Head, Idle
 //! ```
+//! An [`Observer`](crate::Observer) has two such connections: a server that reads requests, and a
+//! client that gets each of them by `RequestElsewhere` and reads the responses.
+//!
 //! The fields of [`State`] and [`Exchange`] are private. Other files change them only by a
 //! [`Step`], or by a method that names what happened.
 
 use crate::head_info::{Body, HeadInfo};
 use crate::message::{KnownMethod, Method, Version};
+use crate::reuse::CloseReason;
 
 /// The state of one half of the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,11 +61,17 @@ pub(crate) enum Half {
 /// An event that changes the state of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    /// The head of a request with a body.
     RequestHead,
     RequestEnd,
+    /// The head of a request without a body. It is also the end of the request.
+    BodilessRequest,
     Interim,
+    /// The head of a final response with a body.
     ResponseHead,
     ResponseEnd,
+    /// The head of a final response without a body. It is also the end of the response.
+    BodilessResponse,
     /// A 101, or a 2xx to CONNECT.
     Switch,
     /// Both messages are complete and the connection stays open: the next exchange begins.
@@ -97,9 +110,11 @@ impl State {
         let (request, response) = match (step, self.request, self.response) {
             (Step::RequestHead, Head, Idle) => (Body, Head),
             (Step::RequestEnd, Body, response) => (Done, response),
+            (Step::BodilessRequest, Head, Idle) => (Done, Head),
             (Step::Interim, Body | Done, Head) => (self.request, Head),
             (Step::ResponseHead, Body | Done | Closed, Head) => (self.request, Body),
             (Step::ResponseEnd, request, Body) => (request, Done),
+            (Step::BodilessResponse, Body | Done | Closed, Head) => (self.request, Done),
             (Step::Switch, Done, Head) => (Switched, Switched),
             (Step::Next, Done, Done) => (Head, Idle),
             (Step::RequestElsewhere, Head, Idle) => (Done, Head),
@@ -122,7 +137,7 @@ pub(crate) struct Exchange {
     upgrade: bool,
     has_body: bool,
     wants_continue: bool,
-    keep_alive: bool,
+    closing: Option<CloseReason>,
     interim: u8,
 }
 
@@ -135,17 +150,18 @@ impl Exchange {
         upgrade: false,
         has_body: false,
         wants_continue: false,
-        keep_alive: true,
+        closing: None,
         interim: 0,
     };
 
     /// An HTTP/1.1 GET without a body or an upgrade, on a connection that stays open.
     pub(crate) const GET: Self = Self::NEW;
 
-    /// Begins with a request that was received. `keep_alive` is `false` if the connection must
-    /// close after it in any case.
+    /// Begins with a request that was received. `closing` is a reason to close the connection
+    /// after it in any case.
     #[inline(always)]
-    pub(crate) fn received(info: &HeadInfo, keep_alive: bool) -> Self {
+    pub(crate) fn received(info: &HeadInfo, closing: Option<CloseReason>) -> Self {
+        let peer = if info.keep_alive() { None } else { Some(CloseReason::Peer) };
         Self {
             version: info.version,
             head: info.method == Some(KnownMethod::Head),
@@ -153,19 +169,24 @@ impl Exchange {
             upgrade: info.known.upgrade(info.version).is_some(),
             has_body: info.body == Body::Chunked || info.known.declared() > 0,
             wants_continue: info.expects_continue(),
-            keep_alive: keep_alive && info.keep_alive(),
+            closing: closing.or(peer),
             interim: 0,
         }
     }
 
     /// Begins with a request that is sent, with or without a body and an `Upgrade` field.
-    pub(crate) fn sent(method: Method<'_>, has_body: bool, upgrade: bool, keep_alive: bool) -> Self {
+    pub(crate) fn sent(
+        method: Method<'_>,
+        has_body: bool,
+        upgrade: bool,
+        closing: Option<CloseReason>,
+    ) -> Self {
         Self {
             head: method == Method::Head,
             connect: method == Method::Connect,
             upgrade: upgrade && !has_body,
             has_body,
-            keep_alive,
+            closing,
             ..Self::NEW
         }
     }
@@ -177,9 +198,12 @@ impl Exchange {
         self.head = info.method == Some(KnownMethod::Head);
     }
 
-    /// Makes this exchange the last of its connection.
-    pub(crate) fn close(&mut self) {
-        self.keep_alive = false;
+    /// Makes this exchange the last of its connection. The first reason stays, but a failure
+    /// replaces it.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        if self.closing.is_none() || reason == CloseReason::Failed {
+            self.closing = Some(reason);
+        }
     }
 
     /// A 100 was sent, so the client does not wait for one any more.
@@ -189,7 +213,7 @@ impl Exchange {
 
     /// Counts an interim response.
     pub(crate) fn interim_received(&mut self) {
-        self.interim += 1;
+        self.interim = self.interim.saturating_add(1);
     }
 
     /// The request asked for another protocol, and its response did not switch.
@@ -224,6 +248,11 @@ impl Exchange {
         self.has_body
     }
 
+    /// Returns whether the response decides the protocol of what follows the request.
+    pub(crate) const fn may_switch(&self) -> bool {
+        (self.upgrade || self.connect) && !self.has_body
+    }
+
     /// Returns whether the client waits for a 100.
     pub(crate) const fn wants_continue(&self) -> bool {
         self.wants_continue
@@ -231,7 +260,12 @@ impl Exchange {
 
     /// Returns whether no side has said that it closes the connection.
     pub(crate) const fn keep_alive(&self) -> bool {
-        self.keep_alive
+        self.closing.is_none()
+    }
+
+    /// Why the connection closes after this exchange, if it does.
+    pub(crate) const fn closing(&self) -> Option<CloseReason> {
+        self.closing
     }
 
     /// The number of interim responses so far.
@@ -246,12 +280,14 @@ mod tests {
     use alloc::collections::BTreeSet;
     use alloc::format;
 
-    const STEPS: [Step; 11] = [
+    const STEPS: [Step; 13] = [
         Step::RequestHead,
         Step::RequestEnd,
+        Step::BodilessRequest,
         Step::Interim,
         Step::ResponseHead,
         Step::ResponseEnd,
+        Step::BodilessResponse,
         Step::Switch,
         Step::Next,
         Step::RequestElsewhere,
@@ -288,6 +324,23 @@ mod tests {
         for state in reachable() {
             let both = state.request == Half::Done && state.response == Half::Done;
             assert_eq!(state.after(Step::Next).is_some(), both, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_bodiless_message_ends_where_its_head_and_its_end_lead() {
+        for state in reachable() {
+            let both = |head, end| state.after(head).and_then(|state| state.after(end));
+            assert_eq!(
+                state.after(Step::BodilessRequest),
+                both(Step::RequestHead, Step::RequestEnd),
+                "{state:?}"
+            );
+            assert_eq!(
+                state.after(Step::BodilessResponse),
+                both(Step::ResponseHead, Step::ResponseEnd),
+                "{state:?}"
+            );
         }
     }
 

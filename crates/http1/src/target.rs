@@ -1,6 +1,7 @@
 //! Request targets and hosts (RFC 9112 §3.2, RFC 3986 §3.2.2).
 
 use crate::message::{Method, TargetForm};
+use alloc::borrow::Cow;
 use tidewire_grammar::class::{is_digit, is_hexdig, is_reg_name};
 use tidewire_grammar::ip_literal;
 
@@ -24,7 +25,7 @@ pub(crate) fn form(method: Method<'_>, target: &[u8]) -> Result<TargetForm, usiz
         (Method::Options, [b'*']) => Ok(TargetForm::Asterisk),
         _ => {
             let (start, end) = authority_span(target)?;
-            check_host(&target[start..end]).map_err(|at| start + at)?;
+            check_host(&target[start..end]).map_err(|at| start.saturating_add(at))?;
             // RFC 9110 §4.2.1: an http URI with an empty host is invalid.
             if start == end || target[start] == b':' { Err(start) } else { Ok(TargetForm::Absolute) }
         }
@@ -37,17 +38,31 @@ pub(crate) fn authority(target: &[u8]) -> Option<&[u8]> {
     Some(&target[start..end])
 }
 
-/// Returns path and query of a target.
-pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let local = match form {
+/// Returns the part of a target after the authority, as it was received.
+fn local_part(form: TargetForm, target: &[u8]) -> &[u8] {
+    match form {
         TargetForm::Origin | TargetForm::Asterisk => target,
         TargetForm::Authority => &[],
         TargetForm::Absolute => authority_span(target).map_or(&[][..], |(_, end)| &target[end..]),
-    };
-    let (path, query) = match local.iter().position(|&b| b == b'?') {
-        Some(at) => (&local[..at], Some(&local[at + 1..])),
-        None => (local, None),
-    };
+    }
+}
+
+/// Returns path and query of a target in one piece. Copies it only if the target has a query and no
+/// path.
+pub(crate) fn path_and_query(form: TargetForm, target: &[u8]) -> Cow<'_, [u8]> {
+    match (form, local_part(form, target)) {
+        // RFC 9112 §3.2.1: an empty path is sent as "/".
+        (TargetForm::Absolute, []) => Cow::Borrowed(b"/"),
+        (TargetForm::Absolute, query @ [b'?', ..]) => Cow::Owned([b"/", query].concat()),
+        (_, local) => Cow::Borrowed(local),
+    }
+}
+
+/// Returns path and query of a target.
+pub(crate) fn split_path(form: TargetForm, target: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let local = local_part(form, target);
+    let mut parts = local.splitn(2, |&b| b == b'?');
+    let (path, query) = (parts.next().unwrap_or_default(), parts.next());
     // RFC 9110 §4.2.3: an empty path of an http URI is the same as "/".
     (if path.is_empty() && form == TargetForm::Absolute { b"/" } else { path }, query)
 }
@@ -62,7 +77,10 @@ pub(crate) fn check_host(value: &[u8]) -> Result<(), usize> {
     };
     match value[end..].split_first() {
         None => Ok(()),
-        Some((b':', port)) => port.iter().position(|&b| !is_digit(b)).map_or(Ok(()), |at| Err(end + 1 + at)),
+        Some((b':', port)) => match port.iter().position(|&b| !is_digit(b)) {
+            None => Ok(()),
+            Some(at) => Err(end.saturating_add(1).saturating_add(at)),
+        },
         Some(_) => Err(end),
     }
 }
@@ -70,9 +88,11 @@ pub(crate) fn check_host(value: &[u8]) -> Result<(), usize> {
 /// Checks for `uri-host ":" port`. Neither may be empty (RFC 9110 §9.3.6).
 fn authority_form(target: &[u8]) -> Result<(), usize> {
     check_host(target)?;
-    let port = target.iter().rev().take_while(|&&b| is_digit(b)).count();
-    let colon = target.len() - port;
-    if port == 0 || colon < 2 || target[colon - 1] != b':' { Err(target.len()) } else { Ok(()) }
+    // The last byte that is no digit must be the colon, with bytes before and after it.
+    match target.iter().rposition(|&b| !is_digit(b)).map(|at| target.split_at(at)) {
+        Some(([_, ..], [b':', _, ..])) => Ok(()),
+        _ => Err(target.len()),
+    }
 }
 
 /// Returns start and end of the authority in `scheme "://" authority [ path ] [ "?" query ]`.
@@ -84,30 +104,30 @@ fn authority_span(target: &[u8]) -> Result<(usize, usize), usize> {
     if !target.first().is_some_and(u8::is_ascii_alphabetic) {
         return Err(0);
     }
-    for (i, expected) in b"://".iter().enumerate() {
-        if target.get(scheme + i) != Some(expected) {
-            return Err(scheme + i);
+    for (at, expected) in (scheme..).zip(b"://") {
+        if target.get(at) != Some(expected) {
+            return Err(at);
         }
     }
-    let start = scheme + 3;
-    let len = target[start..].iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(target.len() - start);
-    Ok((start, start + len))
+    let start = scheme.saturating_add(3);
+    let len = target[start..].iter().position(|b| matches!(b, b'/' | b'?'));
+    Ok((start, len.map_or(target.len(), |len| start.saturating_add(len))))
 }
 
 /// Returns the length of the *reg-name* at the start (RFC 3986 §3.2.2). IPv4 addresses are
 /// included.
 fn reg_name_len(value: &[u8]) -> Result<usize, usize> {
-    let mut i = 0;
+    let mut i = 0_usize;
     while let Some(&b) = value.get(i) {
         if is_reg_name(b) {
-            i += 1;
+            i = i.saturating_add(1);
         } else if b == b'%' {
-            for at in [i + 1, i + 2] {
+            for at in [i.saturating_add(1), i.saturating_add(2)] {
                 if !value.get(at).is_some_and(|&b| is_hexdig(b)) {
                     return Err(at);
                 }
             }
-            i += 3;
+            i = i.saturating_add(3);
         } else {
             break;
         }
@@ -185,12 +205,37 @@ mod tests {
 
     #[test]
     fn path_and_query_of_each_form() {
-        let split = |m, t: &'static str| path_and_query(form(m, t.as_bytes()).unwrap(), t.as_bytes());
+        let split = |m, t: &'static str| split_path(form(m, t.as_bytes()).unwrap(), t.as_bytes());
         assert_eq!(split(Method::Get, "/a/b?c?d"), (b"/a/b".as_slice(), Some(b"c?d".as_slice())));
         assert_eq!(split(Method::Get, "/?"), (b"/".as_slice(), Some(b"".as_slice())));
         assert_eq!(split(Method::Get, "http://h/x"), (b"/x".as_slice(), None));
         assert_eq!(split(Method::Get, "http://h?x"), (b"/".as_slice(), Some(b"x".as_slice())));
         assert_eq!(split(Method::Options, "*"), (b"*".as_slice(), None));
         assert_eq!(split(Method::Connect, "h:1"), (b"".as_slice(), None));
+    }
+
+    #[test]
+    fn path_and_query_in_one_piece_are_what_the_parts_say() {
+        for (method, target, expected) in [
+            (Method::Get, "/a/b?c?d", "/a/b?c?d"),
+            (Method::Get, "/?", "/?"),
+            (Method::Get, "/", "/"),
+            (Method::Get, "//a/b", "//a/b"),
+            (Method::Get, "http://h", "/"),
+            (Method::Get, "http://h/x?", "/x?"),
+            (Method::Get, "http://h?x?y", "/?x?y"),
+            (Method::Get, "http://h?", "/?"),
+            (Method::Options, "*", "*"),
+            (Method::Options, "http://h", "/"),
+            (Method::Connect, "h:1", ""),
+        ] {
+            let form = form(method, target.as_bytes()).unwrap();
+            let whole = path_and_query(form, target.as_bytes());
+            assert_eq!(whole, expected.as_bytes(), "{target}");
+            let (path, query) = split_path(form, target.as_bytes());
+            let joined = query.map_or(path.to_vec(), |query| [path, b"?", query].concat());
+            assert_eq!(*whole, joined, "{target}");
+            assert_eq!(matches!(whole, Cow::Owned(_)), target.contains("h?"), "{target}");
+        }
     }
 }

@@ -5,7 +5,9 @@
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tidewire_http1::codec::{Codec, Error, Item, OutgoingRequest, OutgoingResponse};
-use tidewire_http1::{BodyLength, Client, EncodeErrorKind, FieldBlock, Limits, Server};
+use tidewire_http1::{
+    BodyLength, Client, CloseReason, EncodeErrorKind, FieldBlock, Limits, NextExchangeError, Server,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_util::codec::Framed;
 
@@ -94,7 +96,7 @@ async fn trailers_are_gathered_until_the_end() {
     let (mut server, mut pipe) = server();
     pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     while !matches!(server.next().await, Some(Ok(Item::End))) {}
-    assert_eq!(kind(server.send(trailer("A", "b")).await), EncodeErrorKind::State, "before the head");
+    assert_eq!(kind(server.send(trailer("A", "b")).await), EncodeErrorKind::BodyNotDue, "before the head");
     server.send(head(200, BodyLength::Chunked)).await.unwrap();
     for (name, value, refused) in [
         ("Content-Length", "1", EncodeErrorKind::ForbiddenTrailer),
@@ -176,7 +178,9 @@ async fn a_refusal_is_sent_after_the_responses_before_it() {
     }
     assert!(server.codec().must_close());
     // No more responses are due.
-    assert_eq!(kind(server.send(head(200, BodyLength::Empty)).await), EncodeErrorKind::State);
+    let refused = server.send(head(200, BodyLength::Empty)).await;
+    let closing = NextExchangeError::Closing(CloseReason::Failed);
+    assert!(matches!(refused, Err(Error::NextExchange(error)) if error == closing), "{refused:?}");
     drop(server);
     let mut answers = String::new();
     pipe.read_to_string(&mut answers).await.unwrap();
@@ -244,7 +248,6 @@ async fn bytes_of_the_other_protocol_survive_the_end_of_the_input() {
     let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
     let request = OutgoingRequest::new("GET", "/", "h").with_fields(upgrade());
     client.send(Item::Head(request)).await.unwrap();
-    client.send(Item::End).await.unwrap();
     pipe.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\nabc")
         .await
         .unwrap();
@@ -267,6 +270,63 @@ async fn after_a_declined_upgrade_the_next_request_is_read() {
     pipe.write_all(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
     let Some(Ok(Item::Head(head))) = server.next().await else { panic!("no request") };
     assert_eq!(head.target(), b"/2");
+}
+
+/// The same if the response is sent before the end of the request is read.
+#[tokio::test]
+async fn an_upgrade_may_be_declined_before_the_end_of_its_request() {
+    let (mut server, mut pipe) = server();
+    pipe.write_all(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
+    server.send(head(200, BodyLength::Empty)).await.unwrap();
+    assert!(matches!(server.next().await, Some(Ok(Item::End))));
+    pipe.write_all(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let Some(Ok(Item::Head(head))) = server.next().await else { panic!("no request") };
+    assert_eq!(head.target(), b"/2");
+}
+
+/// The item `End` after such a head is optional, and belongs to no other response.
+#[tokio::test]
+async fn a_head_that_says_that_its_body_is_empty_completes_the_response() {
+    let (mut server, mut pipe) = server();
+    pipe.write_all(&b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n".repeat(4)).await.unwrap();
+    for _ in 0..4 {
+        assert!(matches!(server.next().await, Some(Ok(Item::Head(_)))));
+        assert!(matches!(server.next().await, Some(Ok(Item::End))));
+    }
+    for ends in [1, 0, 2] {
+        server.send(head(200, BodyLength::Length(5))).await.unwrap();
+        server.send(Item::Data(Bytes::from_static(b"dropped"))).await.unwrap();
+        server.send(trailer("Digest", "dropped")).await.unwrap();
+        for _ in 0..ends {
+            server.send(Item::End).await.unwrap();
+        }
+    }
+    server.send(head(200, BodyLength::Chunked)).await.unwrap();
+    assert_eq!(kind(server.send(head(200, BodyLength::Empty)).await), EncodeErrorKind::NoRequest);
+    drop(server);
+    let mut answers = String::new();
+    pipe.read_to_string(&mut answers).await.unwrap();
+    let short = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".repeat(3);
+    assert_eq!(answers, format!("{short}HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+}
+
+/// Otherwise the reader of the stream would never see it.
+#[tokio::test]
+async fn a_client_reads_the_end_of_a_response_before_it_sends_the_next_request() {
+    let (near, mut pipe) = duplex(4096);
+    let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
+    client.send(get("/1")).await.unwrap();
+    let early = client.send(get("/2")).await;
+    assert!(matches!(early, Err(Error::NextExchange(NextExchangeError::NotRead))), "{early:?}");
+    pipe.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));
+    let early = client.send(get("/2")).await;
+    assert!(matches!(early, Err(Error::NextExchange(NextExchangeError::NotRead))), "{early:?}");
+    assert!(matches!(client.next().await, Some(Ok(Item::End))));
+    client.send(get("/2")).await.unwrap();
 }
 
 /// The same if the next request came in the same read, and `Framed` has looked at it in the
@@ -317,12 +377,12 @@ async fn bytes_after_a_response_are_not_the_next_response() {
     let (near, mut pipe) = duplex(4096);
     let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
     client.send(get("/1")).await.unwrap();
-    client.send(Item::End).await.unwrap();
     pipe.write_all(&b"HTTP/1.1 204 No Content\r\n\r\n".repeat(2)).await.unwrap();
     assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));
     assert!(matches!(client.next().await, Some(Ok(Item::End))));
     assert!(client.codec().must_close());
-    assert_eq!(kind(client.send(get("/2")).await), EncodeErrorKind::State);
+    let closing = Error::NextExchange(NextExchangeError::Closing(CloseReason::UnexpectedBytes));
+    assert_eq!(format!("{:?}", client.send(get("/2")).await.unwrap_err()), format!("{closing:?}"));
 }
 
 #[tokio::test]
@@ -330,7 +390,6 @@ async fn a_response_until_close_ends_with_the_input() {
     let (near, mut pipe) = duplex(4096);
     let mut client = Framed::new(near, Codec::<Client>::new(Limits::DEFAULT));
     client.send(get("/")).await.unwrap();
-    client.send(Item::End).await.unwrap();
     pipe.write_all(b"HTTP/1.1 200 OK\r\n\r\nall there is").await.unwrap();
     drop(pipe);
     assert!(matches!(client.next().await, Some(Ok(Item::Head(_)))));

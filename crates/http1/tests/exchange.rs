@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+mod observer;
+
 use tidewire_http1::*;
 
 /// The events of a server for `input`, one line per event, until it is paused or fails.
@@ -44,23 +47,22 @@ fn pipelined_requests_are_answered_one_by_one() {
     let mut server = Connection::<Server>::new(Limits::DEFAULT);
     let mut out = Vec::new();
     assert_eq!(events(&mut server, &mut input), ["HEAD /a", "end"]);
-    assert!(!server.next_exchange());
+    assert_eq!(server.next_exchange(), Err(NextExchangeError::NotSent));
     server.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
     server.send_data(b"hello", &mut out).unwrap();
     server.send_end(&mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
-    assert!(server.next_exchange());
+    server.next_exchange().unwrap();
     assert_eq!(events(&mut server, &mut input), ["POST /b", "data hi", "end"]);
     server.send_head(&Response::new(204), BodyLength::Empty, &mut out).unwrap();
-    server.send_end(&mut out).unwrap();
-    assert!(server.next_exchange());
+    server.next_exchange().unwrap();
     assert_eq!(events(&mut server, &mut input), [] as [&str; 0]);
     assert!(server.finish().is_err());
     out.clear();
     server.send_head(&Response::new(400), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    server.send_end(&mut out).unwrap();
-    assert!(server.must_close());
+    assert_eq!(server.close_reason(), Some(CloseReason::Failed));
+    assert!(matches!(server.next_exchange(), Err(NextExchangeError::Failed(_))));
 }
 
 #[test]
@@ -84,7 +86,76 @@ fn a_client_reads_what_a_server_writes() {
     assert!(matches!(event, Some(Event::Data(b"yes"))));
     down.drain(..used);
     assert!(matches!(client.decode(&down, &mut fields), Ok((0, Some(Event::End)))));
-    assert!(client.next_exchange() && server.next_exchange());
+    client.next_exchange().unwrap();
+    server.next_exchange().unwrap();
+}
+
+/// `Event::End` follows such a head as well, but nobody need wait for it.
+#[test]
+fn a_head_that_says_that_its_body_is_empty_completes_the_received_message() {
+    let requests =
+        ["GET / HTTP/1.1\r\nHost: h\r\n\r\n", "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"];
+    let responses = [
+        ("GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        ("GET", "HTTP/1.1 204 No Content\r\n\r\n"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ];
+    for reads_end in [false, true] {
+        let (mut fields, mut out) = (Fields::new(), Vec::new());
+        let mut server = Connection::<Server>::new(Limits::DEFAULT);
+        for request in requests {
+            let (used, event) = server.decode(request.as_bytes(), &mut fields).unwrap();
+            assert!(
+                matches!(event, Some(Event::Request(head)) if head.body().is_empty() && used == request.len())
+            );
+            assert_eq!(
+                (server.is_paused(), server.next_exchange()),
+                (false, Err(NextExchangeError::NotSent))
+            );
+            if reads_end {
+                assert!(matches!(server.decode(b"GET", &mut fields), Ok((0, Some(Event::End)))));
+                assert!(server.is_paused() && matches!(server.decode(b"GET", &mut fields), Ok((0, None))));
+            }
+            server.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
+            server.next_exchange().unwrap();
+        }
+        let mut client = Connection::<Client>::new(Limits::DEFAULT);
+        for (method, response) in responses {
+            client.send_request(&Request::new(method, "/", "h"), BodyLength::Empty, &mut out).unwrap();
+            assert_eq!(client.next_exchange(), Err(NextExchangeError::NotRead));
+            let (_, event) = client.decode(response.as_bytes(), &mut fields).unwrap();
+            assert!(matches!(event, Some(Event::Response(head)) if head.body().is_empty()));
+            assert!(!client.is_paused());
+            if reads_end {
+                assert!(matches!(client.decode(b"", &mut fields), Ok((0, Some(Event::End)))));
+                assert!(client.is_paused());
+            }
+            client.next_exchange().unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_end_of_the_input_brings_the_end_of_a_message_without_a_body() {
+    let (mut server, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
+    server.decode(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", &mut fields).unwrap();
+    assert!(matches!(server.finish(), Ok(Some(Event::End))));
+    assert!(matches!(server.finish(), Ok(None)));
+    assert_eq!(server.close_reason(), Some(CloseReason::EndOfInput));
+}
+
+/// A server may switch as soon as it has the head: nothing of the request can follow it.
+#[test]
+fn a_switch_skips_the_end_of_the_request() {
+    let (mut server, mut fields) = (Connection::<Server>::new(Limits::DEFAULT), Fields::new());
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n";
+    server.decode(request, &mut fields).unwrap();
+    let upgrade = FieldBlock::from_pairs([("Upgrade", "other")]).unwrap();
+    let switching = Response::new(101);
+    server.send_head(&switching.with_fields(&[&upgrade]), BodyLength::Empty, &mut Vec::new()).unwrap();
+    assert!(matches!(server.decode(b"\x81\x00", &mut fields), Ok((0, None))));
+    assert!(server.is_paused() && matches!(server.finish(), Ok(None)));
 }
 
 #[test]
@@ -179,10 +250,10 @@ fn a_request_may_continue_after_its_response() {
     client.send_data(b"on", &mut out).unwrap();
     client.decode(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", &mut fields).unwrap();
     assert!(matches!(client.decode(b"", &mut fields), Ok((0, Some(Event::End)))));
-    assert!(!client.next_exchange() && !client.must_close());
+    assert_eq!((client.next_exchange(), client.must_close()), (Err(NextExchangeError::NotSent), false));
     client.send_data(b"ly", &mut out).unwrap();
     client.send_end(&mut out).unwrap();
-    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_exchange());
+    assert!(out.ends_with(b"\r\n\r\nonly") && client.next_exchange().is_ok());
 }
 
 /// RFC 9112 §9.2: a response, with its interim responses, belongs to the first unanswered request.
@@ -195,7 +266,6 @@ fn responses_belong_to_the_requests_in_their_order() {
     let (mut at, mut got) = (0, Vec::new());
     for method in ["HEAD", "GET"] {
         client.send_request(&Request::new(method, "/", "h"), BodyLength::Empty, &mut out).unwrap();
-        client.send_end(&mut out).unwrap();
         loop {
             let (used, event) = client.decode(&wire[at..], &mut fields).unwrap();
             at += used;
@@ -206,7 +276,7 @@ fn responses_belong_to_the_requests_in_their_order() {
                 _ => panic!("cut at {at}"),
             }
         }
-        assert!(client.next_exchange());
+        client.next_exchange().unwrap();
     }
     assert_eq!(got, ["HEAD 103", "HEAD 200", "GET 200", "GET hello"]);
 }

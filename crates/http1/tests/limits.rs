@@ -121,3 +121,8 @@ fn read(limits: Limits, head: &[u8]) -> [Result<usize, (u16, u64)>; 3] {
         panic!("no verdict on {} bytes", head.len())
     })
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-http1", &[&Limits::DEFAULT], &[]);
+}

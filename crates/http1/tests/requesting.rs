@@ -78,13 +78,12 @@ fn after_close_a_client_sends_no_request() {
     client.close();
     client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out).unwrap();
     assert_eq!(out, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    client.send_end(&mut out).unwrap();
     let response = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     client.decode(response, &mut Fields::new()).unwrap();
     client.decode(b"", &mut Fields::new()).unwrap();
-    assert!(client.must_close() && !client.next_exchange());
+    assert_eq!(client.next_exchange(), Err(NextExchangeError::Closing(CloseReason::Local)));
     let again = client.send_request(&Request::new("GET", "/", "h"), BodyLength::Empty, &mut out);
-    assert_eq!(again.unwrap_err().kind(), EncodeErrorKind::State);
+    assert_eq!(again.unwrap_err().kind(), EncodeErrorKind::HeadAlreadySent);
 }
 
 #[test]
@@ -96,21 +95,21 @@ fn a_client_sends_one_request_at_a_time_and_reads_no_unexpected_response() {
     let request = Request::new("GET", "/", "h");
     client.send_request(&request, BodyLength::Empty, &mut out).unwrap();
     let second = client.send_request(&request, BodyLength::Empty, &mut out);
-    assert_eq!(second.unwrap_err().kind(), EncodeErrorKind::State);
-    client.send_end(&mut out).unwrap();
+    assert_eq!(second.unwrap_err().kind(), EncodeErrorKind::HeadAlreadySent);
     assert!(matches!(client.decode(unexpected, &mut fields), Ok((_, Some(Event::Response(_))))));
     assert!(matches!(client.decode(unexpected, &mut fields), Ok((0, Some(Event::End)))));
     // After a response: the bytes are not read, and the connection takes no more requests.
     assert!(!client.must_close());
     assert!(matches!(client.decode(unexpected, &mut fields), Ok((0, None))));
-    assert!(client.must_close() && !client.next_exchange());
+    assert_eq!(client.next_exchange(), Err(NextExchangeError::Closing(CloseReason::UnexpectedBytes)));
 
     // Before any request.
     let mut client = Connection::<Client>::new(Limits::DEFAULT);
     let error = client.decode(unexpected, &mut fields).map(|_| ()).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Rule(Rule::UnexpectedResponse), 0));
     let refused = client.send_request(&request, BodyLength::Empty, &mut out);
-    assert_eq!(refused.unwrap_err().kind(), EncodeErrorKind::State);
+    assert_eq!(refused.unwrap_err().kind(), EncodeErrorKind::Failed);
+    assert_eq!(client.next_exchange(), Err(NextExchangeError::Failed(error)));
 }
 
 #[test]

@@ -90,7 +90,8 @@ fn an_http_10_client_gets_no_chunks() {
         answer(&mut connection, 200, BodyLength::Chunked, &["a", "b"]).unwrap(),
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nab"
     );
-    assert!(connection.must_close() && !connection.next_exchange());
+    let closing = Err(NextExchangeError::Closing(CloseReason::Peer));
+    assert_eq!((connection.must_close(), connection.next_exchange()), (true, closing));
 
     // Not even a client that asked to keep the connection open.
     let mut connection = server("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -107,7 +108,7 @@ fn an_http_10_client_may_keep_the_connection_open() {
         answer(&mut connection, 200, BodyLength::Length(1), &["x"]).unwrap(),
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"
     );
-    assert!(connection.next_exchange());
+    connection.next_exchange().unwrap();
 }
 
 #[test]
@@ -118,14 +119,15 @@ fn a_server_that_closes_sends_close() {
             answer(&mut connection, 200, BodyLength::Length(0), &[]).unwrap(),
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
-        assert!(connection.must_close() && !connection.next_exchange());
+        let closing = Err(NextExchangeError::Closing(CloseReason::Peer));
+        assert_eq!((connection.must_close(), connection.next_exchange()), (true, closing));
     }
     let mut connection = get();
     connection.close();
     assert!(
         answer(&mut connection, 200, BodyLength::Length(0), &[]).unwrap().contains("Connection: close\r\n")
     );
-    assert!(!connection.next_exchange());
+    assert_eq!(connection.next_exchange(), Err(NextExchangeError::Closing(CloseReason::Local)));
 
     let (mut connection, mut out) = (get(), Vec::new());
     let fields = block(&[("Connection", "close")]);
@@ -141,7 +143,7 @@ fn a_body_until_close_closes_the_connection() {
         answer(&mut connection, 200, BodyLength::UntilClose, &["a"]).unwrap(),
         "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\na"
     );
-    assert!(connection.must_close());
+    assert_eq!(connection.close_reason(), Some(CloseReason::UntilClose));
 }
 
 #[test]
@@ -154,12 +156,12 @@ fn a_response_to_head_has_the_fields_and_no_content() {
         let mut connection = head();
         let sent = answer(&mut connection, 200, body, &["hello"]).unwrap();
         assert_eq!(sent, format!("HTTP/1.1 200 OK\r\n{field}\r\n"));
-        assert!(connection.next_exchange());
+        connection.next_exchange().unwrap();
     }
     let (mut connection, mut out) = (head(), Vec::new());
     connection.send_head(&Response::new(200), BodyLength::Length(5), &mut out).unwrap();
     assert_eq!(connection.send_data_head(5, &mut out), Ok(ContentAction::Omit));
-    assert_eq!(connection.sending(), Some(BodyLength::Empty));
+    assert_eq!((connection.sending(), connection.is_sent()), (None, true));
 }
 
 #[test]
@@ -225,8 +227,11 @@ fn interim_responses_come_before_the_final_one_and_not_for_http_10() {
         );
     }
     connection.send_head(&Response::new(200), BodyLength::Empty, &mut out).unwrap();
-    assert_eq!(kind(connection.send_interim(&Response::new(103), &mut out)), Err(EncodeErrorKind::State));
-    assert_eq!(kind(get_10().send_interim(&Response::new(103), &mut out)), Err(EncodeErrorKind::State));
+    let mut late = |connection: &mut Connection<Server>| {
+        kind(connection.send_interim(&Response::new(103), &mut out)).unwrap_err()
+    };
+    assert_eq!(late(&mut connection), EncodeErrorKind::HeadAlreadySent);
+    assert_eq!(late(&mut get_10()), EncodeErrorKind::InterimToHttp10);
     for status in [0, 99, 100, 102, 199, 1000] {
         assert_eq!(answer(&mut get(), status, BodyLength::Empty, &[]), Err(EncodeErrorKind::Status));
     }
@@ -253,7 +258,9 @@ fn a_101_needs_an_offer_and_names_the_protocol() {
     assert_eq!(out, b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n");
     assert!(connection.is_switched() && !connection.must_close());
     assert!(matches!(connection.decode(b"\x81\x00", &mut Fields::new()), Ok((0, None))));
-    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::State));
+    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::Switched));
+    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::Switched));
+    assert_eq!(connection.next_exchange(), Err(NextExchangeError::Switched));
 
     for request in [
         "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -299,7 +306,6 @@ fn a_content_length_of_0_allows_a_switch() {
     let (mut client, mut out) = (Connection::<Client>::new(Limits::DEFAULT), Vec::new());
     let request = Request::new("GET", "/", "h").with_fields(&blocks);
     client.send_request(&request, BodyLength::Length(0), &mut out).unwrap();
-    client.send_end(&mut out).unwrap();
     assert!(out.ends_with(b"\r\n\r\n"), "{}", out.escape_ascii());
     let answer = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n";
     client.decode(answer, &mut Fields::new()).unwrap();
@@ -386,7 +392,7 @@ fn a_tunnel_has_no_framing_field_but_its_refusal_has_one() {
         answer(&mut connection, 405, BodyLength::Empty, &[]).unwrap(),
         "HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n"
     );
-    assert!(connection.next_exchange());
+    connection.next_exchange().unwrap();
 }
 
 #[test]
@@ -396,13 +402,13 @@ fn an_answer_may_begin_before_the_request_is_complete() {
     let (used, _) =
         connection.decode(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi", &mut fields).unwrap();
     connection.send_head(&Response::new(403), BodyLength::Empty, &mut out).unwrap();
-    connection.send_end(&mut out).unwrap();
     // The body is still to be read, or the connection to be closed (RFC 9112 §9.3).
-    assert!(connection.is_sent() && !connection.is_paused() && !connection.next_exchange());
+    assert!(connection.is_sent() && !connection.is_paused());
+    assert_eq!(connection.next_exchange(), Err(NextExchangeError::NotRead));
     let (more, _) = connection.decode(&b"hi"[..], &mut fields).unwrap();
     assert_eq!((used, more), (46, 2));
     connection.decode(b"", &mut fields).unwrap();
-    assert!(connection.next_exchange());
+    connection.next_exchange().unwrap();
 }
 
 #[test]
@@ -424,32 +430,80 @@ fn a_half_closed_connection_gets_its_response() {
     assert!(matches!(connection.finish(), Ok(None)));
     let sent = answer(&mut connection, 200, BodyLength::Length(2), &["hi"]).unwrap();
     assert_eq!(sent, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
-    assert!(connection.must_close());
+    assert_eq!(connection.close_reason(), Some(CloseReason::EndOfInput));
 }
 
 #[test]
-fn calls_in_the_wrong_state_write_nothing() {
+fn calls_in_the_wrong_state_write_nothing_and_say_what_is_missing() {
     let mut out = Vec::new();
+    let head = |connection: &mut Connection<Server>, out: &mut Vec<u8>| {
+        kind(connection.send_head(&Response::new(200), BodyLength::Length(1), out))
+    };
+    let not_due = Err(EncodeErrorKind::BodyNotDue);
     let mut connection = Connection::<Server>::new(Limits::DEFAULT);
-    assert_eq!(
-        kind(connection.send_head(&Response::new(200), BodyLength::Empty, &mut out)),
-        Err(EncodeErrorKind::State)
-    );
-    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::State));
-    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
+    assert_eq!(head(&mut connection, &mut out), Err(EncodeErrorKind::NoRequest));
+    for mut connection in [connection, get()] {
+        assert_eq!(kind(connection.send_data(b"x", &mut out)), not_due);
+        assert_eq!(kind(connection.send_end(&mut out)), not_due);
+    }
     let mut connection = get();
-    assert_eq!(kind(connection.send_data(b"x", &mut out)), Err(EncodeErrorKind::State));
-    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
-    answer(&mut connection, 200, BodyLength::Empty, &[]).unwrap();
-    assert_eq!(
-        kind(connection.send_head(&Response::new(200), BodyLength::Empty, &mut out)),
-        Err(EncodeErrorKind::State)
-    );
-    assert_eq!(kind(connection.send_end(&mut out)), Err(EncodeErrorKind::State));
+    answer(&mut connection, 200, BodyLength::Length(1), &["x"]).unwrap();
+    assert_eq!(head(&mut connection, &mut out), Err(EncodeErrorKind::HeadAlreadySent));
+    assert_eq!(kind(connection.send_data(b"", &mut out)), not_due);
+    assert_eq!(kind(connection.send_end(&mut out)), not_due);
     let bad = Response::new(200).with_reason("a\r\nb");
     let error = get().send_head(&bad, BodyLength::Empty, &mut out).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (EncodeErrorKind::ReasonPhrase, 1));
     assert_eq!(out, b"");
+}
+
+/// A caller may make the same calls for every response: they write nothing after the head.
+#[test]
+fn a_head_that_says_that_its_body_is_empty_completes_the_response() {
+    let head = || server("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let old = || server("HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    for (mut connection, status, body) in [
+        (get(), 200, BodyLength::Empty),
+        (get(), 404, BodyLength::Length(0)),
+        (get_10(), 200, BodyLength::Empty),
+        (get(), 204, BodyLength::Empty),
+        (get(), 205, BodyLength::Length(0)),
+        (get(), 304, BodyLength::Empty),
+        (get(), 304, BodyLength::Length(5)),
+        (get(), 304, BodyLength::Chunked),
+        (head(), 200, BodyLength::Length(5)),
+        (head(), 200, BodyLength::Chunked),
+        (head(), 200, BodyLength::UntilClose),
+        (old(), 200, BodyLength::Chunked),
+    ] {
+        let mut out = Vec::new();
+        connection.send_head(&Response::new(status), body, &mut out).unwrap();
+        assert_eq!((connection.is_sent(), connection.sending()), (true, None), "{status} {body:?}");
+        let sent = out.len();
+        connection.send_data(b"", &mut out).unwrap();
+        let content = kind(connection.send_data(b"hello", &mut out));
+        let dropped =
+            !matches!(body, BodyLength::Empty | BodyLength::Length(0)) || status != 404 && status != 200;
+        let expected = if dropped { Ok(()) } else { Err(EncodeErrorKind::BodyTooLong) };
+        assert_eq!(content, expected, "{status} {body:?}");
+        connection.send_end(&mut out).unwrap();
+        connection.send_trailers(&block(&[("Digest", "x")]), &mut out).unwrap();
+        assert_eq!(out.len(), sent, "{status} {body:?}");
+        if !connection.must_close() {
+            connection.next_exchange().unwrap();
+        }
+        assert_eq!(
+            kind(connection.send_end(&mut out)).is_ok(),
+            connection.must_close(),
+            "of the next message"
+        );
+    }
+    for body in [BodyLength::Length(1), BodyLength::Chunked, BodyLength::UntilClose] {
+        let (mut connection, mut out) = (get(), Vec::new());
+        connection.send_head(&Response::new(200), body, &mut out).unwrap();
+        assert!(!connection.is_sent() && connection.sending() == Some(body), "{body:?}");
+        assert_eq!(connection.next_exchange(), Err(NextExchangeError::NotSent));
+    }
 }
 
 #[test]

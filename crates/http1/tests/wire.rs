@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "observer/capture.rs"]
+mod capture;
 mod common;
+#[path = "observer/subject.rs"]
+mod observed;
 
 use common::{ClientSubject, ServerSubject};
+use observed::{RequestSubject, ResponseSubject};
 use tidewire_http1::Limits;
 use tidewire_testkit::split;
 use tidewire_testkit::vectors::{self, Vector};
@@ -27,17 +32,23 @@ fn the_document_holds_for_the_client_role() {
     let count = vectors::run_where(
         "http1",
         |case| case.has("client"),
-        |case| {
-            let method = match case.option("method") {
-                None => "GET",
-                Some("HEAD") => "HEAD",
-                Some("CONNECT") => "CONNECT",
-                Some(other) => panic!("line {}: method={other}", case.line),
-            };
-            ClientSubject::new(limits(case), method, case.has("upgrade"), case.has("again"))
-        },
+        |case| ClientSubject::new(limits(case), method(case), case.has("upgrade"), case.has("again")),
     );
     assert!(count >= 20, "{count} cases");
+}
+
+#[test]
+fn the_document_holds_for_an_observer() {
+    vectors::run_where(
+        "http1",
+        |case| !case.has("client"),
+        |case| RequestSubject::new(limits(case), case.has("switches")),
+    );
+    vectors::run_where(
+        "http1",
+        |case| case.has("client"),
+        |case| ResponseSubject::new(limits(case), method(case), case.has("upgrade"), case.has("again")),
+    );
 }
 
 /// Each refusal of the document with a second request behind it: the same refusal, and no event of
@@ -58,6 +69,15 @@ fn bytes_after_a_refused_request_are_not_read() {
         assert!(!log.iter().any(|line| line.contains("smuggled")), "line {}: {log:?}", case.line);
     }
     assert!(refused >= 60, "{refused} refusals");
+}
+
+fn method(case: &Vector) -> &'static str {
+    match case.option("method") {
+        None => "GET",
+        Some("HEAD") => "HEAD",
+        Some("CONNECT") => "CONNECT",
+        Some(other) => panic!("line {}: method={other}", case.line),
+    }
 }
 
 fn limits(case: &Vector) -> Limits {

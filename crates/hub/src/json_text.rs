@@ -121,8 +121,8 @@ fn push_base64(data: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use fastrand::Rng;
     use serde_json::Value;
-    use tidewire_testkit::Rng;
 
     use super::*;
 
@@ -165,14 +165,14 @@ mod tests {
             "<",
             "--tidewire",
         ];
-        let mut rng = Rng::new(12);
+        let mut rng = Rng::with_seed(12);
         for n in 0..600 {
             // Some texts have several pieces, cut at any byte of a character.
-            let len = if n % 20 == 0 { PIECE + rng.below(40) } else { rng.below(1_500) };
+            let len = if n % 20 == 0 { PIECE + rng.usize(..40) } else { rng.usize(..1_500) };
             let mut text = String::new();
-            let weights = 1 + rng.below(pieces.len());
+            let weights = 1 + rng.usize(..pieces.len());
             while text.len() < len {
-                text.push_str(pieces[rng.below(weights)]);
+                text.push_str(pieces[rng.usize(..weights)]);
             }
             for place in [Place::Line, Place::Script, Place::Part] {
                 let string = naive(&text, place);

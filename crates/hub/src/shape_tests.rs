@@ -4,11 +4,11 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use fastrand::Rng;
 use flate2::read::GzDecoder;
 use tidewire_channel::Budget;
 use tidewire_chunked::ChunkHead;
 use tidewire_sse::EventFields;
-use tidewire_testkit::Rng;
 use tidewire_ws::deflate::Params;
 use tidewire_ws::{Client, Connection, Kind, Limits, encode_message};
 
@@ -99,7 +99,7 @@ impl Stock {
 }
 
 fn messages() -> Vec<Message> {
-    let mut rng = Rng::new(12);
+    let mut rng = Rng::with_seed(12);
     let mut messages = Vec::new();
     for len in
         [0, 1, DEFLATED_LEN - 1, DEFLATED_LEN, SHARED_LEN - 1, SHARED_LEN, SHARED_LEN + 1, 16_384, 70_000]
@@ -111,9 +111,9 @@ fn messages() -> Vec<Message> {
             text.truncate((0..=len).rev().find(|&at| text.is_char_boundary(at)).unwrap());
             messages.push(Message::new(text.into(), 0));
         }
-        let noise: Vec<u8> = (0..len).map(|_| rng.below(256) as u8).collect();
+        let noise: Vec<u8> = (0..len).map(|_| rng.usize(..256) as u8).collect();
         messages.push(Message::new(noise.into(), 0).with_content_type("a/b").unwrap());
-        let letters: Vec<u8> = (0..len).map(|_| b' ' + rng.below(64) as u8).collect();
+        let letters: Vec<u8> = (0..len).map(|_| b' ' + rng.usize(..64) as u8).collect();
         messages.push(Message::new(letters.into(), 0).with_event("e").unwrap());
     }
     messages
@@ -248,9 +248,9 @@ fn a_gzip_body_decodes_to_the_plain_body() {
 fn a_compressed_batch_is_small() {
     let hub = Hub::new(HubConfig::default(), 1);
     let name = ChannelName::new("a").unwrap();
-    let mut rng = Rng::new(3);
+    let mut rng = Rng::with_seed(3);
     for _ in 0..900 {
-        let noise: Vec<u8> = (0..300).map(|_| b' ' + rng.below(64) as u8).collect();
+        let noise: Vec<u8> = (0..300).map(|_| b' ' + rng.usize(..64) as u8).collect();
         hub.publish(&name, Message::new(noise.into(), 0), None).unwrap();
     }
     let channels = Channels([hub.channel(&name).unwrap()].into());
@@ -277,13 +277,13 @@ fn a_reader_of_a_cut_batch_continues_in_the_log_after_the_cut_unit() {
         let channels = &stock.lists[list];
         let shape = Shape::Stream { wire: Wire { format, chunked: false, gzip: false }, labelled: list > 0 };
         let whole = stock.batches(Wire { format, chunked: false, gzip: false }, list).0.concat();
-        let mut rng = Rng::new(5);
+        let mut rng = Rng::with_seed(5);
         for most in [0, 1, 2_000, usize::MAX / 4] {
             let (mut positions, mut taken) = (channels.start(&Start::Earliest), Vec::new());
             while let (Some(batch), _) = shape.encode(channels, &mut positions, bounds(20_000), &stock.forms)
             {
                 let mut rest = batch.rope.clone();
-                let written = rng.below(rest.len());
+                let written = rng.usize(..rest.len());
                 taken.extend(&rest.to_vec()[..written]);
                 rest.advance(written);
                 positions = batch.keep_unit(&mut rest, most, &positions.clone());

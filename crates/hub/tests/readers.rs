@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
-use tidewire_hub::server::{Listen, Server};
+use tidewire_hub::server::{ConnectionSender, Listen, Peer, Server};
 use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_testkit::Rng;
+use tokio::io::BufStream;
+use tokio::runtime::{Builder, Runtime};
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
@@ -325,7 +327,28 @@ fn index_of(name: &str) -> usize {
     NAMES.iter().position(|&one| one == name).unwrap()
 }
 
-fn run(seed: u64) {
+/// How the connections of the readers reach the server.
+#[derive(Clone, Copy, PartialEq)]
+enum Over {
+    Sockets,
+    /// Streams that are no sockets for the server, and keep bytes back until they are flushed.
+    Streams,
+}
+
+/// Accepts connections, and gives them to the server as streams. Stops when the runtime is dropped.
+fn give_streams(sender: ConnectionSender) -> (SocketAddr, Runtime) {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let address = listener.local_addr().unwrap();
+    runtime.spawn(async move {
+        while let Ok((socket, peer)) = listener.accept().await {
+            sender.send(BufStream::new(socket), Peer::Tcp(peer)).unwrap();
+        }
+    });
+    (address, runtime)
+}
+
+fn run(seed: u64, over: Over) {
     let mut rng = Rng::new(seed);
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
     let server = Server::builder().listen(listen).threads(1).bind().unwrap();
@@ -336,8 +359,12 @@ fn run(seed: u64) {
     settings.heartbeat = Duration::from_secs(1_000_000);
     let (shared, settings) = (hub.clone(), Arc::new(settings));
     let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
-    let address: SocketAddr =
-        running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
+    let Listen::Tcp(mut address) = running.addresses()[0] else { panic!("the address is of TCP") };
+    let mut streams = None;
+    if over == Over::Streams {
+        let (accepts_at, runtime) = give_streams(running.connection_sender());
+        (address, streams) = (accepts_at, Some(runtime));
+    }
     let channels = NAMES.map(|name| hub.channel(&ChannelName::new(name).unwrap()).unwrap());
     let mut published = [0_u64; NAMES.len()];
     let mut publish = |index: usize, len: usize| {
@@ -418,11 +445,26 @@ fn run(seed: u64) {
         std::thread::sleep(Duration::from_millis(1));
     }
     running.stop().unwrap();
+    drop(streams);
 }
 
 #[test]
 fn every_reader_gets_each_channel_in_order_and_is_removed() {
+    seeds(&[1, 2, 3]).into_iter().for_each(|seed| run(seed, Over::Sockets));
+}
+
+#[test]
+fn readers_over_any_stream_get_the_same() {
+    seeds(&[4]).into_iter().for_each(|seed| run(seed, Over::Streams));
+}
+
+/// The seed of the environment, or these.
+fn seeds(usual: &[u64]) -> Vec<u64> {
     let given = std::env::var("TIDEWIRE_TEST_SEED").ok();
-    let seeds = given.map_or(vec![1, 2, 3], |seed| vec![seed.parse().unwrap()]);
-    seeds.into_iter().for_each(run);
+    given.map_or(usual.to_vec(), |seed| vec![seed.parse().unwrap()])
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-hub", &[&HubConfig::default(), &Settings::default()], &[]);
 }

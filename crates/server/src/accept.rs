@@ -1,4 +1,4 @@
-//! Accepting connections: a task for each listener.
+//! Accepting connections: a task for each listener, and one for connections that the caller gives.
 
 use std::io;
 use std::rc::Rc;
@@ -9,10 +9,12 @@ use tidewire_http1::FieldBlock;
 use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use crate::connection;
 use crate::connection_limits::WorkerConnections;
+use crate::given::Given;
 use crate::listen::BoundSocket;
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
@@ -27,9 +29,11 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(crate) fn accept_all<H: Handler>(
     worker: &Rc<Worker<H>>,
     listeners: Vec<BoundSocket>,
+    given: UnboundedReceiver<Given>,
     connections: &Arc<WorkerConnections>,
 ) -> io::Result<JoinSet<()>> {
     let mut tasks = JoinSet::new();
+    tasks.spawn_local(InTurns::new(worker.shared.turns.clone(), accept_given(worker.clone(), given)));
     for socket in listeners {
         let accepting = accept(worker.clone(), Listener::new(socket)?, connections.clone());
         tasks.spawn_local(InTurns::new(worker.shared.turns.clone(), accepting));
@@ -51,6 +55,20 @@ async fn accept<H: Handler>(worker: Rc<Worker<H>>, listener: Listener, connectio
             Err(error) => errors.wait_after(&error).await,
         }
     }
+}
+
+async fn accept_given<H: Handler>(worker: Rc<Worker<H>>, mut given: UnboundedReceiver<Given>) {
+    while let Some(given) = given.recv().await {
+        match given.into_stream() {
+            Ok((stream, permit)) => connection::spawn(worker.clone(), stream, permit, Vec::new()),
+            Err(error) => tracing::debug!(%error, "a connection of the caller cannot be served"),
+        }
+        if worker.shared.turns.is_over() {
+            worker.shared.turns.pause().await;
+        }
+    }
+    // All senders are gone. This is no failure: the listeners remain.
+    std::future::pending().await
 }
 
 /// A bound socket that belongs to the runtime of this worker.

@@ -131,12 +131,18 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.as_whole().is_some_and(Bytes::is_empty)
+        match &self.0 {
+            Inner::Whole(bytes) => bytes.is_empty(),
+            Inner::Pulled { state, .. } => lock(state).is_at_end(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Inner::Pulled { state, length: Some(length) } => {
+                SizeHint::with_exact(length.saturating_sub(lock(state).read))
+            }
             Inner::Pulled { .. } => SizeHint::default(),
         }
     }
@@ -158,6 +164,8 @@ struct State {
     /// Bytes that came and were not read yet. They are in one buffer, so that many small pieces
     /// cost no more than their bytes.
     queue: Vec<u8>,
+    /// Bytes that the handler has read.
+    read: u64,
     /// The first pull sets this. The connection reads nothing before.
     wanted: bool,
     dropped: bool,
@@ -167,12 +175,17 @@ struct State {
 }
 
 impl State {
+    fn is_at_end(&self) -> bool {
+        self.queue.is_empty() && self.end == Some(Ok(()))
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         self.wanted = true;
         if !self.queue.is_empty() {
             wake(&mut self.sender);
             // Without the spare capacity: the reader may keep the piece for a long time.
             let piece = std::mem::take(&mut self.queue).into_boxed_slice();
+            self.read += piece.len() as u64;
             return Poll::Ready(Some(Ok(piece.into())));
         }
         match self.end {
@@ -279,6 +292,25 @@ mod tests {
         sender.end(Ok(()));
         assert_eq!(body.poll_next(&mut cx), Poll::Ready(Some(Ok("last".into()))));
         assert_eq!(body.poll_next(&mut cx), Poll::Ready(None));
+    }
+
+    /// A proxy passes the length on, and a limit can refuse the body before it has come.
+    #[test]
+    fn the_size_hint_is_the_rest_of_a_declared_length() {
+        use http_body::Body as _;
+
+        let (mut body, sender) = Body::pulled(Some(5));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(body.size_hint().exact(), Some(5));
+        sender.push(b"hel");
+        assert_eq!(body.poll_next(&mut cx), Poll::Ready(Some(Ok("hel".into()))));
+        assert_eq!((body.size_hint().exact(), body.length()), (Some(2), Some(5)));
+        sender.push(b"lo");
+        sender.end(Ok(()));
+        assert!(!body.is_end_stream(), "two bytes wait");
+        assert_eq!(body.poll_next(&mut cx), Poll::Ready(Some(Ok("lo".into()))));
+        assert!(body.is_end_stream());
+        assert_eq!(Body::pulled(None).0.size_hint().exact(), None);
     }
 
     #[test]

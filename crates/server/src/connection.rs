@@ -16,29 +16,30 @@
 //!   a framing error: the earlier answers, then the refusal, then FIN, a short drain, close
 //! ```
 //!
-//! The cycle uses three parts. Each part knows only the parts below it, and none knows a handler:
+//! The cycle uses four parts. Each part knows only the parts below it, and none knows a handler:
 //!
 //! ```text
 //!   response_writer   answers, as far as they need no waiting
+//!   waiting           a handler that works, and streamed answers
 //!   request_body      the body of a request, from the socket to the handler
 //!   transport         the socket, its buffers and deadlines
 //! ```
 //!
-//! The cycle is generic, so it is compiled in the crate of its handler. Functions of the three
+//! The cycle is generic, so it is compiled in the crate of its handler. Functions of the
 //! parts that every request calls are `#[inline]`, so that they are compiled there too.
 
 mod log;
 mod request_body;
 mod response_writer;
 mod transport;
+mod waiting;
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body::Body as _;
 use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetForm};
 
 use crate::connection_limits::Permit;
@@ -51,6 +52,7 @@ use crate::{Handler, PreparedResponse, Problem, Request, Response, StreamBody};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
+use waiting::Waiting;
 
 /// Serves a connection in its own task until it ends or is detached. `rest` was read from it
 /// before.
@@ -153,18 +155,18 @@ impl<H: Handler> Cycle<H> {
                     Ok(()) => self.advance_input(),
                     Err(_) => return End::Disconnected,
                 },
-                Step::Pause => match self.pause().await {
+                Step::Pause => match self.transport.pause().await {
                     Ok(()) => self.advance_input(),
                     Err(_) => return End::Disconnected,
                 },
-                Step::Later(future) => match self.later(future).await {
+                Step::Later(future) => match self.waiting().later(future).await {
                     Ok(reply) => {
                         self.now = Instant::now();
                         self.reply(reply)
                     }
                     Err(failure) => self.refuse(failure),
                 },
-                Step::Stream(body) => match self.stream(body).await {
+                Step::Stream(body) => match self.waiting().stream(body).await {
                     Ok(()) => self.finish_exchange(),
                     Err(_) => return End::Disconnected,
                 },
@@ -179,13 +181,6 @@ impl<H: Handler> Cycle<H> {
                 Step::Close => return End::Close,
             }
         }
-    }
-
-    /// Writes the output, and lets other connections run.
-    async fn pause(&mut self) -> Result<(), Failure> {
-        self.transport.flush().await?;
-        self.transport.shared.turns.pause().await;
-        Ok(())
     }
 
     /// Writes the output, then waits for bytes and consumes them.
@@ -296,7 +291,7 @@ impl<H: Handler> Cycle<H> {
             self.request_body.length = head.body();
             if head.body() != BodyLength::Empty {
                 let limits = self.worker.handler.body_limits(&head, shared.limits.body());
-                self.request_body.max_pause = limits.max_pause;
+                (self.request_body.max, self.request_body.max_pause) = (limits.max, limits.max_pause);
                 if let Err(error) = self.http.limit_body(limits.max) {
                     return (used, self.refuse(Failure::Refused(error)));
                 }
@@ -363,7 +358,7 @@ impl<H: Handler> Cycle<H> {
 
     fn detach(&mut self, head: Option<DetachHead>, first: Vec<Bytes>, ticket: H::Ticket) -> Step<H::Ticket> {
         // `Content-Length: 0` is unambiguous, and several WebSocket clients and proxies send it.
-        if !matches!(self.request_body.length, BodyLength::Empty | BodyLength::Length(0)) {
+        if !self.request_body.length.is_empty() {
             // The rest of a body would be read as bytes of the other protocol. The request is
             // refused also if the body has come already, so that timing does not matter.
             return self.answer_and_close(Problem::new(
@@ -375,11 +370,10 @@ impl<H: Handler> Cycle<H> {
             if self.writer().send_head(&head.response, head.body(), 0).is_err() {
                 return self.respond_unsendable();
             }
-            if self.http.sending() == Some(BodyLength::Empty) {
+            if self.http.is_sent() {
                 // The answer to a HEAD, or a status without content: the handler has nothing to
                 // send.
-                let ended = self.http.send_end(self.transport.output.own());
-                return ended.map_or(Step::Close, |()| self.finish_exchange());
+                return self.finish_exchange();
             }
         }
         first.into_iter().for_each(|part| self.transport.output.push(part));
@@ -394,7 +388,7 @@ impl<H: Handler> Cycle<H> {
 
     fn next_exchange(&mut self) -> Step<H::Ticket> {
         self.request_body = RequestBody::NONE;
-        if self.http.next_exchange() { Step::Next } else { Step::Close }
+        if self.http.next_exchange().is_ok() { Step::Next } else { Step::Close }
     }
 
     /// Answers a request that is refused before the handler has answered it, and closes the
@@ -406,6 +400,10 @@ impl<H: Handler> Cycle<H> {
                 // Ends the message for the parser too, which then allows an answer.
                 let _ = self.http.finish();
                 Problem::new(408, "The request came too slowly. Send it again, faster.")
+            }
+            Failure::Refused(error) if error.status_hint() == 413 => {
+                let max = self.request_body.max;
+                Problem::new(413, format!("The body is over the limit of {max} bytes. Send a shorter one."))
             }
             Failure::Refused(error) => {
                 Problem::new(error.status_hint(), format!("The request was not accepted: {error}."))
@@ -420,6 +418,15 @@ impl<H: Handler> Cycle<H> {
         Step::Close
     }
 
+    fn waiting(&mut self) -> Waiting<'_> {
+        Waiting {
+            http: &mut self.http,
+            request_body: &mut self.request_body,
+            transport: &mut self.transport,
+            gives_up: self.worker.handler.gives_up(),
+        }
+    }
+
     fn writer(&mut self) -> ResponseWriter<'_> {
         ResponseWriter {
             http: &mut self.http,
@@ -428,76 +435,5 @@ impl<H: Handler> Cycle<H> {
             request_body: &self.request_body,
             now: self.now,
         }
-    }
-
-    /// Waits for a handler, and forwards the body to it on demand.
-    async fn later(
-        &mut self,
-        mut future: LocalFuture<Reply<H::Ticket>>,
-    ) -> Result<Reply<H::Ticket>, Failure> {
-        self.transport.deadline.clear();
-        poll_fn(|cx| {
-            if let Poll::Ready(reply) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(reply));
-            }
-            // Answers to earlier requests do not wait for this answer.
-            if let Poll::Ready(Err(failure)) = self.transport.poll_flush(cx) {
-                return Poll::Ready(Err(failure));
-            }
-            self.poll_forward(cx).map(Err)
-        })
-        .await
-    }
-
-    /// Streams an answer frame by frame. It asks for a frame when the one before is written.
-    async fn stream(&mut self, mut body: StreamBody) -> Result<(), Failure> {
-        let endless = body.size_hint().exact().is_none();
-        loop {
-            let frame = poll_fn(|cx| {
-                match self.transport.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
-                    Poll::Pending => return Poll::Pending,
-                }
-                if let Poll::Ready(failure) = self.poll_forward(cx) {
-                    return Poll::Ready(Err(failure));
-                }
-                match body.as_mut().poll_frame(cx) {
-                    Poll::Pending
-                        if endless && self.request_body.is_whole() && self.transport.peer_left(cx) =>
-                    {
-                        Poll::Ready(Err(Failure::Disconnected))
-                    }
-                    polled => polled.map(Ok),
-                }
-            })
-            .await?;
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        // A body that is longer than its declared length is cut.
-                        let sent = self.transport.output.send_data(&mut self.http, data);
-                        sent.map_err(|_| Failure::Disconnected)?;
-                    }
-                    if self.transport.shared.turns.is_over() {
-                        self.pause().await?;
-                    }
-                }
-                // The head is sent, so the missing end must show the error.
-                Some(Err(error)) => {
-                    log::failed_body(error.as_ref());
-                    let _ = self.transport.flush().await;
-                    return Err(Failure::Disconnected);
-                }
-                None => {
-                    let ended = self.http.send_end(self.transport.output.own());
-                    return ended.map_err(|_| Failure::Disconnected);
-                }
-            }
-        }
-    }
-
-    fn poll_forward(&mut self, cx: &mut Context<'_>) -> Poll<Failure> {
-        self.request_body.poll_forward(&mut self.http, &mut self.transport, cx)
     }
 }

@@ -38,6 +38,14 @@ pub trait Handler: 'static {
         usual
     }
 
+    /// Returns whether a request is given up when its client closes the connection: the future of
+    /// [`Reply::Later`] is dropped, and so is a streamed body with a length. By default they run
+    /// on, because a client may close its sending side and still read. A streamed body without a
+    /// length is given up in any case. The engine notices only when the whole request has come.
+    fn gives_up(&self) -> bool {
+        false
+    }
+
     /// Takes a connection over. The handler may read and write it without a task, give it back to
     /// the request cycle ([`Parked::resume`]) or turn it into an async stream
     /// ([`Parked::into_io`]). Dropping the connection closes it.

@@ -75,7 +75,7 @@ const BLOCK: usize = 32;
 
 #[cfg(test)]
 mod tests {
-    use tidewire_testkit::Rng;
+    use fastrand::Rng;
 
     use super::*;
 
@@ -108,10 +108,10 @@ mod tests {
              \u{e285}\u{10a8}a\"\\\n\r\0"
             .chars()
             .collect();
-        let mut rng = Rng::new(10);
+        let mut rng = Rng::with_seed(10);
         for _ in 0..10_000 {
-            let len = rng.below(200);
-            let text: String = (0..len).map(|_| letters[rng.below(letters.len())]).collect();
+            let len = rng.usize(..200);
+            let text: String = (0..len).map(|_| letters[rng.usize(..letters.len())]).collect();
             // The buffer has a text already, which stays as it is.
             let mut out = "\u{2028}".as_bytes().to_vec();
             write(&text, &mut out);

@@ -245,41 +245,4 @@ mod tests {
         assert_eq!([999, 1_000, 1_999, 75_000].map(seconds), [0, 1, 1, 75]);
         assert_eq!(seconds(u64::MAX), u32::MAX);
     }
-
-    #[test]
-    fn the_defaults_are_the_documented_ones() {
-        // There is no `..`, so a new field does not compile until it is documented.
-        let Limits {
-            http,
-            head_timeout,
-            idle_timeout,
-            body_grace,
-            body_min_rate,
-            body_stall,
-            write_timeout,
-            drain_bytes,
-            drain_time,
-            max_connections,
-            max_connections_per_address,
-            drain_timeout,
-        } = Limits::DEFAULT;
-        let ms = |time: Duration| time.as_millis() as u64;
-        tidewire_testkit::limits::check(
-            "tidewire-server",
-            &[
-                ("max_body", http.max_body),
-                ("head_timeout", ms(head_timeout)),
-                ("idle_timeout", ms(idle_timeout)),
-                ("body_grace", ms(body_grace)),
-                ("body_min_rate", body_min_rate),
-                ("body_stall", ms(body_stall)),
-                ("write_timeout", ms(write_timeout)),
-                ("drain_bytes", drain_bytes),
-                ("drain_time", ms(drain_time)),
-                ("max_connections", max_connections as u64),
-                ("max_connections_per_address", max_connections_per_address as u64),
-                ("drain_timeout", ms(drain_timeout)),
-            ],
-        );
-    }
 }

@@ -1,5 +1,5 @@
 //! Addresses to listen on, and their sockets. A TCP address has one socket per worker
-//! (`SO_REUSEPORT`). A Unix socket is shared by all workers.
+//! (`SO_REUSEPORT`). A Unix socket, and a listener of the caller, is shared by all workers.
 
 use std::fmt;
 use std::io;
@@ -115,6 +115,27 @@ pub(crate) enum BoundSocket {
     Unix(std::os::unix::net::UnixListener),
 }
 
+impl BoundSocket {
+    /// A non-blocking duplicate of the descriptor for each worker.
+    pub(crate) fn shared(self, workers: usize) -> io::Result<Vec<Self>> {
+        match &self {
+            BoundSocket::Tcp(listener) => listener.set_nonblocking(true)?,
+            #[cfg(unix)]
+            BoundSocket::Unix(listener) => listener.set_nonblocking(true)?,
+        }
+        let mut all = Vec::with_capacity(workers);
+        for _ in 1..workers {
+            all.push(match &self {
+                BoundSocket::Tcp(listener) => BoundSocket::Tcp(listener.try_clone()?),
+                #[cfg(unix)]
+                BoundSocket::Unix(listener) => BoundSocket::Unix(listener.try_clone()?),
+            });
+        }
+        all.push(self);
+        Ok(all)
+    }
+}
+
 /// Binds `listen` once for each worker and returns the real address.
 pub(crate) fn bind(listen: &Listen, workers: usize) -> Result<(Listen, Vec<BoundSocket>), BindError> {
     let failed = |source| BindError { address: listen.clone(), source };
@@ -153,16 +174,24 @@ fn tcp_socket(address: SocketAddr, share: bool) -> io::Result<std::net::TcpListe
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Accepted sockets inherit these options. The first is ignored if the kernel does not know it.
-    #[cfg(target_os = "linux")]
-    {
-        let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
-        socket.set_tcp_nodelay(true)?;
-    }
+    inherited_options(&socket)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Sets the options that accepted TCP sockets inherit on Linux.
+pub(crate) fn inherited_options(socket: &Socket) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        // Ignored if the kernel does not know it.
+        let _ = socket.set_tcp_notsent_lowat(MAX_UNSENT);
+        socket.set_tcp_nodelay(true)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -184,13 +213,7 @@ fn bind_unix(path: &std::path::Path, workers: usize) -> io::Result<Vec<BoundSock
         }
         other => other?,
     };
-    listener.set_nonblocking(true)?;
-    let mut all = Vec::with_capacity(workers);
-    for _ in 1..workers {
-        all.push(BoundSocket::Unix(listener.try_clone()?));
-    }
-    all.push(BoundSocket::Unix(listener));
-    Ok(all)
+    BoundSocket::Unix(listener).shared(workers)
 }
 
 /// Removes the socket file of an address after the server has ended. While this server drained,

@@ -48,7 +48,8 @@ impl Parked {
         self.permit.peer()
     }
 
-    /// The address of this server that the peer connected to, or `None` for a Unix socket.
+    /// The address of this server that the peer connected to, or `None` if the connection is not a
+    /// TCP socket.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.stream.local_addr()
     }
@@ -76,7 +77,8 @@ impl Parked {
         self.stream.poll_read(cx, buf)
     }
 
-    /// Waits, without a buffer, until there is something to read.
+    /// Waits, without a buffer, until there is something to read. A stream that is not a socket
+    /// must read to know that: it keeps up to 1 KiB for the next read.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx)
     }
@@ -87,7 +89,8 @@ impl Parked {
         self.stream.poll_write_ready(cx)
     }
 
-    /// Writes as much as the socket takes now.
+    /// Writes as much as the socket takes now. If that is only a part, the next write must begin
+    /// with the rest.
     ///
     /// # Errors
     /// `WouldBlock` if the socket takes nothing now. Any other error means that the connection is
@@ -119,6 +122,7 @@ impl Parked {
     }
 
     /// Converts the connection to an async stream, which may move to another thread of the process.
+    /// Flush it after you write: a stream that is not a socket may keep bytes back.
     pub fn into_io(self) -> Upgraded {
         Upgraded { stream: self.stream, rest: self.rest, at: 0, _permit: self.permit }
     }
@@ -178,8 +182,8 @@ impl AsyncWrite for Upgraded {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

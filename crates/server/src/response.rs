@@ -18,16 +18,7 @@ use tidewire_http1::{
 use crate::date::DateCache;
 use crate::limits::whole_seconds;
 use crate::output::{MIN_SHARED, Output};
-
-/// A streamed answer: any [`http_body::Body`] of [`Bytes`].
-pub type StreamBody = Pin<Box<dyn http_body::Body<Data = Bytes, Error = Box<dyn StdError + Send + Sync>>>>;
-
-/// The error of a streamed answer that the handler cuts on purpose. The text says why the answer is
-/// not complete. The client sees that its end is missing. This is not a fault, so it is logged at
-/// the level *debug*. Every other error of a body is a warning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BodyCut(pub &'static str);
+use crate::stream_body::{SizedBody, StreamBody};
 
 /// A response: status, fields and body. The engine sets the framing fields (`Content-Length`,
 /// `Transfer-Encoding`, `Connection`) and `Date`; a handler does not.
@@ -69,6 +60,8 @@ impl Response {
 
     /// Adds a field that is known to be valid: it is a part of the program, or was checked before.
     /// If the field is invalid nevertheless, the peer gets a 500 without it, and the log an error.
+    // `inline`: for a constant field the compiler checks it, and not the server at each answer.
+    #[inline]
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.broken |= self.fields.push(name, value).is_err();
@@ -116,6 +109,20 @@ impl Response {
         B::Error: Into<Box<dyn StdError + Send + Sync>>,
     {
         self.body = ResponseBody::Stream(Box::pin(body.map_err(Into::into)));
+        self
+    }
+
+    /// Streams a body of `length` bytes whose size hint is not exact: a file, or the answer of
+    /// another server. If the body is shorter, the connection is cut, so the client notices. If it
+    /// is longer (a file that grew), its first `length` bytes are sent. Both are logged.
+    #[must_use]
+    pub fn stream_sized<B>(mut self, length: u64, body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + 'static,
+        B::Error: Into<Box<dyn StdError + Send + Sync>>,
+    {
+        let body = SizedBody::new(Box::pin(body.map_err(Into::into)), length);
+        self.body = ResponseBody::Stream(Box::pin(body));
         self
     }
 

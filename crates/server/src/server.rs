@@ -1,21 +1,26 @@
 //! Binding, starting and stopping. Only this file starts threads.
 
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tokio::runtime::{Builder as RuntimeBuilder, LocalOptions};
-use tokio::sync::watch;
+use tokio::runtime::{Builder as RuntimeBuilder, Handle, LocalOptions};
+use tokio::sync::{mpsc, watch};
 
 use crate::connection_limits::ConnectionLimits;
 use crate::failure::{FailureReporter, StopReceiver};
+use crate::given::Entrance;
 use crate::listen::{self, BoundSocket};
-use crate::{BindError, Handler, Limits, Listen, Signals, worker};
+use crate::worker::{self, Sources};
+use crate::{BindError, ConnectionSender, Handler, Limits, Listen, Listener, Signals};
 
 /// Builds a [`Server`] from addresses, a number of workers, and limits.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Builder {
     listen: Vec<Listen>,
+    listeners: Vec<Listener>,
     threads: usize,
     limits: Limits,
 }
@@ -25,6 +30,15 @@ impl Builder {
     #[must_use]
     pub fn listen(mut self, listen: impl Into<Listen>) -> Self {
         self.listen.push(listen.into());
+        self
+    }
+
+    /// Adds a listener that is already bound: from socket activation, from the process before a
+    /// restart, or from a test. It is a `TcpListener` or a `UnixListener` of std or tokio.
+    /// [`Listener`] says how the workers share it.
+    #[must_use]
+    pub fn listener(mut self, listener: impl Into<Listener>) -> Self {
+        self.listeners.push(listener.into());
         self
     }
 
@@ -48,22 +62,35 @@ impl Builder {
     /// # Errors
     /// [`BindError`] names the address. No address stays bound.
     pub fn bind(mut self) -> Result<Server, BindError> {
-        if self.listen.is_empty() {
+        if self.listen.is_empty() && self.listeners.is_empty() {
             self.listen.push(Listen::Tcp(([127, 0, 0, 1], 8080).into()));
         }
-        if self.threads == 0 {
-            self.threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut server = self.unbound();
+        let workers = server.by_worker.len();
+        for listen in self.listen {
+            server.add(listen::bind(&listen, workers)?);
+            server.bound.push(listen);
         }
-        let mut addresses = Vec::new();
-        let mut by_worker: Vec<Vec<BoundSocket>> = (0..self.threads).map(|_| Vec::new()).collect();
-        for listen in &self.listen {
-            let (real, sockets) = listen::bind(listen, self.threads)?;
-            addresses.push(real);
-            for (worker, socket) in by_worker.iter_mut().zip(sockets) {
-                worker.push(socket);
-            }
+        for listener in self.listeners {
+            server.add(listener.share(workers)?);
         }
-        Ok(Server { addresses, by_worker, limits: self.limits })
+        Ok(server)
+    }
+
+    /// A server that does not listen. It serves the connections that a [`ConnectionSender`] gives
+    /// it. Addresses and listeners of the builder are ignored.
+    #[must_use]
+    pub fn without_listener(self) -> Server {
+        self.unbound()
+    }
+
+    fn unbound(&self) -> Server {
+        let workers = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        let by_worker = (0..workers).map(|_| Vec::new()).collect();
+        Server { addresses: Vec::new(), bound: Vec::new(), by_worker, limits: self.limits }
     }
 }
 
@@ -71,6 +98,8 @@ impl Builder {
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<Listen>,
+    /// The addresses that the server itself has bound.
+    bound: Vec<Listen>,
     by_worker: Vec<Vec<BoundSocket>>,
     limits: Limits,
 }
@@ -79,7 +108,14 @@ impl Server {
     /// A builder with the defaults.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { listen: Vec::new(), threads: 0, limits: Limits::DEFAULT }
+        Builder { listen: Vec::new(), listeners: Vec::new(), threads: 0, limits: Limits::DEFAULT }
+    }
+
+    fn add(&mut self, (address, sockets): (Listen, Vec<BoundSocket>)) {
+        self.addresses.push(address);
+        for (worker, socket) in self.by_worker.iter_mut().zip(sockets) {
+            worker.push(socket);
+        }
     }
 
     /// The bound addresses: port 0 has become a real port.
@@ -111,13 +147,20 @@ impl Server {
         let (stop, asked) = watch::channel(false);
         let (report, failed) = watch::channel(false);
         let connections = ConnectionLimits::new(&self.limits, self.by_worker.len(), self.addresses.len())?;
-        let mut threads = Vec::new();
+        let (alive, ended) = mpsc::channel(1);
+        let (mut threads, mut entrances) = (Vec::new(), Vec::new());
         for (number, listeners) in self.by_worker.into_iter().enumerate() {
             let (make, connections, limits) = (make.clone(), connections.worker(), self.limits);
+            let (entrance, given) = Entrance::new(connections.clone());
+            entrances.push(entrance);
+            let sources = Sources { listeners, given, connections };
+            let alive = alive.clone();
             let stop = StopReceiver::new(asked.clone(), failed.clone());
             let reporter = FailureReporter::new(number, report.clone());
             let (started, has_started) = std::sync::mpsc::sync_channel(1);
             let thread = std::thread::Builder::new().name(format!("tidewire-{number}")).spawn(move || {
+                // Dropped last, also in a panic.
+                let _alive = alive;
                 let runtime = match RuntimeBuilder::new_current_thread()
                     .enable_all()
                     .build_local(LocalOptions::default())
@@ -129,27 +172,35 @@ impl Server {
                     }
                 };
                 let make = || make(number);
-                runtime.block_on(worker::run(make, limits, listeners, connections, stop, started, &reporter))
+                runtime.block_on(worker::run(make, limits, sources, stop, started, &reporter))
             })?;
             has_started
                 .recv()
                 .unwrap_or_else(|_| Err(io::Error::other("a worker ended before it started")))?;
             threads.push(thread);
         }
-        Ok(Running { addresses: self.addresses, stop, threads })
+        let connections = ConnectionSender::new(entrances);
+        Ok(Running { addresses: self.addresses, bound: self.bound, connections, stop, threads, ended })
     }
 }
 
 /// A running server. Dropping it stops the server without waiting.
+///
+/// `stop`, `join` and `join_until` block the thread. In async code use [`ended`](Self::ended) or
+/// [`ended_after`](Self::ended_after) instead: they wait without blocking, on any runtime.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<Listen>,
+    bound: Vec<Listen>,
+    connections: ConnectionSender,
     stop: watch::Sender<bool>,
     threads: Vec<JoinHandle<io::Result<()>>>,
+    /// Closed when all workers have ended.
+    ended: mpsc::Receiver<Infallible>,
 }
 
 impl Running {
-    /// The bound addresses.
+    /// The addresses that the server listens on.
     #[must_use]
     pub fn addresses(&self) -> &[Listen] {
         &self.addresses
@@ -161,7 +212,14 @@ impl Running {
         Stopper(self.stop.clone())
     }
 
+    /// A handle that gives the server connections from anywhere, over any stream.
+    #[must_use]
+    pub fn connection_sender(&self) -> ConnectionSender {
+        self.connections.clone()
+    }
+
     /// Stops accepting and lets connections finish (see [`Limits::drain_timeout`]), then returns.
+    /// Blocks the thread.
     ///
     /// # Errors
     /// A worker that failed or panicked.
@@ -174,6 +232,9 @@ impl Running {
     /// stops the server too: a server that serves nothing on one of its threads is worse than a
     /// server that a supervisor restarts.
     ///
+    /// Blocks the thread. On the only thread of a runtime, no task can run meanwhile, not even one
+    /// that would stop the server: use [`ended`](Self::ended) there.
+    ///
     /// # Errors
     /// A worker that failed or panicked.
     pub fn join(mut self) -> io::Result<()> {
@@ -182,33 +243,62 @@ impl Running {
             let panicked = |_| Err(io::Error::other(format!("worker {number} panicked; the log says why")));
             outcome = outcome.and(thread.join().unwrap_or_else(panicked));
         }
-        for address in &self.addresses {
-            listen::remove_socket_file(address);
-        }
+        self.bound.iter().for_each(listen::remove_socket_file);
         outcome
     }
 
+    /// Waits as [`join`](Self::join), without blocking the thread. Works on any runtime. If the
+    /// future is dropped, the server stops.
+    ///
+    /// # Errors
+    /// A worker that failed or panicked.
+    pub async fn ended(mut self) -> io::Result<()> {
+        while self.ended.recv().await.is_some() {}
+        // Their last act was to close the channel, so this does not block.
+        self.join()
+    }
+
+    /// Serves until `signal` resolves, then drains, without blocking the thread. Also returns when
+    /// the server ends by itself. If the future is dropped, the server stops.
+    ///
+    /// # Errors
+    /// A worker that failed or panicked.
+    pub async fn ended_after(mut self, signal: impl Future<Output = ()>) -> io::Result<()> {
+        tokio::select! {
+            () = signal => {
+                tracing::info!("stopping: no new connections, the open ones finish");
+                self.stop.send_replace(true);
+            }
+            _ = self.ended.recv() => {}
+        }
+        self.ended().await
+    }
+
     /// Serves until a signal comes, then drains. Also returns when the server ends by itself.
+    /// Blocks the thread. In async code, use [`ended_after`](Self::ended_after) with
+    /// [`shutdown_signal`](crate::shutdown_signal).
     ///
     /// # Errors
     /// A worker that failed or panicked. [`Interrupted`](io::ErrorKind::Interrupted) if a second
     /// signal came: then this does not wait for the drain, and connections may be open. End the
     /// process.
     pub fn join_until(self, signals: Signals) -> io::Result<()> {
+        if Handle::try_current().is_err() {
+            return self.block_until(signals);
+        }
+        // A thread of a runtime may not block on another runtime.
+        let waiting = std::thread::Builder::new()
+            .name("tidewire-signals".to_owned())
+            .spawn(move || self.block_until(signals))?;
+        waiting.join().unwrap_or_else(|_| Err(io::Error::other("the thread that waits for signals panicked")))
+    }
+
+    fn block_until(self, mut signals: Signals) -> io::Result<()> {
         let stopper = self.stopper();
-        let (runtime, mut signals) = signals.into_parts();
-        let (send, joined) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new().name("tidewire-join".to_owned()).spawn(move || {
-            let _ = send.send(self.join());
-        })?;
-        runtime.block_on(async {
-            let mut joined = std::pin::pin!(async {
-                joined.await.unwrap_or_else(|_| {
-                    Err(io::Error::other("the thread that waits for the workers panicked"))
-                })
-            });
+        signals.block_on(async |signals| {
+            let mut ended = std::pin::pin!(self.ended());
             tokio::select! {
-                result = &mut joined => return result,
+                result = &mut ended => return result,
                 () = signals.next() => {}
             }
             tracing::info!(
@@ -216,7 +306,7 @@ impl Running {
             );
             stopper.stop();
             tokio::select! {
-                result = &mut joined => result,
+                result = &mut ended => result,
                 () = signals.next() => Err(io::Error::from(io::ErrorKind::Interrupted)),
             }
         })

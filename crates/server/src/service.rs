@@ -1,57 +1,109 @@
 //! A handler for any `tower_service::Service`: an axum `Router`, a hyper service, a tower stack.
 
-use std::cell::RefCell;
+mod offer;
+mod on_runtime;
+
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request as HttpRequest, Response as HttpResponse};
+use http::{Extensions, Request as HttpRequest, Response as HttpResponse};
 use tidewire_grammar::dec_u64;
 use tidewire_http1::{Method, RequestHead, Version};
 use tokio::sync::oneshot;
 use tower_service::Service;
 
-use crate::{Body, DetachHead, Handler, LogLimit, Parked, Problem, Reply, Request, Response, Upgraded};
+use crate::{
+    Body, BodyLimits, DetachHead, Handler, LogLimit, Parked, Peer, Problem, Reply, Request, Response,
+    Upgraded,
+};
+use offer::Offer;
+pub use offer::{NotUpgraded, OnUpgrade};
+pub use on_runtime::OnRuntime;
 
 /// Serves every request with a clone of a [`Service`].
 ///
-/// The extensions of a request hold the [`Peer`](crate::Peer). If the request asks for an upgrade,
-/// they hold an [`OnUpgrade`] too.
-#[derive(Debug)]
-pub struct ServiceHandler<S>(RefCell<S>);
+/// The extensions of a request hold the [`Peer`], and what [`with_extension`](Self::with_extension)
+/// adds. If the request asks for an upgrade, they hold an [`OnUpgrade`] too.
+///
+/// With the feature `ws` they also hold a `PendingUpgrade` of tidewire-ws, so its extractor
+/// `WebSocketUpgrade` works here. axum's own `WebSocketUpgrade` works only on hyper. It answers
+/// with 426; the server replaces that answer and logs which extractor to use.
+///
+/// If the client closes the connection before it has its answer, the future of the service is
+/// dropped, as on hyper's server: see [`with_half_close`](Self::with_half_close).
+///
+/// The `Content-Length` of an answer is kept. If its body turns out to be shorter, the connection
+/// is cut, so the client notices. If it is longer, the declared bytes are sent. Both are logged. An
+/// answer with two lengths, or with a length that is not the size of its body, becomes a 500.
+#[derive(Clone)]
+pub struct ServiceHandler<S> {
+    service: S,
+    extensions: Vec<Arc<MakeExtension>>,
+    body_limits: Option<Arc<ChooseLimits>>,
+    half_close: bool,
+}
+
+type MakeExtension = dyn Fn(Peer, &mut Extensions) + Send + Sync;
+type ChooseLimits = dyn Fn(&RequestHead<'_>, BodyLimits) -> BodyLimits + Send + Sync;
 
 impl<S> ServiceHandler<S> {
     /// Wraps a service.
     pub fn new(service: S) -> Self {
-        ServiceHandler(RefCell::new(service))
+        ServiceHandler { service, extensions: Vec::new(), body_limits: None, half_close: false }
+    }
+
+    /// Adds what `make` returns for the client to the extensions of each of its requests.
+    /// `.with_extension(|peer| peer.address().map(ConnectInfo))` makes axum's
+    /// `ConnectInfo<SocketAddr>` work.
+    #[must_use]
+    pub fn with_extension<T>(mut self, make: impl Fn(Peer) -> Option<T> + Send + Sync + 'static) -> Self
+    where
+        T: Clone + Send + Sync + 'static,
+    {
+        self.extensions.push(Arc::new(move |peer, extensions| {
+            if let Some(value) = make(peer) {
+                extensions.insert(value);
+            }
+        }));
+        self
+    }
+
+    /// Chooses the limits of a request's body from its head, before any of the body is read. See
+    /// [`Handler::body_limits`]. A limit of the service itself, such as axum's `DefaultBodyLimit`,
+    /// applies as well.
+    #[must_use]
+    pub fn with_body_limits(
+        mut self,
+        choose: impl Fn(&RequestHead<'_>, BodyLimits) -> BodyLimits + Send + Sync + 'static,
+    ) -> Self {
+        self.body_limits = Some(Arc::new(choose));
+        self
+    }
+
+    /// Sets whether a client may close its sending side and still get its answer. Default false: a
+    /// client that closes has left, and its request is given up.
+    #[must_use]
+    pub fn with_half_close(mut self, allowed: bool) -> Self {
+        self.half_close = allowed;
+        self
+    }
+
+    /// Runs the service on another runtime. On a multi-threaded runtime, `block_in_place` works in
+    /// the service, and `tokio::spawn` spawns there. Each request then changes its thread twice,
+    /// which takes some microseconds.
+    #[must_use]
+    pub fn on_runtime(self, runtime: tokio::runtime::Handle) -> ServiceHandler<OnRuntime<S>> {
+        let ServiceHandler { service, extensions, body_limits, half_close } = self;
+        ServiceHandler { service: OnRuntime::new(service, runtime), extensions, body_limits, half_close }
     }
 }
 
-/// Yields the upgraded connection when the service's 101 has been sent. Take it from the request's
-/// extensions before you answer.
-#[derive(Clone, Debug)]
-pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
-
-/// The connection was not upgraded: the answer was not a 101, the connection ended first, or it was
-/// taken before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the connection was not upgraded")]
-pub struct NotUpgraded;
-
-impl OnUpgrade {
-    fn new() -> (Self, oneshot::Sender<Upgraded>) {
-        let (send, receive) = oneshot::channel();
-        (OnUpgrade(Arc::new(Mutex::new(Some(receive)))), send)
-    }
-
-    /// Waits for the upgraded connection.
-    ///
-    /// # Errors
-    /// [`NotUpgraded`].
-    pub async fn upgraded(self) -> Result<Upgraded, NotUpgraded> {
-        let receiver = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        receiver.ok_or(NotUpgraded)?.await.map_err(|_| NotUpgraded)
+impl<S: fmt::Debug> fmt::Debug for ServiceHandler<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceHandler").field("service", &self.service).finish_non_exhaustive()
     }
 }
 
@@ -75,21 +127,21 @@ where
             }
         };
         parts.extensions.insert(request.peer);
-        let upgrade = request.head.upgrade().map(|_| OnUpgrade::new());
-        let upgrade = upgrade.map(|(receive, send)| {
-            parts.extensions.insert(receive);
-            send
-        });
+        self.extensions.iter().for_each(|extend| extend(request.peer, &mut parts.extensions));
+        let offer = Offer::new(request.head, &mut parts.extensions);
         let is_head = request.head.method() == Method::Head;
         let http_request = HttpRequest::from_parts(parts, request.body);
-        let mut service = self.0.borrow().clone();
+        let mut service = self.service.clone();
         Reply::Later(Box::pin(async move {
             let answer = async {
                 poll_fn(|cx| service.poll_ready(cx)).await?;
                 service.call(http_request).await
             };
             match answer.await {
-                Ok(response) => reply(response, is_head, upgrade),
+                Ok(response) => match offer.as_ref().and_then(|offer| offer.missed(&response)) {
+                    Some(hint) => hint.into(),
+                    None => reply(response, is_head, offer.map(|offer| offer.ticket)),
+                },
                 Err(error) => {
                     static FAILED: LogLimit = LogLimit::new();
                     if let Some(more) = FAILED.admit() {
@@ -101,6 +153,14 @@ where
                 }
             }
         }))
+    }
+
+    fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
+        self.body_limits.as_ref().map_or(usual, |choose| choose(head, usual))
+    }
+
+    fn gives_up(&self) -> bool {
+        !self.half_close
     }
 
     fn detached(&self, connection: Parked, ticket: Self::Ticket) {
@@ -144,23 +204,51 @@ where
             && *name != http::header::DATE
             && name.as_str() != "keep-alive"
         {
-            answer = answer.with(name.as_str(), value.as_bytes());
+            // Whitespace around a value does not belong to it (RFC 9110 §5.5).
+            answer = answer.with(name.as_str(), value.as_bytes().trim_ascii());
         }
     }
-    match upgrade {
-        Some(ticket) if answer.status() == 101 => {
-            let head = Some(DetachHead { response: answer, chunked: false });
-            Reply::Detach { head, first: Vec::new(), ticket }
-        }
-        _ if is_head => answer.without_body(declared(&parts.headers, &body)).into(),
-        _ => answer.stream(body).into(),
+    if answer.status() == 101
+        && let Some(ticket) = upgrade
+    {
+        let head = Some(DetachHead { response: answer, chunked: false });
+        return Reply::Detach { head, first: Vec::new(), ticket };
+    }
+    let exact = body.size_hint().exact();
+    let Ok(declared) = declared_length(&parts.headers) else {
+        return wrong_length("its Content-Length is not one number");
+    };
+    match (answer.status(), declared) {
+        // The length of a 304 is that of the answer to a GET (RFC 9110 §8.6). axum sets 0 for every
+        // empty body, which says nothing about that answer.
+        (304, Some(1..)) => answer.without_body(declared),
+        (204 | 205 | 304, _) => answer,
+        // An empty body without `Content-Length` means that the length is unknown.
+        _ if is_head => answer.without_body(declared.or(exact.filter(|&len| len > 0))),
+        (_, None) => answer.stream(body),
+        (_, Some(_)) if declared == exact => answer.stream(body),
+        (_, Some(_)) if exact.is_some() => return wrong_length("its Content-Length is not that of its body"),
+        (_, Some(length)) => answer.stream_sized(length, body),
+    }
+    .into()
+}
+
+/// The `Content-Length` of a service. Two of them are an error even if they are equal, because
+/// recipients may disagree about such an answer.
+fn declared_length(headers: &http::HeaderMap) -> Result<Option<u64>, ()> {
+    let mut all = headers.get_all(http::header::CONTENT_LENGTH).iter();
+    match (all.next(), all.next()) {
+        (None, _) => Ok(None),
+        (Some(one), None) => dec_u64(one.as_bytes().trim_ascii()).map(Some).map_err(drop),
+        _ => Err(()),
     }
 }
 
-/// The length of the body that a service left out of its answer to a HEAD: the `Content-Length`
-/// that the service set, or else the exact size of the body that it returned. An empty body without
-/// `Content-Length` means that the length is unknown.
-fn declared(headers: &http::HeaderMap, body: &impl http_body::Body) -> Option<u64> {
-    let named = headers.get(http::header::CONTENT_LENGTH).and_then(|value| dec_u64(value.as_bytes()).ok());
-    named.or(body.size_hint().exact().filter(|&len| len > 0))
+fn wrong_length<T>(why: &str) -> Reply<T> {
+    static WRONG: LogLimit = LogLimit::new();
+    if let Some(more) = WRONG.admit() {
+        tracing::error!(why, more, "an answer of the service was refused");
+    }
+    let detail = format!("The answer of the service cannot be sent: {why}. This is a fault of the server.");
+    Problem::new(500, detail).into_response().into()
 }

@@ -13,8 +13,28 @@ use tokio::runtime::{Builder, Runtime};
 /// rotate logs.
 #[derive(Debug)]
 pub struct Signals {
-    runtime: Runtime,
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
     signals: ProcessSignals,
+}
+
+/// Resolves at SIGTERM or SIGINT (ctrl-c), for
+/// [`with_graceful_shutdown`](crate::Serve::with_graceful_shutdown) and
+/// [`Running::ended_after`](crate::Running::ended_after). From the first poll on, no signal is
+/// missed, and SIGHUP, SIGUSR1 and SIGUSR2 are ignored, as with [`Signals`]. A second signal
+/// changes nothing: the drain ends after [`Limits::drain_timeout`](crate::Limits::drain_timeout) at
+/// the latest.
+///
+/// # Panics
+/// Outside of a tokio runtime with IO.
+pub async fn shutdown_signal() {
+    match ProcessSignals::new() {
+        Ok(mut signals) => signals.next().await,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be caught; this process stops without a drain");
+            std::future::pending().await
+        }
+    }
 }
 
 impl Signals {
@@ -28,12 +48,22 @@ impl Signals {
             let _entered = runtime.enter();
             ProcessSignals::new()?
         };
-        Ok(Signals { runtime, signals })
+        Ok(Signals { runtime: Some(runtime), signals })
     }
 
-    /// The runtime to wait on, and the signals to wait for.
-    pub(crate) fn into_parts(self) -> (Runtime, ProcessSignals) {
-        (self.runtime, self.signals)
+    /// Runs a future that waits for the signals.
+    pub(crate) fn block_on<T>(&mut self, run: impl AsyncFnOnce(&mut ProcessSignals) -> T) -> T {
+        let runtime = self.runtime.as_ref().expect("only drop takes it");
+        runtime.block_on(run(&mut self.signals))
+    }
+}
+
+impl Drop for Signals {
+    /// Inside another runtime, a runtime may not be dropped in the ordinary way.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

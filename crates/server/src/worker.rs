@@ -9,15 +9,24 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::Poll;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
 
 use crate::accept::accept_all;
 use crate::connection_limits::WorkerConnections;
 use crate::deadline::Deadlines;
 use crate::failure::{FailureReporter, StopReceiver};
+use crate::given::Given;
 use crate::listen::BoundSocket;
 use crate::shared::{Shared, Worker};
 use crate::{Handler, Limits};
+
+/// What a worker serves.
+pub(crate) struct Sources {
+    pub(crate) listeners: Vec<BoundSocket>,
+    pub(crate) given: UnboundedReceiver<Given>,
+    pub(crate) connections: Arc<WorkerConnections>,
+}
 
 /// Runs a worker until `stop` comes and the last connection has ended. `started` gets `Ok` when the
 /// worker accepts, or the error if it cannot. If one of its own tasks ends, the worker reports the
@@ -26,14 +35,14 @@ use crate::{Handler, Limits};
 pub(crate) async fn run<H: Handler>(
     make: impl FnOnce() -> H,
     limits: Limits,
-    listeners: Vec<BoundSocket>,
-    connections: Arc<WorkerConnections>,
+    sources: Sources,
     mut stop: StopReceiver,
     started: SyncSender<io::Result<()>>,
     reporter: &FailureReporter,
 ) -> io::Result<()> {
     let worker = Rc::new(Worker { handler: make(), shared: Rc::new(Shared::new(limits)) });
-    let mut accepting = match accept_all(&worker, listeners, &connections) {
+    let Sources { listeners, given, connections } = sources;
+    let mut accepting = match accept_all(&worker, listeners, given, &connections) {
         Ok(tasks) => tasks,
         Err(error) => {
             let _ = started.send(Err(error));

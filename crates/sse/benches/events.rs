@@ -1,7 +1,7 @@
 //! Bytes per second of the encoder and the decoder. They are compared with `write!` and with
 //! `eventsource-stream`, the parser that most people use.
 //!
-//! `cargo bench -p tidewire-sse --bench events [-- FILTER]`
+//! `cargo bench -p tidewire-sse --all-features --bench events [-- FILTER]`
 //!
 //! Rounds are interleaved: each round takes one sample of every contestant, so that a busy machine
 //! slows all of them alike. The figure is the best sample, since noise only adds time. Compare
@@ -31,6 +31,55 @@ fn main() {
         if name.contains(&filter) {
             decode(name, &data);
         }
+    }
+    #[cfg(feature = "stream")]
+    streams(&filter);
+}
+
+/// Reads a thousand events from a stream of chunks. The time is that of one event. Both crates make
+/// events that own their text.
+#[cfg(feature = "stream")]
+fn streams(filter: &str) {
+    const EVENTS: usize = 1000;
+    println!("{:<22} {:>6}  {:>21} {:>21}", "stream", "bytes", "eventsource-stream", "EventStream");
+    let token = r#"{"id":"c-1","object":"chunk","choices":[{"index":0,"delta":{"content":" wave"}}]}"#;
+    let with_id = |data| EventFields { event: None, ..event(data) };
+    let plain = |data| EventFields { id: None, ..with_id(data) };
+    for (name, event, size) in [
+        ("token, one a chunk", plain(token), 0),
+        ("token, chunks of 1 KiB", plain(token), 1 << 10),
+        ("token, chunks of 16 KiB", plain(token), 16 << 10),
+        ("token, chunks of 5 B", plain(token), 5),
+        ("id and type, one", event(token), 0),
+        ("id and type, 16 KiB", event(token), 16 << 10),
+    ] {
+        if !name.contains(filter) {
+            continue;
+        }
+        let mut wire = Vec::new();
+        for _ in 0..EVENTS {
+            assert_eq!(event.encode_to(&mut wire), Ok(()));
+        }
+        let size = if size == 0 { event.encoded_len() } else { size };
+        let chunks = || stream::iter(wire.chunks(size)).map(Ok::<_, Infallible>);
+        let mut contestants: [Box<dyn FnMut() + '_>; 2] = [
+            Box::new(|| {
+                let count = chunks().eventsource().fold(0, async |count, event| {
+                    black_box(event.is_ok_and(|event| !event.data.is_empty()));
+                    count + 1
+                });
+                assert_eq!(count.now_or_never(), Some(EVENTS));
+            }),
+            Box::new(|| {
+                let count = tidewire_sse::EventStream::new(chunks()).fold(0, async |count, event| {
+                    black_box(event.is_ok_and(|event| !event.data.is_empty()));
+                    count + 1
+                });
+                assert_eq!(count.now_or_never(), Some(EVENTS));
+            }),
+        ];
+        let best = race_of(&mut contestants, 2).map(|ns| ns / EVENTS as f64);
+        print(name, event.encoded_len(), &best);
     }
 }
 
@@ -110,25 +159,28 @@ fn futures_stream(wire: &[u8]) -> impl FnMut() -> Option<usize> + '_ {
 }
 
 fn print(name: &str, bytes: usize, best: &[f64]) {
-    print!("{name:<22} {bytes:>6} ");
+    print!("{name:<23} {bytes:>5} ");
     for ns in best {
         print!(" {ns:>9.1} ns {:>5.2} GB/s", bytes as f64 / ns);
     }
     println!("  {:>5.1}x", best[0] / best[1]);
 }
 
-/// Returns the nanoseconds of one call: the best of many interleaved samples.
-fn race(contestants: &mut [Box<dyn FnMut() + '_>]) -> Vec<f64> {
+/// Returns the nanoseconds of one call: the best of many interleaved samples of 200 calls.
+fn race(contestants: &mut [Box<dyn FnMut() + '_>; 2]) -> [f64; 2] {
+    race_of(contestants, 200)
+}
+
+fn race_of(contestants: &mut [Box<dyn FnMut() + '_>; 2], calls: u32) -> [f64; 2] {
     const ROUNDS: usize = 100;
-    const CALLS: u32 = 200;
-    let mut best = vec![f64::MAX; contestants.len()];
+    let mut best = [f64::MAX; 2];
     for _ in 0..ROUNDS {
         for (contestant, best) in contestants.iter_mut().zip(&mut best) {
             let start = Instant::now();
-            for _ in 0..CALLS {
+            for _ in 0..calls {
                 contestant();
             }
-            *best = best.min(start.elapsed().as_nanos() as f64 / f64::from(CALLS));
+            *best = best.min(start.elapsed().as_nanos() as f64 / f64::from(calls));
         }
     }
     best

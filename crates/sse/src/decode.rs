@@ -109,6 +109,12 @@ impl Decoder {
         self
     }
 
+    /// Sets the limits. What is held already may exceed the new ones, but cannot grow.
+    #[cfg(feature = "stream")]
+    pub(crate) const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Returns the next event and the number of bytes consumed.
     ///
     /// `Ok((n, Some(event)))`: call again with the bytes after the first `n`. `Ok((n, None))`: all
@@ -128,7 +134,7 @@ impl Decoder {
         }
         match self.advance(input) {
             Ok((n, signal)) => {
-                self.position += n as u64;
+                self.position = self.position.saturating_add(n as u64);
                 Ok((n, signal.map(|signal| self.event(signal))))
             }
             Err(error) => {
@@ -154,18 +160,33 @@ impl Decoder {
         &self.last_event_id
     }
 
+    /// Whether the stream would lose something if it ended here: a field whose line has not ended,
+    /// or a block whose blank line is missing. Comments do not count.
+    ///
+    /// The standard discards this part without notice (HTML §9.2.6). A caller that expects the
+    /// stream to end after a whole event can report it.
+    #[must_use]
+    pub const fn is_unfinished(&self) -> bool {
+        let in_line = match self.state {
+            State::Bom(_) | State::LineStart | State::Skip => false,
+            State::Name(_) | State::Space(_) | State::Value(_) => true,
+        };
+        in_line || self.has_data || self.has_id || (!self.delivered && !self.event.is_empty())
+    }
+
     /// Runs the state machine until an event is complete.
     fn advance(&mut self, input: &[u8]) -> Result<(usize, Option<Signal>), Error> {
-        let mut at = 0;
+        let mut at = 0_usize;
         while let Some(&byte) = input.get(at) {
-            let here = self.position + at as u64;
+            let next = at.saturating_add(1);
+            let here = self.position.saturating_add(at as u64);
             let line_ends = is_line_end(byte);
             match self.state {
                 // HTML §9.2.5 (2)
                 State::Bom(seen) => match BOM.get(usize::from(seen)) {
-                    Some(&next) if next == byte => {
-                        self.state = State::Bom(seen + 1);
-                        at += 1;
+                    Some(&expected) if expected == byte => {
+                        self.state = State::Bom(seen.saturating_add(1));
+                        at = next;
                     }
                     // These bytes begin a name that no field has.
                     Some(_) if seen > 0 => self.state = State::Skip,
@@ -174,10 +195,10 @@ impl Decoder {
                 // HTML §9.2.5 (3)
                 State::LineStart if byte == b'\n' && self.after_cr => {
                     self.after_cr = false;
-                    at += 1;
+                    at = next;
                 }
                 State::LineStart if line_ends => {
-                    at += 1;
+                    at = next;
                     self.end_line(byte);
                     if let Some(signal) = self.end_block() {
                         return Ok((at, Some(signal)));
@@ -189,9 +210,9 @@ impl Decoder {
                     // A shortcut if the name and the colon have arrived. Otherwise the name is
                     // read byte by byte, with the same result.
                     if let Some((field, colon)) = Field::starts(&input[at..]) {
-                        self.open(field, here + colon as u64)?;
+                        self.open(field, here.saturating_add(colon as u64))?;
                         self.state = State::Space(field);
-                        at += colon + 1;
+                        at = at.saturating_add(colon).saturating_add(1);
                     }
                 }
                 State::Name(name) if line_ends || byte == b':' => match name.field() {
@@ -203,7 +224,7 @@ impl Decoder {
                             self.state = State::Value(field);
                         } else {
                             self.state = State::Space(field);
-                            at += 1;
+                            at = next;
                         }
                     }
                     // HTML §9.2.6 (2), HTML §9.2.6 (10): a comment is a field with an empty name.
@@ -211,15 +232,15 @@ impl Decoder {
                 },
                 State::Name(name) => {
                     self.state = name.push(byte).map_or(State::Skip, State::Name);
-                    at += 1;
+                    at = next;
                 }
                 // HTML §9.2.6 (3)
                 State::Space(field) => {
                     self.state = State::Value(field);
-                    at += usize::from(byte == b' ');
+                    at = at.saturating_add((byte == b' ').into());
                 }
                 State::Value(field) if line_ends => {
-                    at += 1;
+                    at = next;
                     self.end_line(byte);
                     if let Some(signal) = self.close(field) {
                         return Ok((at, Some(signal)));
@@ -227,14 +248,14 @@ impl Decoder {
                 }
                 State::Value(field) => {
                     let len = line_end(&input[at..]);
-                    self.fill(field, &input[at..at + len], here)?;
-                    at += len;
+                    self.fill(field, &input[at..][..len], here)?;
+                    at = at.saturating_add(len);
                 }
                 State::Skip if line_ends => {
-                    at += 1;
+                    at = next;
                     self.end_line(byte);
                 }
-                State::Skip => at += line_end(&input[at..]),
+                State::Skip => at = at.saturating_add(line_end(&input[at..])),
             }
         }
         Ok((at, None))
@@ -270,9 +291,9 @@ impl Decoder {
                 return Ok(());
             }
         };
-        let room = max - buffer.len();
+        let room = max.saturating_sub(buffer.len());
         if bytes.len() > room {
-            return Err(Error::new(kind, here + room as u64));
+            return Err(Error::new(kind, here.saturating_add(room as u64)));
         }
         buffer.extend_from_slice(bytes);
         Ok(())

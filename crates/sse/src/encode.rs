@@ -10,6 +10,9 @@ use crate::scan::{is_line_end, line_end};
 /// does not see it.
 pub const HEARTBEAT: &[u8] = b":\n";
 
+/// The media type of an event stream.
+pub const CONTENT_TYPE: &str = "text/event-stream";
+
 /// The fields of one event, to be written as one block. A field that is `None` is left out.
 ///
 /// ```
@@ -60,8 +63,7 @@ impl EventFields<'_> {
 
     fn encode_checked(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let len = self.encoded_len();
-        let out = out.get_mut(..len).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, len))?;
-        self.write(&mut Front(out));
+        self.write(&mut front(out, len)?);
         Ok(len)
     }
 
@@ -99,7 +101,25 @@ impl EventFields<'_> {
         self.write(out);
     }
 
-    fn check(&self) -> Result<(), EncodeError> {
+    /// The encoded block, in a buffer of exactly its length.
+    ///
+    /// # Errors
+    /// As [`encode_to`](Self::encode_to).
+    #[cfg(feature = "bytes")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+    pub fn to_bytes(&self) -> Result<bytes::Bytes, EncodeError> {
+        self.check()?;
+        Ok(self.checked_to_bytes())
+    }
+
+    #[cfg(feature = "bytes")]
+    fn checked_to_bytes(&self) -> bytes::Bytes {
+        let mut out = bytes::BytesMut::with_capacity(self.encoded_len());
+        self.write(&mut out);
+        out.freeze()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), EncodeError> {
         let is_invalid = |byte| is_line_end(byte) || byte == 0;
         refuse(self.id, EncodeErrorKind::Id, is_invalid)?;
         refuse(self.event, EncodeErrorKind::EventType, is_invalid)
@@ -107,12 +127,14 @@ impl EventFields<'_> {
 
     /// The most bytes that an event with one line of data has. Reserving them lets the buffer grow
     /// only once.
-    fn likely_len(&self) -> usize {
-        let value = |value: Option<&str>| value.map_or(0, |value| "event: \n".len() + value.len());
-        "retry: \n\n".len() + MAX_DIGITS + value(self.id) + value(self.event) + value(self.data)
+    pub(crate) fn likely_len(&self) -> usize {
+        const NAME: usize = "event: \n".len();
+        const REST: usize = "retry: \n\n".len() + MAX_DIGITS;
+        let value = |value: Option<&str>| value.map_or(0, |value| value.len().saturating_add(NAME));
+        REST.saturating_add(value(self.id)).saturating_add(value(self.event)).saturating_add(value(self.data))
     }
 
-    fn write(&self, out: &mut impl Sink) {
+    pub(crate) fn write(&self, out: &mut impl Sink) {
         if let Some(id) = self.id {
             field(out, b"id: ", id.as_bytes());
         }
@@ -184,6 +206,16 @@ impl<'a> Event<'a> {
         Ok(())
     }
 
+    /// The encoded event, in a buffer of exactly its length.
+    ///
+    /// # Errors
+    /// As [`encode_to`](Self::encode_to).
+    #[cfg(feature = "bytes")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "bytes")))]
+    pub fn to_bytes(&self) -> Result<bytes::Bytes, EncodeError> {
+        Ok(self.checked_fields()?.checked_to_bytes())
+    }
+
     /// Returns the fields, if a client reads all of them unchanged. A type may have NUL, which
     /// [`EventFields`] refuses: a decoder yields such a type, so a proxy must be able to forward
     /// it.
@@ -240,7 +272,7 @@ fn field(out: &mut impl Sink, name: &[u8], value: &[u8]) {
 ///
 /// A line ends at CR, LF or CRLF, as a client reads it. An encoder that looks for LF alone lets the
 /// author of the data write other fields after a CR.
-fn lines(out: &mut impl Sink, name: &[u8], mut text: &[u8]) {
+pub(crate) fn lines(out: &mut impl Sink, name: &[u8], mut text: &[u8]) {
     loop {
         let end = line_end(text);
         field(out, name, &text[..end]);
@@ -252,22 +284,23 @@ fn lines(out: &mut impl Sink, name: &[u8], mut text: &[u8]) {
 }
 
 fn decimal(digits: &mut [u8; MAX_DIGITS], mut value: u64) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
+    let mut start = digits.len();
+    for (at, digit) in digits.iter_mut().enumerate().rev() {
+        *digit = b'0' | (value % 10) as u8;
         value /= 10;
+        start = at;
         if value == 0 {
-            return &digits[at..];
+            break;
         }
     }
+    &digits[start..]
 }
 
 /// The decimal digits of 2^64 - 1.
 const MAX_DIGITS: usize = 20;
 
 /// A buffer, or a count: one function writes to all of them.
-trait Sink {
+pub(crate) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
 
@@ -284,16 +317,22 @@ impl Sink for bytes::BytesMut {
     }
 }
 
-struct Count(usize);
+/// Counts the bytes.
+pub(crate) struct Count(pub(crate) usize);
 
 impl Sink for Count {
     fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
+        self.0 = self.0.saturating_add(bytes.len());
     }
 }
 
+/// The start of a buffer that must have `len` bytes.
+pub(crate) fn front(out: &mut [u8], len: usize) -> Result<Front<'_>, EncodeError> {
+    out.get_mut(..len).map(Front).ok_or(EncodeError::new(EncodeErrorKind::BufferTooSmall, len))
+}
+
 /// The unwritten part of a slice that is long enough.
-struct Front<'a>(&'a mut [u8]);
+pub(crate) struct Front<'a>(&'a mut [u8]);
 
 impl Sink for Front<'_> {
     fn put(&mut self, bytes: &[u8]) {

@@ -41,17 +41,3 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_the_documented_ones() {
-        let Limits { max_data, max_name } = Limits::DEFAULT;
-        tidewire_testkit::limits::check(
-            "tidewire-sse",
-            &[("max_data", max_data as u64), ("max_name", max_name as u64)],
-        );
-    }
-}

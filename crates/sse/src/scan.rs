@@ -5,21 +5,24 @@
 /// The fold compares every byte of a block and branches once a block. The compiler turns it into
 /// vector instructions on every target, without `unsafe` and without a dependency.
 pub(crate) fn line_end(bytes: &[u8]) -> usize {
+    // An index in `bytes`, so it cannot wrap.
+    let mut at = 0_usize;
     let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
+    for block in blocks {
         if block.iter().fold(false, |found, &byte| found | is_line_end(byte)) {
-            return index * BLOCK + naive(block);
+            return at.wrapping_add(naive(block));
         }
+        at = at.wrapping_add(BLOCK);
     }
     let (words, rest) = rest.as_chunks::<8>();
-    let start = bytes.len() - rest.len();
-    for (index, word) in words.iter().enumerate() {
+    for word in words {
         let found = has_line_end(u64::from_le_bytes(*word));
         if found != 0 {
-            return start - (words.len() - index) * 8 + found.trailing_zeros() as usize / 8;
+            return at.wrapping_add(found.trailing_zeros() as usize / 8);
         }
+        at = at.wrapping_add(8);
     }
-    start + naive(rest)
+    at.wrapping_add(naive(rest))
 }
 
 /// A word whose lowest set bit is the top bit of the first CR or LF. 0 if there is none.
@@ -30,8 +33,9 @@ pub(crate) fn line_end(bytes: &[u8]) -> usize {
 const fn has_line_end(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     const TOPS: u64 = ONES << 7;
-    let cr = word ^ (ONES * b'\r' as u64);
-    let lf = word ^ (ONES * b'\n' as u64);
+    const CRS: u64 = ONES * b'\r' as u64;
+    const LFS: u64 = ONES * b'\n' as u64;
+    let (cr, lf) = (word ^ CRS, word ^ LFS);
     ((cr.wrapping_sub(ONES) & !cr) | (lf.wrapping_sub(ONES) & !lf)) & TOPS
 }
 

@@ -71,7 +71,7 @@ impl Name {
     /// Appends a byte. `None` if no known name is that long.
     pub(crate) fn push(mut self, byte: u8) -> Option<Self> {
         *self.bytes.get_mut(usize::from(self.len))? = byte;
-        self.len += 1;
+        self.len = self.len.saturating_add(1);
         Some(self)
     }
 
@@ -104,9 +104,9 @@ impl Retry {
     pub(crate) fn push(self, bytes: &[u8]) -> Self {
         // HTML §9.2.6 (9)
         bytes.iter().fold(self, |retry, &byte| match (retry, byte) {
-            (Self::Empty, b'0'..=b'9') => Self::Millis(u64::from(byte - b'0')),
+            (Self::Empty, b'0'..=b'9') => Self::Millis(u64::from(byte & 0xf)),
             (Self::Millis(ms), b'0'..=b'9') => {
-                Self::Millis(ms.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
+                Self::Millis(ms.saturating_mul(10).saturating_add(u64::from(byte & 0xf)))
             }
             _ => Self::Bad,
         })

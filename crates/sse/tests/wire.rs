@@ -23,3 +23,8 @@ fn limits(case: &Vector) -> Limits {
     }
     limits
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-sse", &[&Limits::DEFAULT], &[]);
+}

@@ -1,26 +1,62 @@
 //! Compares the defaults in `docs/limits.md` with the code. Each crate has a test that calls this.
 
-/// Asserts that the table under the heading `## name` of `docs/limits.md` has exactly these fields,
-/// in this order, with these values. Durations are in milliseconds.
+use std::fmt::Debug;
+
+/// Asserts that the table under the heading `## name` of `docs/limits.md` has exactly the fields of
+/// these settings, in this order, with these values. Durations are in milliseconds.
 ///
-/// Get the fields with a pattern without `..`, so that the test does not compile if a new field is
-/// missing:
+/// The fields come from `Debug`, so a new field fails the test until it is documented. Settings
+/// inside settings count too. Only numbers, durations and options of these are limits. `except`
+/// names fields that are documented elsewhere.
 ///
 /// ```text
-/// let Limits { max_body, max_overhead } = Limits::DEFAULT;
-/// let fields = [("max_body", max_body), ("max_overhead", max_overhead.into())];
-/// limits::check("tidewire-chunked", &fields);
+/// limits::check("tidewire-chunked", &[&Limits::DEFAULT], &[]);
 /// ```
 ///
 /// A row is `| max_overhead | 16 KiB | what it bounds |`. A value is a number, which may have `,`
 /// between thousands, and may have a unit (`bytes KiB MiB GiB ms s min h`). `none` is the largest
 /// number, `off` is 0.
-pub fn check(name: &str, fields: &[(&str, u64)]) {
+pub fn check(name: &str, settings: &[&dyn Debug], except: &[&str]) {
+    let mut all: Vec<_> = settings.iter().flat_map(|settings| fields(&format!("{settings:#?}"))).collect();
+    all.retain(|(field, _)| !except.contains(&field.as_str()));
+    let all: Vec<_> = all.iter().map(|(field, value)| (field.as_str(), *value)).collect();
+    compare(name, &all);
+}
+
+/// The same for bounds that are not fields of settings.
+pub fn compare(name: &str, bounds: &[(&str, u64)]) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/limits.md");
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("docs/limits.md: {error}"));
     let listed = table(&text, name);
-    let listed: Vec<(&str, u64)> = listed.iter().map(|(field, value)| (field.as_str(), *value)).collect();
-    assert_eq!(listed, fields, "docs/limits.md (left) and the defaults of {name} (right) differ");
+    let listed: Vec<_> = listed.iter().map(|(field, value)| (field.as_str(), *value)).collect();
+    assert_eq!(listed, bounds, "docs/limits.md (left) and the defaults of {name} (right) differ");
+}
+
+/// The limits in the output of `{:#?}`, which has one field on a line.
+fn fields(debug: &str) -> Vec<(String, u64)> {
+    let mut lines = debug.lines().map(str::trim);
+    let mut found = Vec::new();
+    while let Some(line) = lines.next() {
+        let Some((field, value)) = line.split_once(": ") else { continue };
+        let value = if value == "Some(" { lines.next().unwrap_or_default() } else { value };
+        found.extend(number(value.trim_end_matches(',')).map(|number| (field.to_owned(), number)));
+    }
+    found
+}
+
+/// A number, or the milliseconds of a duration, as `Debug` writes them.
+fn number(text: &str) -> Option<u64> {
+    if text == "None" {
+        return Some(u64::MAX);
+    }
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let (seconds, scale) = match text.strip_suffix("ms") {
+        Some(milliseconds) => (milliseconds, 1.0),
+        None => (text.strip_suffix('s')?, 1000.0),
+    };
+    Some((seconds.parse::<f64>().ok()? * scale) as u64)
 }
 
 /// The fields and values under a heading.
@@ -64,6 +100,32 @@ fn value(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_limits_among_the_fields_are_read() {
+        #[derive(Debug)]
+        #[expect(dead_code, reason = "only Debug reads them")]
+        struct Settings {
+            max: u64,
+            on: bool,
+            inner: Option<Inner>,
+            least: Option<u8>,
+            most: Option<u8>,
+            name: &'static str,
+        }
+        #[derive(Debug)]
+        #[expect(dead_code, reason = "only Debug reads them")]
+        struct Inner {
+            long: Duration,
+            short: Duration,
+        }
+        let inner = Inner { long: Duration::from_secs(90), short: Duration::from_millis(1_500) };
+        let settings =
+            Settings { max: u64::MAX, on: true, inner: Some(inner), least: Some(3), most: None, name: "7s" };
+        let want = [("max", u64::MAX), ("long", 90_000), ("short", 1_500), ("least", 3), ("most", u64::MAX)];
+        assert_eq!(fields(&format!("{settings:#?}")), want.map(|(name, value)| (name.to_owned(), value)));
+    }
 
     #[test]
     fn a_table_is_read() {

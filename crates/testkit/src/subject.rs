@@ -91,7 +91,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Appends an event. Data is merged with data before it.
-    pub(crate) fn push(&mut self, at: u64, event: Event) {
+    pub fn push(&mut self, at: u64, event: Event) {
         if let (Event::Data(new), Some((end, Event::Data(old)))) = (&event, self.events.last_mut()) {
             old.extend_from_slice(new);
             *end = at;

@@ -470,3 +470,8 @@ fn an_idle_wire_is_closed() {
     assert_eq!(wire.next_message()["type"], "open");
     assert_eq!(wire.0.closed(), (1000, "idle".to_owned()));
 }
+
+#[test]
+fn the_bounds_are_the_documented_ones() {
+    tidewire_testkit::limits::compare("tidewire", &Playground::BOUNDS);
+}

@@ -5,15 +5,9 @@
 
 #![allow(clippy::print_stdout)]
 
-mod head;
-
-use head::Head;
 use std::time::Duration;
-use tidewire_ws::handshake::client::Request;
-use tidewire_ws::tokio::WebSocket;
-use tidewire_ws::{Client, Connection, Limits, Message, deflate};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use tidewire_ws::connect::{Connect, WebSocket};
+use tidewire_ws::{Limits, Message, deflate};
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -41,7 +35,7 @@ async fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-async fn echo(socket: &mut WebSocket<TcpStream, Client>) -> Result<(), AnyError> {
+async fn echo(socket: &mut WebSocket) -> Result<(), AnyError> {
     while let Some(message) = socket.next().await {
         match message {
             Ok(message) if message.is_data() => socket.queue(message).await?,
@@ -52,31 +46,10 @@ async fn echo(socket: &mut WebSocket<TcpStream, Client>) -> Result<(), AnyError>
     Ok(())
 }
 
-async fn connect(address: &str, target: &str) -> Result<WebSocket<TcpStream, Client>, AnyError> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let config = deflate::Config::DEFAULT.with_threshold(0);
-    let mut nonce = [0; 16];
-    getrandom::fill(&mut nonce)?;
-    let handshake = Request::new(nonce, &[]).with_deflate(config);
-    let mut request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n");
-    for (name, value) in handshake.fields() {
-        request.push_str(&format!("{name}: {value}\r\n"));
-    }
-    request.push_str("\r\n");
-    stream.write_all(request.as_bytes()).await?;
-
-    let head = Head::read(&mut stream).await?;
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    response.parse(head.bytes())?;
-    let agreed = handshake.verify(response.code.unwrap_or(0), head::pairs(response.headers))?;
-    let limits = Limits::DEFAULT.with_max_frame(64 << 20).with_max_message(64 << 20);
-    let mut connection = Connection::<Client>::new(limits);
-    if let Some(params) = agreed.deflate() {
-        connection = connection.with_deflate(params, &config);
-    }
-    Ok(WebSocket::new(stream, connection)
-        .with_read_ahead(head.rest())
-        .with_write_limit(64 << 20, Default::default()))
+async fn connect(address: &str, target: &str) -> Result<WebSocket, AnyError> {
+    let connect = Connect::new(&format!("ws://{address}{target}"))
+        .with_deflate(deflate::Config::DEFAULT.with_threshold(0))
+        .with_limits(Limits::DEFAULT.with_max_frame(64 << 20).with_max_message(64 << 20))
+        .with_write_limit(64 << 20, Default::default());
+    Ok(connect.open().await?.0)
 }

@@ -127,11 +127,11 @@ impl<R: Role> FrameDecoder<R> {
         match frame::parse(input, &self.rules()) {
             Ok(Some((header, n))) => {
                 self.begin(&header);
-                self.offset += n as u64;
+                self.advance(n);
                 Ok((n, Some(Step::Header(header))))
             }
             Ok(None) => Ok((0, None)),
-            Err(e) => Err(self.fail(e.kind(), self.offset + e.offset())),
+            Err(e) => Err(self.fail(e.kind(), self.offset.saturating_add(e.offset()))),
         }
     }
 
@@ -165,16 +165,18 @@ impl<R: Role> FrameDecoder<R> {
         }
         let mut key = None;
         if masked {
-            key = Some(*input.get(start..start + 4)?.first_chunk()?);
-            start += 4;
+            let bytes = *input.get(start..)?.first_chunk::<4>()?;
+            start = start.checked_add(bytes.len())?;
+            key = Some(bytes);
         }
-        let payload = input.get_mut(start..start + len)?;
+        let end = start.checked_add(len)?;
+        let payload = input.get_mut(start..end)?;
         if let Some(key) = key {
             crate::mask::apply(key, payload);
         }
         (self.control, self.compressed) = (false, false);
-        self.offset += (start + len) as u64;
-        Some((start + len, kind, len))
+        self.advance(end);
+        Some((end, kind, len))
     }
 
     /// The number of payload bytes of a data frame that have not arrived. `None` if the frame is
@@ -219,7 +221,7 @@ impl<R: Role> FrameDecoder<R> {
             (true, true) => self.message_len,
             (false, true) => 0,
             _ if self.is_between_messages() => 0,
-            _ => self.message_len - self.payload_left,
+            _ => self.message_len.saturating_sub(self.payload_left),
         }
     }
 
@@ -265,8 +267,8 @@ impl<R: Role> FrameDecoder<R> {
         self.key = header.masking_key.unwrap_or_default();
         self.control = header.opcode.is_control();
         if !self.control {
-            // The rules limit the length, so the sum cannot overflow.
-            self.message_len = if self.in_message { self.message_len + header.len } else { header.len };
+            let before = if self.in_message { self.message_len } else { 0 };
+            self.message_len = before.saturating_add(header.len);
             self.compressed = if self.in_message { self.compressed } else { header.rsv1 };
             self.in_message = !header.fin;
         }
@@ -282,9 +284,15 @@ impl<R: Role> FrameDecoder<R> {
         if self.masked {
             self.key = crate::mask::apply(self.key, &mut input[..available]);
         }
-        self.payload_left -= available as u64;
-        self.offset += available as u64;
+        self.payload_left = self.payload_left.saturating_sub(available as u64);
+        self.advance(available);
         (available, Some(Step::Payload { last }))
+    }
+
+    /// Counts consumed bytes.
+    #[inline]
+    const fn advance(&mut self, n: usize) {
+        self.offset = self.offset.saturating_add(n as u64);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Encodes frames.
 
-use crate::frame::{self, Header, Opcode};
+use crate::frame::{Header, MAX_CONTROL, Opcode};
 use crate::{EncodeError, EncodeErrorKind, Kind, close, mask};
 use alloc::vec::Vec;
 
@@ -55,7 +55,7 @@ pub(crate) fn put_close(
         // RFC 6455 §7.4.1 (1) to (3)
         Some(code) if !close::is_valid(code) => return Err(EncodeErrorKind::CloseCode.into()),
         Some(code) => {
-            let len = 2 + reason.len();
+            let len = reason.len().saturating_add(2);
             let too_long = EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL - 2);
             let bytes = payload.get_mut(..len).ok_or(too_long)?;
             bytes[..2].copy_from_slice(&code.to_be_bytes());
@@ -83,7 +83,7 @@ pub(crate) fn put_compressed_frame(opcode: Opcode, key: Option<[u8; 4]>, payload
 /// Appends one frame: the header and the payload, which is masked in `out`.
 #[inline]
 fn put(header: Header, payload: &[u8], out: &mut Vec<u8>) {
-    out.reserve(header.encoded_len() + payload.len());
+    out.reserve(payload.len().saturating_add(header.encoded_len()));
     let written = header.encode_to(out);
     debug_assert_eq!(written, Ok(()), "callers bound control frames, and no slice is 2^63 bytes long");
     let start = out.len();
@@ -92,6 +92,3 @@ fn put(header: Header, payload: &[u8], out: &mut Vec<u8>) {
         mask::apply(key, &mut out[start..]);
     }
 }
-
-/// The longest payload of a control frame, as an index.
-const MAX_CONTROL: usize = frame::MAX_CONTROL as usize;

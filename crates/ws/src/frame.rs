@@ -103,12 +103,12 @@ impl Header {
     #[inline]
     #[must_use]
     pub const fn encoded_len(&self) -> usize {
-        let len = match self.len {
+        let without_key: usize = match self.len {
             0..=125 => 2,
             126..=0xffff => 4,
             _ => 10,
         };
-        if self.masking_key.is_some() { len + 4 } else { len }
+        without_key.saturating_add(if self.masking_key.is_some() { 4 } else { 0 })
     }
 
     /// Writes the header to the start of `out` and returns its length.
@@ -132,17 +132,14 @@ impl Header {
     pub fn encode_to(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         if self.masking_key.is_none() && !self.opcode.is_control() {
             // A fast path for the frames that a server sends most.
-            match self.len {
-                len @ 0..=125 => {
-                    out.extend_from_slice(&[self.first(), len as u8]);
-                    return Ok(());
-                }
-                len @ 126..=0xffff => {
-                    let [a, b] = (len as u16).to_be_bytes();
-                    out.extend_from_slice(&[self.first(), 126, a, b]);
-                    return Ok(());
-                }
-                _ => {}
+            if let Ok(len @ ..=125) = u8::try_from(self.len) {
+                out.extend_from_slice(&[self.first(), len]);
+                return Ok(());
+            }
+            if let Ok(len) = u16::try_from(self.len) {
+                let [a, b] = len.to_be_bytes();
+                out.extend_from_slice(&[self.first(), 126, a, b]);
+                return Ok(());
             }
         }
         let (bytes, n) = self.to_bytes()?;
@@ -157,8 +154,8 @@ impl Header {
 
     fn to_bytes(self) -> Result<([u8; Self::MAX_LEN], usize), EncodeError> {
         if self.opcode.is_control() {
-            if self.len > MAX_CONTROL {
-                return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL as usize));
+            if self.len > MAX_CONTROL as u64 {
+                return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, MAX_CONTROL));
             }
             let half_a_code = self.opcode == Opcode::Close && self.len == 1;
             if !self.fin || self.rsv1 || half_a_code {
@@ -170,24 +167,23 @@ impl Header {
         }
         let mut bytes = [0; Self::MAX_LEN];
         bytes[0] = self.first();
-        let mut n = 2;
-        bytes[1] = match self.len {
-            len @ 0..=125 => len as u8,
-            len @ 126..=0xffff => {
-                bytes[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-                n = 4;
-                126
-            }
-            len => {
-                bytes[2..10].copy_from_slice(&len.to_be_bytes());
-                n = 10;
-                127
-            }
+        let mut n = 2_usize;
+        bytes[1] = if let Ok(len @ ..=125) = u8::try_from(self.len) {
+            len
+        } else if let Ok(len) = u16::try_from(self.len) {
+            bytes[2..4].copy_from_slice(&len.to_be_bytes());
+            n = 4;
+            126
+        } else {
+            bytes[2..10].copy_from_slice(&self.len.to_be_bytes());
+            n = 10;
+            127
         };
         if let Some(key) = self.masking_key {
             bytes[1] |= MASK;
-            bytes[n..n + 4].copy_from_slice(&key);
-            n += 4;
+            let end = n.saturating_add(key.len());
+            bytes[n..end].copy_from_slice(&key);
+            n = end;
         }
         Ok((bytes, n))
     }
@@ -265,7 +261,7 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         Some(false) if masked => return err(ErrorKind::Masked, 1),
         _ => {}
     }
-    let (len, mut n) = match second & 0x7f {
+    let (len, mut n): (u64, usize) = match second & 0x7f {
         // RFC 6455 §5.5 (1)
         126 | 127 if opcode.is_control() => return err(ErrorKind::ControlTooLong, 1),
         126 => {
@@ -299,26 +295,31 @@ pub(crate) fn parse(input: &[u8], rules: &Rules) -> Result<Option<(Header, usize
         // RFC 6455 §10.4 (1). The limits are for the uncompressed message. Data that does not
         // compress grows by five bytes for each block of 16 KiB.
         let grown = |limit: u64| {
-            if rsv1 || rules.compressed { limit.saturating_add(limit / 1024 + 64) } else { limit }
+            if rsv1 || rules.compressed {
+                limit.saturating_add(limit / 1024).saturating_add(64)
+            } else {
+                limit
+            }
         };
+        let last = n.saturating_sub(1) as u64;
         if len > grown(rules.max_frame) {
-            return err(ErrorKind::FrameTooLong, n as u64 - 1);
+            return err(ErrorKind::FrameTooLong, last);
         }
         if len > grown(rules.max_rest) {
-            return err(ErrorKind::MessageTooLong, n as u64 - 1);
+            return err(ErrorKind::MessageTooLong, last);
         }
     }
     let mut masking_key = None;
     if masked {
-        let Some(&key) = input.get(n..n + 4).and_then(|b| b.first_chunk()) else { return Ok(None) };
+        let Some(&key) = input.get(n..).and_then(|b| b.first_chunk::<4>()) else { return Ok(None) };
         masking_key = Some(key);
-        n += 4;
+        n = n.saturating_add(key.len());
     }
     Ok(Some((Header { fin, rsv1, opcode, masking_key, len }, n)))
 }
 
 /// RFC 6455 §5.5.
-pub(crate) const MAX_CONTROL: u64 = 125;
+pub(crate) const MAX_CONTROL: usize = 125;
 pub(crate) const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV23: u8 = 0x30;

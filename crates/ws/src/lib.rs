@@ -2,6 +2,9 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
+// Attackers look for lengths that wrap around. A release build of a caller does not check for them,
+// so the code here must not be able to wrap.
+#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
 
 extern crate alloc;
 #[cfg(feature = "std")]
@@ -10,6 +13,8 @@ extern crate std;
 pub mod close;
 #[cfg(feature = "codec")]
 pub mod codec;
+#[cfg(feature = "connect")]
+pub mod connect;
 mod connection;
 mod decode;
 #[cfg(feature = "deflate")]
@@ -41,8 +46,12 @@ mod text;
 mod thread_buffer;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+#[cfg(feature = "upgrade")]
+pub mod upgrade;
 mod utf8;
 
+#[cfg(feature = "connect")]
+pub use connect::connect;
 pub use connection::Connection;
 pub use decode::{FrameDecoder, FrameEvent};
 pub use encode::{encode_close, encode_message};

@@ -62,21 +62,3 @@ impl Default for Limits {
         Self::DEFAULT
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_are_the_documented_ones() {
-        let Limits { max_frame, max_message, max_empty_fragments } = Limits::DEFAULT;
-        tidewire_testkit::limits::check(
-            "tidewire-ws",
-            &[
-                ("max_frame", max_frame),
-                ("max_message", max_message),
-                ("max_empty_fragments", max_empty_fragments.into()),
-            ],
-        );
-    }
-}

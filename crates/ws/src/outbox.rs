@@ -36,8 +36,9 @@ use core::mem;
 #[derive(Debug, Default)]
 pub struct Outbox {
     sealed: VecDeque<Bytes>,
-    /// Bytes in `sealed`.
-    sealed_len: usize,
+    /// Bytes in `sealed`. A queue may hold the same bytes many times, so they may be more than a
+    /// `usize` can count.
+    sealed_len: u64,
     tail: Vec<u8>,
     /// Bytes of `tail` that were written already.
     written: usize,
@@ -54,7 +55,8 @@ impl Outbox {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sealed_len + self.tail.len() - self.written
+        let tail = self.tail.len().saturating_sub(self.written);
+        usize::try_from(self.sealed_len).map_or(usize::MAX, |sealed| sealed.saturating_add(tail))
     }
 
     /// Whether no bytes wait.
@@ -95,7 +97,7 @@ impl Outbox {
     /// [`len`](Self::len) does not limit the memory.
     pub fn shrink(&mut self) {
         let waits = &self.tail[self.written..];
-        if self.tail.capacity() > 2 * waits.len() + WORTH_SHRINKING {
+        if self.tail.capacity() > waits.len().saturating_mul(2).saturating_add(WORTH_SHRINKING) {
             let exact = waits.to_vec();
             self.replace_tail(exact);
         }
@@ -117,8 +119,7 @@ impl Outbox {
             return;
         }
         self.seal();
-        self.sealed_len += bytes.len();
-        self.sealed.push_back(bytes);
+        self.push_sealed(bytes);
     }
 
     /// Drops all bytes that wait.
@@ -134,11 +135,15 @@ impl Outbox {
         if self.tail.len() > self.written {
             let mut bytes = Bytes::from(mem::take(&mut self.tail));
             bytes.advance(self.written);
-            self.sealed_len += bytes.len();
-            self.sealed.push_back(bytes);
+            self.push_sealed(bytes);
         }
         self.tail.clear();
         self.written = 0;
+    }
+
+    fn push_sealed(&mut self, bytes: Bytes) {
+        self.sealed_len = self.sealed_len.saturating_add(bytes.len() as u64);
+        self.sealed.push_back(bytes);
     }
 }
 
@@ -167,14 +172,14 @@ impl Buf for Outbox {
         while let Some(bytes) = self.sealed.front_mut() {
             let step = n.min(bytes.len());
             bytes.advance(step);
-            self.sealed_len -= step;
-            n -= step;
+            self.sealed_len = self.sealed_len.saturating_sub(step as u64);
+            n = n.saturating_sub(step);
             if !bytes.is_empty() {
                 return;
             }
             self.sealed.pop_front();
         }
-        self.written += n;
+        self.written = self.written.saturating_add(n);
         if self.written == self.tail.len() {
             self.release();
             if self.sealed.capacity() > 0 {

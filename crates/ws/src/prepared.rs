@@ -49,16 +49,19 @@ impl PreparedMessage {
     }
 
     /// Text or binary.
+    #[must_use]
     pub const fn kind(&self) -> Kind {
         self.kind
     }
 
     /// The uncompressed payload.
+    #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.plain[self.plain.len() - self.payload_len..]
+        &self.plain[self.plain.len().saturating_sub(self.payload_len)..]
     }
 
     /// The uncompressed frame, for connections without permessage-deflate.
+    #[must_use]
     pub const fn frame(&self) -> &Shared {
         &self.plain
     }

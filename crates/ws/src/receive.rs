@@ -55,7 +55,7 @@ impl<R: Role> Connection<R> {
                 Err(error) => return Err(self.failed(error)),
             };
             let start = end;
-            end += n;
+            end = end.saturating_add(n);
             let found = match step {
                 None => {
                     if self.frames.is_between_messages() {
@@ -68,7 +68,7 @@ impl<R: Role> Connection<R> {
                     let found = self.on_payload(&input[start..end], last)?;
                     // The valid part of a piece is returned before the error.
                     if let Some(Found::Piece { len, .. }) = found {
-                        end = start + len;
+                        end = start.saturating_add(len);
                     }
                     found
                 }
@@ -82,7 +82,7 @@ impl<R: Role> Connection<R> {
     /// The event for what was found. Its bytes are the last ones of `consumed`, or in the buffer.
     #[inline]
     pub(crate) fn event<'a>(&'a mut self, found: Found, consumed: &'a [u8]) -> Result<Event<'a>, Error> {
-        let tail = |len| &consumed[consumed.len() - len..];
+        let tail = |len| &consumed[consumed.len().saturating_sub(len)..];
         let kind = self.message.kind;
         Ok(match found {
             Found::Whole { len } if kind == Kind::Binary => Event::Binary(tail(len)),
@@ -90,7 +90,7 @@ impl<R: Role> Connection<R> {
                 Ok(text) => Event::Text(text),
                 Err(e) => {
                     // RFC 6455 §8.1 (1)
-                    let back = len - utf8::first_impossible(tail(len), &e);
+                    let back = len.saturating_sub(utf8::first_impossible(tail(len), &e));
                     return Err(self.fail(ErrorKind::InvalidUtf8, back));
                 }
             },
@@ -148,7 +148,7 @@ impl<R: Role> Connection<R> {
         if header.rsv1
             && let Some(deflate) = &mut self.deflate
         {
-            let start = self.frames.offset() - header.encoded_len() as u64;
+            let start = self.frames.offset().saturating_sub(header.encoded_len() as u64);
             deflate.begin(R::SIDE, start, self.frames.limits().max_message);
         }
         if header.len > 0 {
@@ -156,7 +156,7 @@ impl<R: Role> Connection<R> {
         }
         if !header.fin && !self.message.count_empty(self.frames.limits()) {
             // The offset is that of the length, the second byte.
-            return Err(self.fail(ErrorKind::TooManyEmptyFragments, header.encoded_len() - 1));
+            return Err(self.fail(ErrorKind::TooManyEmptyFragments, header.encoded_len().saturating_sub(1)));
         }
         #[cfg(feature = "deflate")]
         if self.frames.is_compressed() {
@@ -181,8 +181,8 @@ impl<R: Role> Connection<R> {
             (false, false) => self.message.gather(piece),
         };
         if let Err(at) = checked {
-            let error =
-                self.frames.fail(ErrorKind::InvalidUtf8, self.frames.offset() - (piece.len() - at) as u64);
+            let back = piece.len().saturating_sub(at) as u64;
+            let error = self.frames.fail(ErrorKind::InvalidUtf8, self.frames.offset().saturating_sub(back));
             return if self.in_pieces && at > 0 {
                 Ok(Some(Found::Piece { len: at, last: false }))
             } else {
@@ -278,7 +278,8 @@ impl<R: Role> Connection<R> {
         match core::str::from_utf8(reason) {
             Ok(reason) => Ok((Some(code), reason)),
             Err(e) => {
-                Err(self.fail(ErrorKind::InvalidUtf8, reason.len() - utf8::first_impossible(reason, &e)))
+                let back = reason.len().saturating_sub(utf8::first_impossible(reason, &e));
+                Err(self.fail(ErrorKind::InvalidUtf8, back))
             }
         }
     }
@@ -286,7 +287,7 @@ impl<R: Role> Connection<R> {
     /// Fails at the byte that is `back` bytes before the end of the consumed bytes.
     #[cold]
     fn fail(&mut self, kind: ErrorKind, back: usize) -> Error {
-        let error = self.frames.fail(kind, self.frames.offset() - back as u64);
+        let error = self.frames.fail(kind, self.frames.offset().saturating_sub(back as u64));
         self.failed(error)
     }
 

@@ -81,9 +81,8 @@ impl<R: Role> Connection<R> {
         if !self.is_open() {
             return Err(EncodeErrorKind::Closing.into());
         }
-        if payload.len() as u64 > frame::MAX_CONTROL {
-            let longest = frame::MAX_CONTROL as usize;
-            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, longest));
+        if payload.len() > frame::MAX_CONTROL {
+            return Err(EncodeError::new(EncodeErrorKind::ControlTooLong, frame::MAX_CONTROL));
         }
         put_frame(opcode, true, R::masking_key(key), payload, out);
         Ok(())

@@ -35,12 +35,12 @@ impl PartialCharacter {
                 // completes it or is invalid.
                 Err(e) if e.error_len().is_none() => {
                     self.bytes[held] = byte;
-                    self.len += 1;
+                    self.len = self.len.saturating_add(1);
                 }
                 Err(_) => return Err(done),
             }
             piece = rest;
-            done += 1;
+            done = done.saturating_add(1);
         }
         match core::str::from_utf8(piece) {
             Ok(whole) => {
@@ -50,13 +50,15 @@ impl PartialCharacter {
             Err(e) => {
                 let (valid, rest) = piece.split_at(e.valid_up_to());
                 if e.error_len().is_some() {
-                    return Err(done + first_impossible(piece, &e));
+                    return Err(first_impossible(piece, &e).saturating_add(done));
                 }
                 // `from_utf8` has checked these bytes already. Checking again costs one scan for
                 // each cut.
                 text(core::str::from_utf8(valid).map_err(|_| done)?);
-                self.bytes[..rest.len()].copy_from_slice(rest);
-                self.len = rest.len() as u8;
+                for (held, byte) in self.bytes.iter_mut().zip(rest) {
+                    *held = *byte;
+                    self.len = self.len.saturating_add(1);
+                }
                 Ok(())
             }
         }
@@ -75,7 +77,7 @@ pub(crate) fn first_impossible(text: &[u8], e: &core::str::Utf8Error) -> usize {
     match e.error_len() {
         None => text.len(),
         // These bytes are a valid start of a character. The byte after them is invalid.
-        Some(n) if matches!(text.get(start), Some(0xc2..=0xf4)) => start + n,
+        Some(n) if matches!(text.get(start), Some(0xc2..=0xf4)) => start.saturating_add(n),
         // No character begins with this byte.
         Some(_) => start,
     }

@@ -71,3 +71,8 @@ fn limits(case: &Vector) -> Limits {
     }
     limits
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    tidewire_testkit::limits::check("tidewire-ws", &[&Limits::DEFAULT], &[]);
+}

@@ -1,5 +1,5 @@
-//! `cargo xtask attacks`, `bench`, `bench-ws` and `transports`: the crate `tidewire-bench`, built
-//! in release.
+//! `cargo xtask attacks`, `bench`, `bench-ws`, `compile-times` and `transports`: the crate
+//! `tidewire-bench`, built in release.
 
 use std::ffi::OsString;
 use std::process::ExitCode;

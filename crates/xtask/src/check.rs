@@ -17,17 +17,12 @@
 //! --all-features`). Lints and documentation are separate builds, but they share one check of the
 //! dependencies, which generates no code.
 
-mod lanes;
-mod times;
-
 use clap::builder::PossibleValuesParser;
-use std::path::Path;
-use std::process::Command;
 
+use crate::release::manifests;
+use crate::steps::{self, Lane, Step, step};
 use crate::{api, autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs, prose};
-use lanes::{Lane, Step};
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
-use times::Times;
 
 /// Which steps.
 #[derive(clap::Args)]
@@ -49,6 +44,7 @@ const STEPS: &[Step] = &[
     step("layers", Lane::Beside, &[], 1, layers::all),
     step("prose", Lane::Beside, &[], 1, prose::all),
     step("api", Lane::Beside, &[], 1, api::run),
+    step("manifests", Lane::Beside, &[], 2, manifests::run),
     step("compliance", Lane::Beside, &[], 1, compliance::run),
     step("packages", Lane::Beside, &[], 1, packages),
     step("client", Lane::Beside, &["packages"], 10, browser::client),
@@ -66,51 +62,8 @@ const STEPS: &[Step] = &[
     step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests),
 ];
 
-const fn step(
-    name: &'static str,
-    lane: Lane,
-    needs: &'static [&'static str],
-    usual: u64,
-    run: fn() -> Result,
-) -> Step {
-    Step { name, lane, needs, usual, run }
-}
-
 pub(crate) fn run(args: &Args) -> Result {
-    let steps = chosen(&args.steps, !args.here);
-    if args.here {
-        lanes::end_with_parent();
-        return steps.iter().try_for_each(|step| (step.run)());
-    }
-    let folder = target().join("check");
-    // The build of the workspace replaces this program while it runs, so the steps use a copy.
-    let itself = folder.join("xtask");
-    let copied = std::fs::create_dir_all(&folder).and_then(|()| replace(&std::env::current_exe()?, &itself));
-    copied.map_err(|error| format!("{}: {error}", itself.display()))?;
-    let command = |name: &str| {
-        let mut command = Command::new(&itself);
-        command.args(["check", "--here", name]);
-        command
-    };
-    lanes::run(&steps, &folder, command, &mut Times::load(folder.join("times")), &mut std::io::stdout())
-}
-
-/// Copies a program over one that may still run, for a check in another terminal.
-fn replace(from: &Path, to: &Path) -> std::io::Result<()> {
-    let new = to.with_extension(std::process::id().to_string());
-    std::fs::copy(from, &new).and_then(|_| std::fs::rename(&new, to))
-}
-
-/// The named steps, or all steps without names. With `needs`, also the steps that they need.
-fn chosen(names: &[String], needs: bool) -> Vec<&'static Step> {
-    let mut wanted: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut seen = 0;
-    while needs && seen < wanted.len() {
-        let name = wanted[seen];
-        wanted.extend(STEPS.iter().filter(|step| step.name == name).flat_map(|step| step.needs));
-        seen += 1;
-    }
-    STEPS.iter().filter(|step| wanted.is_empty() || wanted.contains(&step.name)).collect()
+    steps::run("check", STEPS, &args.steps, args.here)
 }
 
 /// Installs rustfmt and clippy, which a minimal toolchain lacks.
@@ -182,43 +135,24 @@ fn tests() -> Result {
 
 #[cfg(test)]
 mod tests_of_steps {
-    use super::{STEPS, chosen};
+    use super::STEPS;
+    use crate::steps::chosen;
+    use crate::steps::tests::assert_needed_steps_stand_earlier;
 
     #[test]
     fn every_needed_step_stands_earlier_in_the_list() {
-        for (at, step) in STEPS.iter().enumerate() {
-            for need in step.needs {
-                assert!(STEPS[..at].iter().any(|before| before.name == *need), "{} needs {need}", step.name);
-            }
-        }
+        assert_needed_steps_stand_earlier(STEPS);
     }
 
     #[test]
     fn a_chosen_step_adds_the_steps_that_it_needs() {
         let names = |wanted: &[&str], needs| -> Vec<_> {
             let wanted: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-            chosen(&wanted, needs).iter().map(|step| step.name).collect()
+            chosen(STEPS, &wanted, needs).iter().map(|step| step.name).collect()
         };
         assert_eq!(names(&["lints"], true), ["toolchain", "lints"]);
         assert_eq!(names(&["lints"], false), ["lints"]);
         assert_eq!(names(&["conformance"], true), ["packages", "suite", "programs", "conformance"]);
         assert_eq!(names(&[], true).len(), STEPS.len());
-    }
-
-    /// The running program is the one of this test.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_running_program_can_be_replaced() -> std::io::Result<()> {
-        let folder = std::env::temp_dir().join(format!("xtask-replace-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let (from, to) = (folder.join("new"), folder.join("program"));
-        std::fs::write(&from, "new")?;
-        std::os::unix::fs::symlink(std::env::current_exe()?, &to)?;
-        let outcome = super::replace(&from, &to);
-        let now = std::fs::read(&to)?;
-        std::fs::remove_dir_all(folder)?;
-        outcome?;
-        assert_eq!(now, b"new");
-        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use files::Graph;
 use std::path::{Path, PathBuf};
 use tidewire_testkit::run::{Result, files, read, root};
 
-pub(crate) use crates::pure;
+pub(crate) use crates::{is_protocol, pure};
 
 /// Names the file of each concept.
 const DOCUMENT: &str = "docs/ARCHITECTURE.md";

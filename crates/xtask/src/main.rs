@@ -18,7 +18,10 @@ mod loom;
 mod no_std;
 mod programs;
 mod prose;
+mod published;
+mod release;
 mod source;
+mod steps;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -53,6 +56,10 @@ enum Command {
     /// docs/benchmarks.md (Linux, two cores, g++).
     #[command(disable_help_flag = true)]
     BenchWs(bench::Args),
+    /// Measure what a dependency on each crate costs to build, next to crates that do the same
+    /// work, and write docs/benchmarks.md (a quarter of an hour; Linux).
+    #[command(disable_help_flag = true)]
+    CompileTimes(bench::Args),
     /// Compare the dependencies of every crate with the layers of docs/ARCHITECTURE.md, and find
     /// import cycles between files.
     Layers(layers::Args),
@@ -69,6 +76,9 @@ enum Command {
     Compliance,
     /// Check the rules of docs/api.md in the published crates.
     Api,
+    /// Check all that must hold for a release: packages, licences, documentation, features, oldest
+    /// versions (half an hour; needs a nightly toolchain; installs cargo-hack and cargo-deny).
+    ReleaseCheck(release::Args),
     /// Check that no line is too long: 100 characters of prose, 110 of code.
     Prose(prose::Args),
     /// Run the fuzz targets on the committed corpora with stable Rust, and check that the exported
@@ -96,12 +106,14 @@ fn main() -> ExitCode {
         Command::Browser => browser::run(),
         Command::Bench(args) => return bench::run("bench", &args),
         Command::BenchWs(args) => return bench::run("bench-ws", &args),
+        Command::CompileTimes(args) => return bench::run("compile-times", &args),
         Command::Layers(args) => layers::run(&args),
         Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
         Command::Compliance => compliance::run(),
         Command::Api => api::run(),
+        Command::ReleaseCheck(args) => release::run(&args),
         Command::Prose(args) => prose::run(&args),
         Command::Corpus => corpus::run(),
         Command::Coverage => coverage::run(),

@@ -8,6 +8,8 @@ use tidewire_testkit::run::Result;
 
 /// The modules of one target; the first one is its root.
 pub(crate) struct Tree {
+    /// The attributes of the root.
+    pub(crate) attributes: Vec<Attribute>,
     /// The paths of the files, relative to the folder of the root.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) modules: Vec<Module>,
@@ -36,7 +38,8 @@ impl Tree {
     /// Parses the file and all that it declares with `mod`.
     pub(crate) fn load(root: &Path, read: Read<'_>) -> Result<Self> {
         let folder = root.parent().unwrap_or(root).to_owned();
-        let mut loader = Loader { read, tree: Tree { files: Vec::new(), modules: Vec::new() }, folder };
+        let tree = Tree { attributes: Vec::new(), files: Vec::new(), modules: Vec::new() };
+        let mut loader = Loader { read, tree, folder };
         let children = loader.folder.clone();
         loader.file(root, children, None)?;
         Ok(loader.tree)
@@ -69,6 +72,9 @@ impl Loader<'_> {
             .map_err(|error| format!("{}:{}: {error}", path.display(), error.span().start().line))?;
         if only_in_tests(&syntax.attrs) {
             return Ok(None);
+        }
+        if parent.is_none() {
+            self.tree.attributes = syntax.attrs;
         }
         let name = path.strip_prefix(&self.folder).unwrap_or(path).to_owned();
         // A file may be the text of two modules.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod running;
+mod sse;
 mod uses;
 mod wpt_server;
 
@@ -128,6 +129,43 @@ mod crates_alone {
     }
 }
 
+mod websockets {
+    use super::{has, run};
+
+    #[test]
+    fn ws_axum() {
+        let printed = run("ws_axum");
+        for server in ["axum::serve", "tidewire-server"] {
+            for line in ["101 Switching Protocols", "hello", "closed: true"] {
+                assert!(printed.contains(&format!("{server}: {line}\n")), "{server} {line}: {printed}");
+            }
+        }
+    }
+
+    #[test]
+    fn ws_hyper() {
+        has(&run("ws_hyper"), &["hello", "Close", "1000"]);
+    }
+
+    #[test]
+    fn ws_connect() {
+        let printed = run("ws_connect");
+        has(&printed, &["subprotocol: Some(\"greet.v1\")", "hello", "Close", "1000"]);
+        has(&printed, &["/greet: 401: ", "send credentials", "Its body begins: the token is unknown"]);
+        has(
+            &printed,
+            &["/old: 308: ", "it redirects to /greet", "/nowhere: 404: ", "no WebSocket at this path"],
+        );
+    }
+
+    #[test]
+    fn ws_tls() {
+        let printed = run("ws_tls");
+        has(&printed, &["status 101", "hello", "without the root: no secure connection"]);
+        has(&printed, &["invalid peer certificate"]);
+    }
+}
+
 mod other_servers {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpStream;
@@ -219,6 +257,8 @@ mod other_servers {
 }
 
 mod servers {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
     use std::time::Duration;
 
     use futures_util::{SinkExt, StreamExt};
@@ -253,6 +293,40 @@ mod servers {
     }
 
     #[test]
+    fn server_axum() {
+        let (mut server, address) = Running::serve("server_axum");
+        client(async {
+            let client = reqwest::Client::new();
+            let url = |path: &str| format!("http://{address}{path}");
+            for visit in 1..=2 {
+                let text = client.get(url("/")).send().await.unwrap().text().await.unwrap();
+                assert_eq!(text, format!("hello 127.0.0.1, this is visit {visit}\n"));
+            }
+            let page = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/chat.html")).unwrap();
+            let whole = client.get(url("/files/chat.html")).send().await.unwrap();
+            assert_eq!((whole.status().as_u16(), whole.content_length()), (200, Some(page.len() as u64)));
+            assert_eq!(whole.bytes().await.unwrap(), page);
+            let part =
+                client.get(url("/files/chat.html")).header("Range", "bytes=10-109").send().await.unwrap();
+            assert_eq!((part.status().as_u16(), part.content_length()), (206, Some(100)));
+            assert_eq!(part.bytes().await.unwrap(), page[10..110]);
+            let body = vec![b'x'; 3 << 20];
+            let upload = client.put(url("/upload")).body(body.clone()).send().await.unwrap();
+            assert_eq!(upload.text().await.unwrap(), "3145728 bytes\n");
+            let refused = client.put(url("/files/")).body(body).send().await.unwrap();
+            assert_eq!(refused.status(), 413);
+            let checksum = client.get(url("/checksum")).send().await.unwrap();
+            assert_eq!(checksum.status(), 200);
+        });
+        if cfg!(unix) {
+            // Without a graceful stop, the signal ends the process, which is no success.
+            let kill = format!("kill -TERM {}", server.child.id());
+            assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+            assert!(server.child.wait().unwrap().success());
+        }
+    }
+
+    #[test]
     fn http1_server() {
         let (_server, address) = Running::serve("http1_server");
         client(async {
@@ -270,6 +344,180 @@ mod servers {
         );
         has(&answers, &["HTTP/1.1 200", "GET /a", "HTTP/1.1 200", "HTTP/1.1 400", "Connection: close"]);
         assert!(!answers.contains("HEAD /b"), "the answer to HEAD has no body: {answers}");
+    }
+
+    /// The server shows the requests that reach it.
+    #[test]
+    fn http1_proxy() {
+        let (_server, server) = Running::serve("http1_server");
+        let (_proxy, address) = Running::serve_with("http1_proxy", &[&server]);
+        client(async {
+            let client = reqwest::Client::new();
+            for body in ["hello", "again"] {
+                let request =
+                    client.post(format!("http://{address}/x?y")).header("TE", "trailers").body(body);
+                let answer = request.send().await.unwrap();
+                assert_eq!(answer.status(), 200);
+                let seen = answer.text().await.unwrap();
+                has(
+                    &seen,
+                    &["POST /x?y HTTP/1.1", &format!("Host: {address}"), "Via: 1.1 ", "5 bytes of body"],
+                );
+                assert!(!seen.to_lowercase().contains("\nte:"), "{seen}");
+            }
+        });
+        let answers = raw(
+            &address,
+            b"GET http://a?q HTTP/1.1\r\nHost: a\r\nConnection: x-hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\n\r\n\
+              HEAD /b HTTP/1.1\r\nHost: a\r\n\r\n\
+              PUT /c HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n\
+                3\r\nabc\r\n0\r\nDigest: d\r\n\r\n\
+              CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        );
+        has(&answers, &["HTTP/1.1 200", "GET /?q HTTP/1.1\nHost: a\n", "Via: 1.1 "]);
+        has(&answers, &["HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 100", "HTTP/1.1 200", "PUT /c"]);
+        has(&answers, &["Transfer-Encoding: chunked\n", "3 bytes of body\ntrailer Digest\n", "HTTP/1.1 405"]);
+        for gone in ["x-hop", "X-Hop", "Keep-Alive", "HEAD /b", "smuggled"] {
+            assert!(!answers.contains(gone), "{gone}: {answers}");
+        }
+        for (ambiguous, status) in [
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 501),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\nx\r\n", 400),
+        ] {
+            let answers =
+                raw(&address, format!("{ambiguous}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+            has(&answers, &[&format!("HTTP/1.1 {status}"), "Connection: close"]);
+            assert_eq!(answers.matches("HTTP/1.1").count(), 1, "{answers}");
+        }
+        let (_proxy, address) = Running::serve_with("http1_proxy", &["127.0.0.1:1"]);
+        has(&raw(&address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), &["HTTP/1.1 502", "Connection: close"]);
+    }
+
+    /// Reads until `end` has come. Returns everything.
+    fn read_until(stream: &mut TcpStream, end: &str) -> String {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        while !text.ends_with(end.as_bytes()) {
+            stream.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Each piece of a body passes through before the next one is sent. Here the test is the
+    /// server.
+    #[test]
+    fn http1_proxy_streams() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_proxy, address) =
+            Running::serve_with("http1_proxy", &[&listener.local_addr().unwrap().to_string()]);
+        let mut client = TcpStream::connect(address).unwrap();
+        client
+            .write_all(b"POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+            .unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        has(&read_until(&mut server, "3\r\none\r\n"), &["POST /1", "Connection: close\r\n", "Via: 1.1 "]);
+        client.write_all(b"3\r\ntwo\r\n0\r\n\r\n").unwrap();
+        assert_eq!(read_until(&mut server, "0\r\n\r\n"), "3\r\ntwo\r\n0\r\n\r\n");
+        // The end of the connection is the end of this body. The client gets chunks.
+        server
+            .write_all(
+                b"HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nKeep-Alive: 1\r\n\r\nthree",
+            )
+            .unwrap();
+        let begin = read_until(&mut client, "5\r\nthree\r\n");
+        has(&begin, &["HTTP/1.1 103", "A: b", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]);
+        server.write_all(b"four").unwrap();
+        assert_eq!(read_until(&mut client, "r\r\n"), "4\r\nfour\r\n");
+        drop(server);
+        assert_eq!(read_until(&mut client, "0\r\n\r\n"), "0\r\n\r\n");
+
+        // On the same connection: answers without a body, and an answer that is cut off.
+        for (method, response, expected) in [
+            (
+                "HEAD",
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+            ),
+            ("HEAD", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
+            ("GET", "HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 304 Not Modified\r\n\r\n"),
+            (
+                "GET",
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ncut",
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ncut",
+            ),
+        ] {
+            client.write_all(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            read_until(&mut server, "\r\n\r\n");
+            server.write_all(response.as_bytes()).unwrap();
+            drop(server);
+            assert_eq!(read_until(&mut client, expected), expected);
+        }
+        let mut rest = String::new();
+        client.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "", "the length shows that the answer is cut off");
+    }
+
+    /// The log of a proxy, while clients use servers through it.
+    #[test]
+    fn http1_capture() {
+        let (_server, upstream) = Running::serve("http1_framed");
+        let (_proxy, address, log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
+        let logged = |expected: &[&str]| {
+            for line in expected {
+                assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(*line));
+            }
+        };
+        client(async {
+            let client = reqwest::Client::new();
+            for body in ["hello", "again!"] {
+                let sent = client.post(format!("http://{address}/kept")).body(body).send().await.unwrap();
+                assert_eq!(sent.text().await.unwrap(), body);
+            }
+        });
+        logged(&["POST /kept with 5 bytes: 200 with 5 bytes", "POST /kept with 6 bytes: 200 with 6 bytes"]);
+        let pipelined =
+            b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
+            HEAD /b HTTP/1.1\r\nHost: a\r\n\r\nPOST /c HTTP/1.0\r\nContent-Length: 3\r\n\r\nbye";
+        has(&raw(&address, pipelined), &["2\r\nhi\r\n", "\r\n\r\nbye"]);
+        logged(&[
+            "POST /a with 2 bytes: 200 with 2 bytes",
+            "HEAD /b with 0 bytes: 200 with 0 bytes",
+            "POST /c with 3 bytes: 200 with 3 bytes",
+        ]);
+        has(&raw(&address, b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"), &["HTTP/1.1 400"]);
+        let mut lines = [log.recv_timeout(PATIENCE).unwrap(), log.recv_timeout(PATIENCE).unwrap()];
+        lines.sort();
+        assert_eq!(
+            lines,
+            ["a refused request: 400", "refused: whitespace before the colon of a field at byte 20"]
+        );
+    }
+
+    #[test]
+    fn http1_capture_shows_frames() {
+        let (_server, upstream) = Running::serve("ws_echo_std");
+        let (_proxy, address, log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
+        client(async {
+            let url = format!("ws://{address}/tide");
+            let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+            socket.send(Message::text("hello")).await.unwrap();
+            assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("hello"));
+            socket.close(None).await.unwrap();
+            while let Some(Ok(_)) = socket.next().await {}
+        });
+        for line in [
+            "GET /tide with 0 bytes: 101 with 0 bytes",
+            "client: Text frame with 5 bytes",
+            "server: Text frame with 5 bytes",
+            "client: Close frame with 0 bytes",
+            "server: Close frame with 0 bytes",
+        ] {
+            assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(line));
+        }
     }
 
     #[test]

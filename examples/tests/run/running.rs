@@ -42,7 +42,12 @@ impl Running {
 
     /// Starts a server on a free port. The server prints its address at the end of its first line.
     pub fn serve(name: &'static str) -> (Self, String) {
-        let mut running = Running::start(name, &["127.0.0.1:0"]);
+        Running::serve_with(name, &[])
+    }
+
+    /// The same, with more arguments after the address.
+    pub fn serve_with(name: &'static str, arguments: &[&str]) -> (Self, String) {
+        let mut running = Running::start(name, &[&["127.0.0.1:0"], arguments].concat());
         let mut out = BufReader::new(running.child.stdout.take().unwrap());
         let (send, receive) = mpsc::channel();
         thread::spawn(move || {
@@ -55,6 +60,17 @@ impl Running {
             receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address")).unwrap();
         let address = line.trim().rsplit('/').next().unwrap().to_owned();
         (running, address)
+    }
+
+    /// Starts a server with these arguments. Returns the address at the end of its first line, and
+    /// the lines that follow.
+    pub fn logging(name: &'static str, arguments: &[&str]) -> (Self, String, mpsc::Receiver<String>) {
+        let mut running = Running::start(name, arguments);
+        let out = BufReader::new(running.child.stdout.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || out.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()));
+        let line = receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address"));
+        (running, line.rsplit('/').next().unwrap().to_owned(), receive)
     }
 
     /// Waits for the end of the example, which must come in time and without an error. Returns the

@@ -5,6 +5,7 @@ pub mod chunked_roundtrip;
 pub mod cursor;
 pub mod http1_connection;
 pub mod http1_exchange;
+pub mod http1_observer;
 pub mod http1_request;
 pub mod http1_response;
 pub mod sse_decode;
@@ -19,8 +20,12 @@ pub mod ws_tungstenite;
 // The test subjects and oracles of the protocol crates.
 #[path = "../../../crates/chunked/tests/subject/mod.rs"]
 mod chunked_subject;
+#[path = "../../../crates/http1/tests/observer/capture.rs"]
+mod http1_capture;
 #[path = "../../../crates/http1/tests/oracle/mod.rs"]
 mod http1_oracle;
+#[path = "../../../crates/http1/tests/observer/pair.rs"]
+mod http1_pair;
 #[path = "../../../crates/http1/tests/common/mod.rs"]
 mod http1_subject;
 #[path = "../../../crates/sse/tests/oracle/mod.rs"]
@@ -29,3 +34,6 @@ mod sse_oracle;
 mod sse_subject;
 #[path = "../../../crates/ws/tests/subject/mod.rs"]
 mod ws_subject;
+
+// The names that these files use for one another.
+use {http1_capture as capture, http1_subject as common};

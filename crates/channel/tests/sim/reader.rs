@@ -194,7 +194,6 @@ impl Reader {
                 http1::BodyLength::Empty,
                 out,
             )
-            .and_then(|()| feed.http.send_end(out))
             .map_err(cannot)?;
         feed.is_waiting = true;
         Ok(())
@@ -376,7 +375,8 @@ impl Feed {
             self.input.drain(..n);
             if ended {
                 self.is_waiting = false;
-                self.http.next_exchange();
+                // An error: the server closes the connection after this answer.
+                let _ = self.http.next_exchange();
             }
             // An answer to a poll counts only when it is complete. In a stream each line counts.
             if ended || self.name == "lines" {

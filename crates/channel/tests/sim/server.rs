@@ -225,7 +225,8 @@ impl Server {
             .and_then(|()| connection.http.send_end(&mut connection.output))
             .map_err(|error| format!("{status}: {error}"))?;
         connection.state = ConnectionState::Idle;
-        connection.http.next_exchange();
+        // An error: the connection closes after this answer.
+        let _ = connection.http.next_exchange();
         Ok(())
     }
 
@@ -470,7 +471,7 @@ impl Server {
             return sent.map_err(|error| format!("server: {error}"));
         }
         connection.http.send_end(&mut connection.output).map_err(|error| format!("server: {error}"))?;
-        connection.http.next_exchange();
+        let _ = connection.http.next_exchange();
         let ConnectionState::Stream(_, positions) =
             std::mem::replace(&mut connection.state, ConnectionState::Idle)
         else {

@@ -59,8 +59,8 @@ impl ServerSubject {
         }
         let status = if self.connect { 405 } else { 200 };
         self.connection.send_head(&Response::new(status), BodyLength::Empty, &mut out).unwrap();
-        self.connection.send_end(&mut out).unwrap();
-        self.connection.next_exchange();
+        // An error: this was the last request of the connection.
+        let _ = self.connection.next_exchange();
     }
 }
 
@@ -104,7 +104,6 @@ impl ClientSubject {
         let blocks = [&block];
         let request = Request::new(self.method, target, "host").with_fields(&blocks);
         self.connection.send_request(&request, BodyLength::Empty, &mut out).unwrap();
-        self.connection.send_end(&mut out).unwrap();
     }
 
     fn log(&mut self, event: Entry) -> Log {
@@ -112,7 +111,7 @@ impl ClientSubject {
             Entry::Head { line, .. } | Entry::Other(line) => Log::other(line),
             Entry::Data(data) => Log::Data(data),
             Entry::End => {
-                if self.again && self.connection.next_exchange() {
+                if self.again && self.connection.next_exchange().is_ok() {
                     self.request();
                 }
                 Log::other("end")

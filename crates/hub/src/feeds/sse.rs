@@ -133,8 +133,8 @@ fn write(out: &mut Vec<u8>, event: &EventFields<'_>) {
 mod tests {
     use std::sync::Arc;
 
+    use fastrand::Rng;
     use tidewire_sse::{Decoder, Event, Limits};
-    use tidewire_testkit::Rng;
 
     use super::*;
     use crate::form_cache::FormCache;
@@ -171,10 +171,10 @@ mod tests {
             "\u{2028}",
             "é",
         ];
-        let mut rng = Rng::new(9);
+        let mut rng = Rng::with_seed(9);
         for _ in 0..20_000 {
-            let len = rng.below(12);
-            let text: String = (0..len).map(|_| pieces[rng.below(pieces.len())]).collect();
+            let len = rng.usize(..12);
+            let text: String = (0..len).map(|_| pieces[rng.usize(..pieces.len())]).collect();
             let message = Message::new(text.clone().into(), 0).with_event("tide").unwrap();
             let lines = text.replace("\r\n", "\n").replace('\r', "\n");
             assert_eq!(received(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");

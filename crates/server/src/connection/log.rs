@@ -25,3 +25,11 @@ pub(super) fn failed_body(error: &(dyn Error + Send + Sync + 'static)) {
         tracing::warn!(%error, more, "a streamed answer failed");
     }
 }
+
+/// Logs that the body of an answer has another length than its exact size hint.
+pub(super) fn wrong_size() {
+    static LIMIT: LogLimit = LogLimit::new();
+    if let Some(more) = LIMIT.admit() {
+        tracing::error!(more, "a streamed answer was cut: its body does not have the size of its size hint");
+    }
+}

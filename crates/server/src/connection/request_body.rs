@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidewire_http1::{BodyLength, Connection, Error, Event, Fields, Server};
 
 use super::transport::{Failure, Transport};
@@ -14,6 +15,8 @@ use crate::body::{Body, BodyError, BodySender, Demand};
 pub(super) struct RequestBody {
     /// The length in the head.
     pub(super) length: BodyLength,
+    /// The largest number of bytes.
+    pub(super) max: u64,
     /// The longest pause of a body that may come at any rate.
     pub(super) max_pause: Option<Duration>,
     /// Where to send the body. `None` if it has arrived whole.
@@ -29,6 +32,7 @@ pub(super) struct RequestBody {
 impl RequestBody {
     pub(super) const NONE: Self = RequestBody {
         length: BodyLength::Empty,
+        max: 0,
         max_pause: None,
         sender: None,
         awaits_continue: false,
@@ -46,8 +50,10 @@ impl RequestBody {
         expects_continue: bool,
         input: &[u8],
     ) -> Result<(usize, Body), Error> {
+        if self.length.is_empty() {
+            return Ok((0, Body::whole(Bytes::new())));
+        }
         let declared = match self.length {
-            BodyLength::Empty => Some(0),
             BodyLength::Length(n) => Some(n),
             _ => None,
         };

@@ -44,10 +44,8 @@ impl ResponseWriter<'_> {
         self.send_head(&response, length, self.shared.limits.idle_seconds())?;
         let sent = match response.body {
             ResponseBody::Whole(content) => content.send(self.http, self.output),
-            // The answer to a HEAD has no body.
-            ResponseBody::Stream(_) if self.http.sending() == Some(BodyLength::Empty) => {
-                self.http.send_end(self.output.own())
-            }
+            // The head is the whole answer: to a HEAD, or with a length of 0.
+            ResponseBody::Stream(_) if self.http.is_sent() => return Ok(Written::All),
             ResponseBody::Stream(body) => return Ok(Written::Head(body)),
         };
         Ok(if sent.is_ok() { Written::All } else { Written::Cut })

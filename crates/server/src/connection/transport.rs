@@ -29,6 +29,8 @@ pub(super) struct Transport {
     pub(super) output: Output,
     /// The last write could not write anything, and the write deadline runs.
     stalled: bool,
+    /// The stream has taken all bytes, and has not passed all of them on.
+    is_unflushed: bool,
 }
 
 /// Why a wait for the peer failed.
@@ -50,6 +52,7 @@ impl Transport {
             input,
             output: Output::default(),
             stalled: false,
+            is_unflushed: false,
             shared,
         }
     }
@@ -92,9 +95,16 @@ impl Transport {
         false
     }
 
+    /// Writes the output, and lets other connections run.
+    pub(super) async fn pause(&mut self) -> Result<(), Failure> {
+        self.flush().await?;
+        self.shared.turns.pause().await;
+        Ok(())
+    }
+
     /// Writes all of the output.
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
-        if self.output.is_empty() {
+        if self.output.is_empty() && !self.is_unflushed {
             return Ok(());
         }
         poll_fn(|cx| self.poll_flush(cx)).await
@@ -111,23 +121,30 @@ impl Transport {
                     }
                 }
                 Poll::Ready(_) => return Poll::Ready(Err(Failure::Disconnected)),
-                Poll::Pending => {
-                    let deadline =
-                        self.write_deadline.get_or_insert_with(|| self.shared.deadlines.register());
-                    if !std::mem::replace(&mut self.stalled, true) {
-                        deadline.set(self.shared.limits.write_timeout);
-                    }
-                    return if deadline.expired(cx) {
-                        Poll::Ready(Err(Failure::Disconnected))
-                    } else {
-                        Poll::Pending
-                    };
-                }
+                Poll::Pending => return self.poll_stalled(cx),
             }
         }
         // The buffer is kept for the next answer, unless it has grown.
         self.output.reset(MAX_OUTPUT);
-        Poll::Ready(Ok(()))
+        match self.stream.poll_flush(cx) {
+            Poll::Ready(result) => {
+                (self.is_unflushed, self.stalled) = (false, false);
+                Poll::Ready(result.map_err(|_| Failure::Disconnected))
+            }
+            Poll::Pending => {
+                self.is_unflushed = true;
+                self.poll_stalled(cx)
+            }
+        }
+    }
+
+    /// Waits for the peer to take something, until the write deadline.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        let deadline = self.write_deadline.get_or_insert_with(|| self.shared.deadlines.register());
+        if !std::mem::replace(&mut self.stalled, true) {
+            deadline.set(self.shared.limits.write_timeout);
+        }
+        if deadline.expired(cx) { Poll::Ready(Err(Failure::Disconnected)) } else { Poll::Pending }
     }
 
     /// Closes: writes the last answer, sends a FIN, and throws away what comes in a short time, any

@@ -12,6 +12,10 @@
 //! | `turns.rs` | one client does not block the other clients of its worker |
 //! | `detached.rs` | upgrades, and connections that leave the request cycle and come back |
 //! | `service.rs` | an axum `Router` as the handler |
+//! | `lengths.rs` | the `Content-Length` of a service: static files, and lengths that are wrong |
+//! | `inside.rs` | what a service can do with tokio, and servers that are started and awaited in a runtime |
+//! | `listeners.rs` | listeners that the caller has bound |
+//! | `given.rs` | connections that the caller has opened, over any stream |
 //! | `stop.rs` | the server stops and drains |
 //! | `failure.rs` | an essential part of the server fails |
 #![allow(clippy::unwrap_used)]
@@ -20,6 +24,10 @@ mod cycle;
 mod detached;
 mod failure;
 mod framing;
+mod given;
+mod inside;
+mod lengths;
+mod listeners;
 mod parts;
 mod service;
 mod site;

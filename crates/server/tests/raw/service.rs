@@ -5,9 +5,10 @@ use axum::body::{Body as AxumBody, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use tidewire_server::{Limits, Listen, OnUpgrade, Peer, Running, Server, ServiceHandler};
 use tidewire_testkit::raw::Raw;
+use tidewire_ws::upgrade::{WebSocket, WebSocketUpgrade};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A running server. Dropping it stops the server.
@@ -27,6 +28,8 @@ fn start() -> Axum {
         .route("/nothing", get(|| async { StatusCode::NO_CONTENT }))
         .route("/known", get(|| async { StatusCode::NOT_MODIFIED }))
         .route("/upgrade", get(upgrade))
+        .route("/ws", any(async |upgrade: WebSocketUpgrade| upgrade.on_upgrade(greet)))
+        .route("/axums-own", any(axums_own))
         .with_state("shared");
     let limits = Limits::DEFAULT.with_drain_timeout(std::time::Duration::from_millis(100));
     let server = Server::builder()
@@ -69,6 +72,16 @@ async fn upgrade(mut request: Request) -> Response {
     });
     let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "shout")];
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+async fn greet(mut socket: WebSocket) {
+    let Some(Ok(message)) = socket.next().await else { panic!("no message") };
+    socket.send(message).await.unwrap();
+    socket.close(Some(1000), "").await.unwrap();
+}
+
+async fn axums_own(upgrade: axum::extract::WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |_| ())
 }
 
 fn ask(path: &str) -> String {
@@ -158,4 +171,39 @@ fn an_upgrade_reaches_the_service() {
     assert_eq!(raw.response().status, 101);
     raw.send("and late");
     assert_eq!(raw.exactly(14), b"EARLY AND LATE");
+}
+
+/// A request for a WebSocket, and a masked text "Hi" in the same packet.
+fn websocket(path: &str) -> Vec<u8> {
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    [head.as_bytes(), b"\x81\x82\0\0\0\0Hi"].concat()
+}
+
+#[test]
+fn the_websocket_extractor_works_and_gets_early_frames() {
+    let axum = start();
+    let mut raw = axum.raw();
+    let answer = raw.send(websocket("/ws")).response();
+    assert_eq!((answer.status, answer.field("upgrade")), (101, Some("websocket")));
+    assert_eq!(answer.field("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+    assert_eq!(raw.exactly(8), b"\x81\x02Hi\x88\x02\x03\xe8");
+    let refused = axum.raw().send(ask("/ws")).response();
+    assert_eq!((refused.status, refused.field("upgrade")), (426, Some("websocket")));
+}
+
+/// axum's own extractor knows only hyper's connections.
+#[test]
+fn a_service_with_the_extractor_of_axum_is_told_which_one_works() {
+    let axum = start();
+    let mut raw = axum.raw();
+    raw.offer(websocket("/axums-own"));
+    let answer = raw.response();
+    assert_eq!((answer.status, answer.field("upgrade")), (426, Some("websocket")));
+    assert!(answer.text().contains("Use tidewire_ws::upgrade::WebSocketUpgrade"), "{}", answer.text());
+    // A 426 of the service itself, for another protocol or an ordinary request, stays as it is.
+    let answer = axum.raw().send(ask("/upgrade")).response();
+    assert_eq!((answer.status, answer.text()), (426, ""));
 }

@@ -11,15 +11,21 @@ use bytes::Bytes;
 use http_body::Frame;
 use tidewire_server::http1::Method;
 use tidewire_server::{
-    Body, BodyError, DetachHead, Handler, Limits, Listen, Parked, PreparedResponse, Reply, Request, Response,
-    Running, Server,
+    Body, BodyError, DetachHead, Handler, Limits, Listen, NotServed, Parked, Peer, PreparedResponse, Reply,
+    Request, Response, Running, Server,
 };
 use tidewire_testkit::raw::{Raw, Response as Answer};
+use tokio::io::BufStream;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
 
 /// A running server and what it has seen.
 pub(crate) struct Site {
     running: Option<Running>,
+    /// Empty if the server does not listen.
     pub(crate) address: String,
+    /// The runtime of the streams that this test gives to the server.
+    streams: Option<Runtime>,
     pub(crate) seen: Seen,
 }
 
@@ -70,27 +76,33 @@ impl Site {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let server = Server::builder()
-            .listen("127.0.0.1:0".parse::<Listen>().unwrap())
-            .threads(1)
-            .limits(limits)
-            .bind()
-            .unwrap();
-        let seen = Seen::default();
-        let shared = seen.clone();
-        let running = server
-            .serve(move |_| Everything {
-                seen: shared.clone(),
-                shared: Response::new(200).body("shared").prepare().unwrap().into(),
-                parts: Response::new(200).parts(parts()).prepare().unwrap().into(),
-            })
-            .unwrap();
+        let builder = Server::builder().listen("127.0.0.1:0".parse::<Listen>().unwrap());
+        let (running, seen) = everything(builder.threads(1).limits(limits).bind().unwrap());
         let address = running.addresses()[0].to_string();
-        Site { running: Some(running), address, seen }
+        Site { running: Some(running), address, streams: None, seen }
+    }
+
+    /// A site that does not listen. Its connections are not sockets for the server, and keep bytes
+    /// back until they are flushed.
+    pub(crate) fn over_streams(limits: Limits) -> Self {
+        let (running, seen) = everything(Server::builder().threads(1).limits(limits).without_listener());
+        let streams = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Site { running: Some(running), address: String::new(), streams: Some(streams), seen }
     }
 
     pub(crate) fn raw(&self) -> Raw {
-        Raw::connect(self.address.as_str())
+        match &self.streams {
+            Some(_) => self.give().expect("the server takes the connection"),
+            None => Raw::connect(self.address.as_str()),
+        }
+    }
+
+    /// Gives a connection to a server that does not listen.
+    pub(crate) fn give(&self) -> Result<Raw, NotServed> {
+        let _entered = self.streams.as_ref().expect("the site is over streams").enter();
+        let (client, server) = pair();
+        let sender = self.running().connection_sender();
+        sender.send(BufStream::new(server), Peer::Other).map(|()| Raw::over(client))
     }
 
     /// Sends a request on a new connection and reads one answer.
@@ -116,6 +128,26 @@ pub(crate) fn get(path: &str) -> String {
 /// A valid request with a body of known length.
 pub(crate) fn post(path: &str, body: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Two ends of a connection. The second belongs to the present runtime.
+pub(crate) fn pair() -> (std::net::TcpStream, TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (server, _) = listener.accept().unwrap();
+    server.set_nonblocking(true).unwrap();
+    (client, TcpStream::from_std(server).unwrap())
+}
+
+fn everything(server: Server) -> (Running, Seen) {
+    let seen = Seen::default();
+    let shared = seen.clone();
+    let make = move |_| Everything {
+        seen: shared.clone(),
+        shared: Response::new(200).body("shared").prepare().unwrap().into(),
+        parts: Response::new(200).parts(parts()).prepare().unwrap().into(),
+    };
+    (server.serve(make).unwrap(), seen)
 }
 
 struct Everything {
@@ -232,7 +264,7 @@ async fn echo(connection: Parked) {
     let mut io = connection.into_io();
     let mut piece = [0; 1024];
     while let Ok(n @ 1..) = io.read(&mut piece).await {
-        if io.write_all(&piece[..n]).await.is_err() {
+        if io.write_all(&piece[..n]).await.is_err() || io.flush().await.is_err() {
             return;
         }
     }

@@ -269,3 +269,20 @@ fn a_kept_connection_says_how_long_it_may_be_idle() {
     let head = String::from_utf8(switched.until("\r\n\r\n")).unwrap();
     assert!(head.starts_with("HTTP/1.1 101") && !head.to_ascii_lowercase().contains("keep-alive"), "{head}");
 }
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    // Of the limits of heads, the engine has a default of its own for the body only.
+    let heads = [
+        "max_head",
+        "max_target",
+        "max_method",
+        "max_fields",
+        "max_interim_responses",
+        "max_overhead",
+        "max_trailers",
+        // Of an observer, which the engine does not use.
+        "max_unanswered",
+    ];
+    tidewire_testkit::limits::check("tidewire-server", &[&Limits::DEFAULT], &heads);
+}

@@ -1,6 +1,6 @@
 //! Compressing one message (RFC 7692 §7.2.1).
 
-use super::inflate::TAIL;
+use super::inflate::{TAIL, difference};
 use super::negotiate::MAX_BITS;
 use super::pool;
 use alloc::vec::Vec;
@@ -29,14 +29,14 @@ pub(super) fn compress(compressor: &mut Compress, mut payload: &[u8], out: &mut 
         if compressor.compress_vec(payload, out, FlushCompress::Sync).is_err() {
             return false;
         }
-        payload = &payload[(compressor.total_in() - before) as usize..];
+        payload = &payload[difference(compressor.total_in(), before)..];
         if payload.is_empty() && out.len() < out.capacity() {
             break;
         }
     }
     let ends = out.ends_with(&TAIL);
     if ends {
-        out.truncate(out.len() - TAIL.len());
+        out.truncate(out.len().saturating_sub(TAIL.len()));
     }
     ends
 }

@@ -107,7 +107,7 @@ impl Deflate {
             good
         } else {
             let mut compressor = pool::take_compressor(self.level, bits);
-            let good = compress(&mut compressor, payload, out) && out.len() - before < payload.len();
+            let good = compress(&mut compressor, payload, out) && out[before..].len() < payload.len();
             if !good {
                 out.truncate(before);
             }

@@ -68,7 +68,7 @@ impl Inflate {
             if within < made {
                 return Err(InflateError::TooLong);
             }
-            self.budget -= made as u64;
+            self.budget = self.budget.saturating_sub(made as u64);
             input = &input[taken..];
             self.ended = status == Some(Status::StreamEnd);
             match status {
@@ -118,10 +118,15 @@ impl Inflate {
     fn step(&mut self, input: &[u8], out: &mut [u8], flush: InflateFlush) -> (usize, usize, Option<Status>) {
         let (taken, made) = (self.stream.total_in(), self.stream.total_out());
         let status = self.stream.decompress(input, out, flush).ok();
-        let taken = self.stream.total_in() - taken;
-        let made = self.stream.total_out() - made;
-        (taken as usize, made as usize, status)
+        let taken = difference(self.stream.total_in(), taken);
+        let made = difference(self.stream.total_out(), made);
+        (taken, made, status)
     }
+}
+
+/// The number of bytes that one call of a stream read or wrote, from its totals.
+pub(super) fn difference(after: u64, before: u64) -> usize {
+    usize::try_from(after.saturating_sub(before)).unwrap_or(usize::MAX)
 }
 
 /// The tail that a sender leaves out: an empty stored block without its three header bits and their

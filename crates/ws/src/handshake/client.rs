@@ -15,11 +15,11 @@ use tidewire_grammar::{eq_ignore_case, list};
 /// let request = Request::new(*b"the sample nonce", &["chat"]);
 /// let fields: Vec<_> = request.fields().collect();
 /// assert_eq!(fields[2], ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="));
-/// let answer: [(&[u8], &[u8]); 4] = [
-///     (b"Upgrade", b"websocket"),
-///     (b"Connection", b"Upgrade"),
-///     (b"Sec-WebSocket-Accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-///     (b"Sec-WebSocket-Protocol", b"chat"),
+/// let answer = [
+///     ("Upgrade", "websocket"),
+///     ("Connection", "Upgrade"),
+///     ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+///     ("Sec-WebSocket-Protocol", "chat"),
 /// ];
 /// assert_eq!(request.verify(101, answer).unwrap().subprotocol(), Some("chat"));
 /// ```
@@ -110,59 +110,62 @@ impl<'a> Request<'a> {
         upgrade_fields(own, (!list.is_empty()).then_some(list), extensions)
     }
 
-    /// Checks the answer (RFC 6455 §4.1): its status and its header fields in their order.
+    /// Checks the answer (RFC 6455 §4.1): its status and its header fields in their order. The
+    /// fields are pairs of name and value, borrowed or owned. A `&http::HeaderMap` is such pairs.
     ///
     /// # Errors
     /// The first requirement in the order of [`VerifyError`] that is not met.
-    pub fn verify<'h>(
+    pub fn verify<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         &self,
         status: u16,
-        fields: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+        fields: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Agreed<'a>, VerifyError> {
         if status != 101 {
             return Err(VerifyError::Status(status));
         }
-        let (mut upgrades, mut others, mut connection) = (0, 0, false);
-        let (mut accepts, mut good) = (0, false);
-        let (mut chosen, mut subprotocol) = (0, None);
-        let (mut extensions, mut extension) = (None, &[][..]);
+        let (mut websockets, mut others, mut connection) = (false, false, false);
+        let (mut accepts, mut good) = (0_usize, false);
+        let (mut chosen, mut subprotocol) = (0_usize, None);
+        let mut extensions = None;
+        #[cfg(feature = "deflate")]
+        let mut deflate = None;
         let expected = accept_key(&self.key);
         for (name, value) in fields {
+            let (name, value) = (name.as_ref(), value.as_ref());
             if is_field(name, "upgrade") {
                 let websocket = |protocol: &&[u8]| eq_ignore_case(protocol, b"websocket");
-                upgrades += list(value).filter(websocket).count();
-                others += list(value).filter(|protocol| !websocket(protocol)).count();
+                websockets |= list(value).any(|protocol| websocket(&protocol));
+                others |= !list(value).all(|protocol| websocket(&protocol));
             } else if is_field(name, "connection") {
                 connection |= has_token(value, b"upgrade");
             } else if is_field(name, "sec-websocket-accept") {
-                accepts += 1;
+                accepts = accepts.saturating_add(1);
                 good = value == expected;
             } else if is_field(name, "sec-websocket-protocol") {
-                chosen += 1;
+                chosen = chosen.saturating_add(1);
                 subprotocol = self.subprotocols.iter().find(|name| name.as_bytes() == value).copied();
             } else if is_field(name, "sec-websocket-extensions") {
-                extensions = Some(extensions.unwrap_or(0) + list(value).count());
-                extension = list(value).last().unwrap_or(extension);
+                extensions = Some(extensions.unwrap_or(0_usize).saturating_add(list(value).count()));
+                #[cfg(feature = "deflate")]
+                if let (Some((config, _)), Some(chosen)) = (&self.deflate, list(value).last()) {
+                    deflate = deflate::agree(chosen, config);
+                }
             }
         }
         let require = |good: bool, error| if good { Ok(()) } else { Err(error) };
         // RFC 6455 §4.1 (12), and on to RFC 6455 §4.1 (17)
-        require(upgrades > 0 && others == 0, VerifyError::Upgrade)?;
+        require(websockets && !others, VerifyError::Upgrade)?;
         require(connection, VerifyError::Connection)?;
         require(accepts == 1 && good, VerifyError::Accept)?;
         require(chosen == 0 || (chosen == 1 && subprotocol.is_some()), VerifyError::Subprotocol)?;
         #[cfg(feature = "deflate")]
         {
-            let deflate = match &self.deflate {
-                Some((config, _)) if extensions == Some(1) => deflate::agree(extension, config),
-                _ => None,
-            };
+            let deflate = deflate.filter(|_| extensions == Some(1));
             require(extensions.is_none() || deflate.is_some(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol, deflate })
         }
         #[cfg(not(feature = "deflate"))]
         {
-            let _ = extension;
             require(extensions.is_none(), VerifyError::Extension)?;
             Ok(Agreed { subprotocol })
         }
@@ -321,6 +324,25 @@ mod tests {
                 .unwrap();
         let answer: Vec<_> = accept.response_fields().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
         assert_eq!(request.verify(101, answer).unwrap().subprotocol(), Some("superchat"));
+    }
+
+    /// Owned pairs, and names and values that live for different times.
+    #[test]
+    fn fields_are_pairs_of_any_bytes() {
+        use crate::handshake::server;
+        let request = Request::new(*b"the sample nonce", &["chat"]);
+        let host = String::from("h");
+        let mut owned: Vec<(String, Vec<u8>)> = alloc::vec![("host".into(), host.as_bytes().to_vec())];
+        owned.extend(request.fields().map(|(name, value)| (name.into(), value.as_bytes().into())));
+        let options = server::Options::DEFAULT.with_subprotocols(&["chat"]);
+        let borrowed = owned.iter().map(|(name, value)| (name.as_str(), value));
+        let accept = server::accept("GET", (1, 1), borrowed, &options).unwrap();
+        assert_eq!(server::accept(String::from("GET"), (1, 1), owned, &options), Ok(accept.clone()));
+
+        let answer: Vec<(Vec<u8>, String)> =
+            accept.response_fields().map(|(name, value)| (name.into(), value.into())).collect();
+        assert!(request.verify(101, answer.iter().map(|(name, value)| (name, value))).is_ok());
+        assert_eq!(request.verify(101, answer).unwrap().subprotocol(), Some("chat"));
     }
 
     #[test]

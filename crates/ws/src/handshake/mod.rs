@@ -8,20 +8,20 @@
 //! Sec-WebSocket-Version: 13
 //! Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
 //! ```
-//! Fields are pairs of name and value as bytes, without whitespace around the value.
-//! `http::HeaderMap` and every HTTP parser can provide them. They are read once, in order, without
-//! allocating.
+//! Fields are pairs of name and value, without whitespace around the value. Both are anything that
+//! is bytes (`AsRef<[u8]>`), borrowed or owned: `&http::HeaderMap` and the fields of every HTTP
+//! parser fit. They are read once, in order, without allocating.
 //!
 //! ```
 //! use tidewire_ws::handshake::server::{self, Options};
-//! let fields: [(&[u8], &[u8]); 5] = [
-//!     (b"host", b"example.com"),
-//!     (b"upgrade", b"websocket"),
-//!     (b"connection", b"keep-alive, Upgrade"),
-//!     (b"sec-websocket-version", b"13"),
-//!     (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+//! let fields = [
+//!     ("host", "example.com"),
+//!     ("upgrade", "websocket"),
+//!     ("connection", "keep-alive, Upgrade"),
+//!     ("sec-websocket-version", "13"),
+//!     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
 //! ];
-//! let accept = server::accept(b"GET", (1, 1), fields, &Options::default()).unwrap();
+//! let accept = server::accept("GET", (1, 1), fields, &Options::default()).unwrap();
 //! assert_eq!(accept.accept_key(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 //! ```
 

@@ -60,6 +60,11 @@ impl<'a> Options<'a> {
         self.deflate = Some(config);
         self
     }
+
+    #[cfg(all(feature = "deflate", feature = "hyper"))]
+    pub(crate) const fn deflate_config(&self) -> Option<deflate::Config> {
+        self.deflate
+    }
 }
 
 impl Default for Options<'_> {
@@ -112,27 +117,38 @@ pub enum RefusalKind {
     Subprotocol,
     /// The page's origin is not allowed, or there are several `Origin` fields.
     Origin,
+    /// The server does not hand its connection over. This is a fault of the server and not of the
+    /// request. [`accept`] never returns it.
+    NotUpgradable,
 }
 
 /// Checks a request (RFC 6455 §4.2.1) and prepares the answer (§4.2.2).
 ///
-/// `version` is the HTTP version, such as `(1, 1)`. `fields` are the header fields in their order.
+/// `version` is the HTTP version, such as `(1, 1)`. `fields` are the header fields in their order:
+/// pairs of name and value, borrowed or owned. A `&http::HeaderMap` is such pairs.
+///
+/// ```
+/// use tidewire_ws::handshake::server::{Options, RefusalKind, accept};
+/// let fields: Vec<(String, String)> = vec![("Host".into(), "example.org".into())];
+/// let refusal = accept("GET", (1, 1), fields, &Options::DEFAULT).unwrap_err();
+/// assert_eq!((refusal.kind(), refusal.status()), (RefusalKind::NoUpgrade, 426));
+/// ```
 ///
 /// # Errors
 /// The first requirement in the order of [`RefusalKind`] that is not met.
-pub fn accept<'h, 'o>(
-    method: &[u8],
+pub fn accept<'o, N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    method: impl AsRef<[u8]>,
     version: (u8, u8),
-    fields: impl IntoIterator<Item = (&'h [u8], &'h [u8])>,
+    fields: impl IntoIterator<Item = (N, V)>,
     options: &Options<'o>,
 ) -> Result<Accept<'o>, Refusal> {
     let mut request = RequestFields::new();
     for (name, value) in fields {
-        request.field(name, value, options);
+        request.field(name.as_ref(), value, options);
     }
     let require = |good: bool, kind| if good { Ok(()) } else { Err(Refusal { kind }) };
     // RFC 6455 §4.2.1 (1), and on to RFC 6455 §4.2.1 (6)
-    require(method == b"GET", RefusalKind::Method)?;
+    require(method.as_ref() == b"GET", RefusalKind::Method)?;
     require(version.0 == 1 && version.1 >= 1, RefusalKind::HttpVersion)?;
     require(request.host.single().is_some(), RefusalKind::Host)?;
     require(request.upgrade, RefusalKind::NoUpgrade)?;
@@ -142,7 +158,7 @@ pub fn accept<'h, 'o>(
     require(!request.has_body, RefusalKind::Body)?;
     require(!request.bad_subprotocol, RefusalKind::Subprotocol)?;
     // RFC 6455 §4.2.2 (2)
-    let (origin, host) = (request.origin, request.host.single().unwrap_or_default());
+    let (origin, host) = (&request.origin, request.host.single().unwrap_or_default());
     require(
         !matches!(origin, SingleField::Repeated) && options.origins.allow(origin.single(), host),
         RefusalKind::Origin,
@@ -162,6 +178,14 @@ impl<'a> Accept<'a> {
     pub fn accept_key(&self) -> &str {
         // Base64 is ASCII.
         core::str::from_utf8(&self.key).unwrap_or_default()
+    }
+
+    #[cfg(feature = "axum")]
+    pub(crate) fn with_subprotocol<'b>(self, subprotocol: Option<&'b str>) -> Accept<'b>
+    where
+        'a: 'b,
+    {
+        Accept { subprotocol, ..self }
     }
 
     /// The subprotocol that the server chose.
@@ -189,19 +213,25 @@ impl<'a> Accept<'a> {
 }
 
 impl Refusal {
+    #[cfg(feature = "hyper")]
+    pub(crate) const fn new(kind: RefusalKind) -> Self {
+        Self { kind }
+    }
+
     /// What was wrong.
     #[must_use]
     pub const fn kind(&self) -> RefusalKind {
         self.kind
     }
 
-    /// The status to answer with: 400, 403, 405 or 426.
+    /// The status to answer with: 400, 403, 405 or 426, and 500 for a fault of the server.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self.kind {
             RefusalKind::Method => 405,
             RefusalKind::NoUpgrade | RefusalKind::Version => 426,
             RefusalKind::Origin => 403,
+            RefusalKind::NotUpgradable => 500,
             _ => 400,
         }
     }
@@ -237,6 +267,10 @@ impl Refusal {
             RefusalKind::Body => "a WebSocket handshake must not have a body",
             RefusalKind::Subprotocol => "Sec-WebSocket-Protocol must be a list of tokens",
             RefusalKind::Origin => "pages of this origin may not connect",
+            RefusalKind::NotUpgradable => {
+                "this server does not hand its connections over: the request's extensions hold no upgrade, \
+                 or something else took it"
+            }
         }
     }
 }
@@ -250,11 +284,11 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// The results of one pass over the fields. Their size does not depend on the number of fields.
-struct RequestFields<'h> {
-    host: SingleField<'h>,
-    version: SingleField<'h>,
-    key: SingleField<'h>,
-    origin: SingleField<'h>,
+struct RequestFields<V> {
+    host: SingleField<V>,
+    version: SingleField<V>,
+    key: SingleField<V>,
+    origin: SingleField<V>,
     upgrade: bool,
     connection: bool,
     has_body: bool,
@@ -269,7 +303,7 @@ struct RequestFields<'h> {
     offers: usize,
 }
 
-impl<'h> RequestFields<'h> {
+impl<V: AsRef<[u8]>> RequestFields<V> {
     const fn new() -> Self {
         Self {
             host: SingleField::Absent,
@@ -289,19 +323,23 @@ impl<'h> RequestFields<'h> {
         }
     }
 
-    fn field(&mut self, name: &'h [u8], value: &'h [u8], options: &Options<'_>) {
-        if is_field(name, "host") {
-            self.host.add(value);
-        } else if is_field(name, "upgrade") {
+    fn field(&mut self, name: &[u8], value: V, options: &Options<'_>) {
+        let single = match name.len() {
+            4 if is_field(name, "host") => &mut self.host,
+            6 if is_field(name, "origin") => &mut self.origin,
+            17 if is_field(name, "sec-websocket-key") => &mut self.key,
+            21 if is_field(name, "sec-websocket-version") => &mut self.version,
+            _ => return self.list_field(name, value.as_ref(), options),
+        };
+        single.add(value);
+    }
+
+    /// A field that is a list, or that only says whether the request has a body.
+    fn list_field(&mut self, name: &[u8], value: &[u8], options: &Options<'_>) {
+        if is_field(name, "upgrade") {
             self.upgrade |= has_token(value, b"websocket");
         } else if is_field(name, "connection") {
             self.connection |= has_token(value, b"upgrade");
-        } else if is_field(name, "sec-websocket-version") {
-            self.version.add(value);
-        } else if is_field(name, "sec-websocket-key") {
-            self.key.add(value);
-        } else if is_field(name, "origin") {
-            self.origin.add(value);
         } else if is_field(name, "transfer-encoding") {
             self.has_body = true;
         } else if is_field(name, "content-length") {
@@ -330,25 +368,25 @@ impl<'h> RequestFields<'h> {
     }
 }
 
-/// A field that may appear only once.
-#[derive(Clone, Copy)]
-enum SingleField<'h> {
+/// A field that may appear only once. It keeps the value as the caller gave it, so that nothing is
+/// copied.
+enum SingleField<V> {
     Absent,
-    Present(&'h [u8]),
+    Present(V),
     Repeated,
 }
 
-impl<'h> SingleField<'h> {
-    fn add(&mut self, value: &'h [u8]) {
+impl<V: AsRef<[u8]>> SingleField<V> {
+    fn add(&mut self, value: V) {
         *self = match self {
             Self::Absent => Self::Present(value),
             _ => Self::Repeated,
         };
     }
 
-    fn single(self) -> Option<&'h [u8]> {
+    fn single(&self) -> Option<&[u8]> {
         match self {
-            Self::Present(value) => Some(value),
+            Self::Present(value) => Some(value.as_ref()),
             _ => None,
         }
     }

@@ -23,11 +23,11 @@ impl MaskingKeys {
             self.used = 0;
         }
         let mut key = [0; 4];
-        let bytes = &mut self.bytes[self.used..self.used + 4];
+        let bytes = &mut self.bytes[self.used..][..key.len()];
         key.copy_from_slice(bytes);
         // A used key is on the wire. Do not keep it in memory.
         bytes.fill(0);
-        self.used += 4;
+        self.used = self.used.saturating_add(key.len());
         Ok(key)
     }
 }

@@ -50,15 +50,15 @@ impl<R: Role> Incoming<R> for Message {
         if message.len() == message.capacity() {
             // The memory grows with the bytes that have arrived, not with the declared length. It
             // never exceeds the declared length.
-            message.reserve_exact(due.min(message.len() + AHEAD));
+            message.reserve_exact(due.min(message.len().saturating_add(AHEAD)));
         }
-        let spare = message.capacity() - message.len();
+        let spare = message.spare_capacity_mut().len();
         Some(message.limit(due.min(spare)))
     }
 
     fn took_payload(connection: &mut Connection<R>, n: usize) -> Option<Self> {
         let message = connection.message.binary_mut()?;
-        let start = message.len() - n;
+        let start = message.len().checked_sub(n)?;
         let last = connection.frames.take_payload(&mut message[start..]);
         (last && connection.message.fin).then(|| connection.message.take())
     }

@@ -74,7 +74,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> Permit<'a, IO, R> {
         match self.0.take() {
             Some(Target::Whole(socket)) => put(socket),
             Some(Target::Split(shared)) => shared.with(|state| {
-                state.permits -= 1;
+                state.permits = state.permits.saturating_sub(1);
                 state.put(put)?;
                 state.write_batch()
             })?,
@@ -97,7 +97,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Drop for Permit<'_, IO, R> {
     fn drop(&mut self) {
         if let Some(Target::Split(shared)) = self.0.take() {
             // After a panic, permits do not matter.
-            let _ = shared.with(|state| state.permits -= 1);
+            let _ = shared.with(|state| state.permits = state.permits.saturating_sub(1));
         }
     }
 }

@@ -44,7 +44,7 @@ impl<R: Role> Incoming<R> for Piece {
                 _ => len.min(MAX_COMPRESSED),
             };
             let (n, piece) = decode(connection, &mut rest[..window])?;
-            used += n;
+            used = used.saturating_add(n);
             // A header and a control frame are shorter than the window. So if nothing was used, the
             // window has only a part of one, and is the whole rest.
             if piece.is_some() || n == 0 || used == input.len() {

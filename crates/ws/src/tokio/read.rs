@@ -107,9 +107,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         if self.decoded == self.input.len() || !matches!(self.phase, Phase::Reading) {
             return None;
         }
-        let decoded = T::decode(&mut self.connection, &mut self.input[self.decoded..]);
-        let (n, item) = self.on_decoded(decoded, self.input.len() - self.decoded);
-        self.decoded += n;
+        let input = &mut self.input[self.decoded..];
+        let available = input.len();
+        let decoded = T::decode(&mut self.connection, input);
+        let (n, item) = self.on_decoded(decoded, available);
+        self.decoded = self.decoded.saturating_add(n);
         if self.decoded == self.input.len() {
             // The caller may take long to handle the last message.
             self.keep_input();
@@ -188,7 +190,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         // The rest is a part of a header or of a control frame. The payload of a message is always
         // consumed.
         buffer.extend_from_slice(&self.input);
-        let mut room = (&mut buffer).limit(READ - self.input.len());
+        let mut room = (&mut buffer).limit(READ.saturating_sub(self.input.len()));
         let read = pin!(io.read_buf(&mut room)).poll(cx);
         if !matches!(read, Poll::Ready(Ok(1..))) {
             give_back(buffer);
@@ -196,7 +198,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         }
         let decoded = T::decode(&mut self.connection, &mut buffer);
         let (n, item) = self.on_decoded(decoded, buffer.len());
-        let rest = buffer.len() - n;
+        let rest = buffer[n..].len();
         if item.is_some() && rest >= WORTH_KEEPING {
             (self.input, self.decoded) = (buffer, n);
         } else {

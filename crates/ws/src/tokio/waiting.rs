@@ -183,7 +183,7 @@ impl Tasks {
     }
 
     fn ticket(&mut self) -> Ticket {
-        self.last += 1;
+        self.last = self.last.wrapping_add(1);
         self.last
     }
 }

@@ -233,7 +233,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
     /// The position of the end of the queue in the bytes that are sent.
     pub(super) fn queued(&self) -> u64 {
-        self.written + self.outbox.len() as u64
+        self.written.saturating_add(self.outbox.len() as u64)
     }
 
     /// Drops the queue, since the stream has failed. Another write would continue in the middle of

@@ -222,7 +222,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => {
                     self.unflushed = true;
-                    self.written += n as u64;
+                    self.written = self.written.saturating_add(n as u64);
                     self.outbox.advance(n);
                 }
             }
@@ -246,7 +246,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Whether a ping or a pong of the caller may be queued.
     #[inline]
     pub(super) fn has_control_room(&self) -> bool {
-        self.outbox.len() < self.write_limit + CONTROL_ROOM
+        self.outbox.len() < self.write_limit.saturating_add(CONTROL_ROOM)
     }
 
     /// Whether a queue should be written without a flush.

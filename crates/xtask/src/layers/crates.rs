@@ -54,16 +54,21 @@ const TABLE: &[Row] = &[
     Row { layer: 1, name: CHUNKED,  uses: &[GRAMMAR], outside: ADAPTERS },
     Row { layer: 1, name: HTTP1,    uses: &[GRAMMAR, CHUNKED], outside: Outside::Only {
         always: &["memchr"], optional: &["bytes", "http", "tokio-util"] } },
-    Row { layer: 1, name: WS,       uses: &[GRAMMAR], outside: Outside::Only {
+    // HTTP1 reads the answer to a client's handshake. Of hyper, WS uses only the types of an
+    // upgraded connection, and no part that speaks HTTP.
+    Row { layer: 1, name: WS,       uses: &[GRAMMAR, HTTP1], outside: Outside::Only {
         always: &["base64", "sha1"],
-        optional: &["bytes", "flate2", "futures-core", "futures-sink", "getrandom", "tokio", "tokio-util",
-                    "zlib-rs"] } },
-    Row { layer: 1, name: SSE,      uses: &[], outside: ADAPTERS },
+        optional: &["axum-core", "bytes", "flate2", "futures-core", "futures-sink", "getrandom", "http",
+                    "hyper", "tokio", "tokio-rustls", "tokio-util", "webpki-roots", "zlib-rs"] } },
+    // A stream of messages, and a body with heartbeats.
+    Row { layer: 1, name: SSE,      uses: &[], outside: Outside::Only {
+        always: &[], optional: &["bytes", "futures-core", "http", "http-body", "tokio", "tokio-util"] } },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
-    Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1], outside: Outside::Free },
+    // It offers the connection of an upgrade to the extractor of WS.
+    Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
     Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER],
           outside: Outside::Free },
@@ -112,6 +117,11 @@ pub(super) fn check(metadata: &Metadata) -> Result {
 /// because its notes are text for people.
 pub(crate) fn pure() -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(|row| row.layer <= PURE && row.name != EXPLAIN).map(|row| row.name)
+}
+
+/// Whether a crate is in layers 0 to 2.
+pub(crate) fn is_protocol(name: &str) -> bool {
+    row(name).is_some_and(|row| row.layer <= PURE)
 }
 
 fn problems(metadata: &Metadata) -> Vec<String> {

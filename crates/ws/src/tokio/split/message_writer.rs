@@ -78,7 +78,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role> MessageWriter<'a, IO, R> {
         let (queued, finished) = (&mut self.queued, &mut self.finished);
         let put = move |state: &mut super::shared::State<IO, R>| {
             state.put(|socket| socket.enqueue_piece(kind, piece, last))?;
-            *queued += len;
+            *queued = queued.saturating_add(len);
             if last {
                 *finished = true;
                 state.message_begun = false;

@@ -221,7 +221,9 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
             Need::Message if self.permits > 0 => Ready::Held,
             Need::Message => Ready::Yes,
             Need::Room if !socket.has_room() => Ready::Full,
-            Need::Room if self.reserved() + socket.outbox.len() >= socket.write_limit => Ready::Held,
+            Need::Room if self.reserved().saturating_add(socket.outbox.len()) >= socket.write_limit => {
+                Ready::Held
+            }
             Need::Room => Ready::Yes,
         }
     }
@@ -239,7 +241,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
     }
 
     fn await_goal(&mut self, place: &mut Place, goal: Goal, cx: &Context<'_>) {
-        self.goals += usize::from(place.goal.is_none());
+        self.goals = self.goals.saturating_add(place.goal.is_none().into());
         let mut tasks = self.waiting.tasks();
         place.goal = Some(tasks.add_goal(place.goal, goal, cx));
         self.socket.flush_at = tasks.next_flush(self.socket.flushed);
@@ -249,7 +251,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
 
     pub(super) fn leave_goal(&mut self, place: &mut Place) {
         let Some(ticket) = place.goal.take() else { return };
-        self.goals -= 1;
+        self.goals = self.goals.saturating_sub(1);
         let mut tasks = self.waiting.tasks();
         tasks.remove_goal(ticket);
         self.socket.flush_at = tasks.next_flush(self.socket.flushed);
@@ -259,7 +261,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
     /// writes the queue in its place.
     pub(super) fn leave_turn(&mut self, place: &mut Place, got_it: bool) {
         let Some(ticket) = place.turn.take() else { return };
-        self.turns -= 1;
+        self.turns = self.turns.saturating_sub(1);
         let mut tasks = self.waiting.tasks();
         let was_first = tasks.first_turn().is_some_and(|(first, _)| first == ticket);
         tasks.remove_turn(ticket);
@@ -324,7 +326,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
     }
 
     fn await_turn(&mut self, place: &mut Place, need: Need, cx: &Context<'_>) -> Poll<Result<(), Error>> {
-        self.turns += usize::from(place.turn.is_none());
+        self.turns = self.turns.saturating_add(place.turn.is_none().into());
         place.turn = Some(self.waiting.tasks().add_turn(place.turn, need, cx));
         Poll::Pending
     }
@@ -359,8 +361,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
         if self.socket.when_full != WhenFull::Wait {
             return Poll::Ready(self.socket.make_room());
         }
-        let excess = self.socket.outbox.len() - self.socket.write_limit;
-        self.await_goal(place, Goal::Written(self.socket.written + excess as u64 + 1), cx);
+        let excess = self.socket.outbox.len().saturating_sub(self.socket.write_limit);
+        self.await_goal(
+            place,
+            Goal::Written(self.socket.written.saturating_add(excess as u64).saturating_add(1)),
+            cx,
+        );
         Poll::Pending
     }
 

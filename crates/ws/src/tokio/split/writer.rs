@@ -119,7 +119,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     /// [`Error::Full`] according to [`WhenFull`], [`EncodeErrorKind::Closing`], and [`Error::Io`]
     /// of a write.
     pub async fn reserve(&self) -> Result<Permit<'_, IO, R>, Error> {
-        self.shared.turn(Need::Room, |state| state.permits += 1).await?;
+        self.shared.turn(Need::Room, |state| state.permits = state.permits.saturating_add(1)).await?;
         Ok(Permit::of_split(&self.shared))
     }
 
@@ -193,7 +193,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for Writer<IO, R
         let polled = shared.with(|state| {
             let polled = state.poll_turn(&mut sink.place, Need::Room, cx);
             if let Poll::Ready(Ok(())) = polled {
-                state.permits += 1;
+                state.permits = state.permits.saturating_add(1);
                 sink.permit = true;
             }
             polled
@@ -208,7 +208,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Sink<Message> for Writer<IO, R
             if !core::mem::take(&mut sink.permit) {
                 return state.socket.enqueue(message);
             }
-            state.permits -= 1;
+            state.permits = state.permits.saturating_sub(1);
             state.put(|socket| socket.put(message))
         })?
     }
@@ -249,7 +249,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Drop for Writer<IO, R> {
         self.shared.leave(&mut self.sink.place);
         if self.sink.permit {
             // After a panic, permits do not matter.
-            let _ = self.shared.with(|state| state.permits -= 1);
+            let _ = self.shared.with(|state| state.permits = state.permits.saturating_sub(1));
         }
     }
 }

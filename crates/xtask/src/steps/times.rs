@@ -1,4 +1,4 @@
-//! The times of each step of the check on this machine, in `target/check/times`.
+//! The times of each step on this machine, in the file `times` beside the logs of the steps.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -9,29 +9,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::step::{Lane, Step};
 use super::times::Times;
 use tidewire_testkit::run::Result;
 
-/// A part of the check.
-pub(super) struct Step {
-    pub(super) name: &'static str,
-    pub(super) lane: Lane,
-    /// Steps that must be done before, if they are part of the run.
-    pub(super) needs: &'static [&'static str],
-    /// Seconds that it takes, for the first run on a machine.
-    pub(super) usual: u64,
-    pub(super) run: fn() -> Result,
-}
-
-/// Steps of one lane run one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// Uses the target folder, which cargo locks.
-    Cargo,
-    /// Does not use the target folder.
-    Beside,
-    /// Begins when all other steps are done, and shows its output while it runs.
-    Alone,
+/// The command that the steps belong to.
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    /// Where the logs go.
+    pub(super) folder: &'a Path,
 }
 
 /// How often the steps are checked, and how often a line shows their progress.
@@ -40,10 +26,10 @@ const TELL: Duration = Duration::from_secs(20);
 /// How long a step may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Runs all steps. `command` returns the command of a step. The logs go into `folder`.
+/// Runs all steps. `command` returns the command of a step.
 pub(super) fn run(
     steps: &[&Step],
-    folder: &Path,
+    place: &Place<'_>,
     command: impl Fn(&str) -> Command,
     times: &mut Times,
     out: &mut impl Write,
@@ -53,7 +39,7 @@ pub(super) fn run(
         waiting: steps.to_vec(),
         running: Vec::new(),
         begin: Instant::now(),
-        folder,
+        place,
         times,
         out,
     };
@@ -90,7 +76,7 @@ struct Run<'a, W> {
     waiting: Vec<&'a Step>,
     running: Vec<Running<'a>>,
     begin: Instant,
-    folder: &'a Path,
+    place: &'a Place<'a>,
     times: &'a mut Times,
     out: &'a mut W,
 }
@@ -128,7 +114,7 @@ impl<'a, W: Write> Run<'a, W> {
             "==> {} (step {number} of {}, after {after}, usually {usual})",
             step.name, self.total
         ));
-        let log = self.folder.join(format!("{}.log", step.name));
+        let log = self.place.folder.join(format!("{}.log", step.name));
         if step.lane != Lane::Alone {
             let file = File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
             let (stdout, stderr) = file.map_err(|error| format!("{}: {error}", log.display()))?;
@@ -177,7 +163,10 @@ impl<'a, W: Write> Run<'a, W> {
         }
         let ended =
             if others.is_empty() { String::new() } else { format!("; also ended: {}", others.join(", ")) };
-        Err(format!("check failed at `{name}` ({status}){ended}. To repeat it: cargo xtask check {name}"))
+        let command = self.place.name;
+        Err(format!(
+            "{command} failed at `{name}` ({status}){ended}. To repeat it: cargo xtask {command} {name}"
+        ))
     }
 
     /// Prints one line: the running steps, their times, and the time that is left.
@@ -303,7 +292,8 @@ mod tests {
         let mut out = Vec::new();
         let mut times = Times::load(folder.join("times"));
         let plan: Vec<_> = steps.iter().map(|(step, _)| step).collect();
-        let result = run(&plan, &folder, command, &mut times, &mut out);
+        let place = Place { name: "check", folder: &folder };
+        let result = run(&plan, &place, command, &mut times, &mut out);
         (result, String::from_utf8(out).unwrap(), folder)
     }
 

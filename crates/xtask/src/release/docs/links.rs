@@ -1,0 +1,62 @@
+//! Links between the pages that rustdoc wrote. Rustdoc checks links to items, but no links to
+//! files.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use tidewire_testkit::run::{Result, files, read};
+
+/// Links of others that lead nowhere. Tracing's documentation, which rustdoc repeats in the pages of
+/// all our types, has the first. Pages of rustdoc for the whole folder have the second.
+const OF_OTHERS: [&str; 2] = ["dispatcher", "./index.html"];
+
+/// Returns the number of links to other pages, and those that lead nowhere.
+pub(super) fn check(folder: &Path) -> Result<(usize, Vec<String>)> {
+    let (mut count, mut broken) = (0, BTreeSet::new());
+    // The pages of the source code only link to each other.
+    let sources = folder.join("src");
+    let pages = files(folder, ".html");
+    for page in pages.iter().filter(|page| !page.starts_with(&sources)) {
+        let text = read(page)?;
+        let here = page.parent().unwrap_or(folder);
+        for link in links(&text) {
+            count += 1;
+            if !OF_OTHERS.contains(&link) && !leads_to_a_file(here, link) {
+                let page = page.strip_prefix(folder).unwrap_or(page);
+                broken.insert(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    Ok((count, broken.into_iter().collect()))
+}
+
+/// The links of a page to other files, without the place inside the file.
+fn links(html: &str) -> impl Iterator<Item = &str> {
+    let values = html.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let paths = values.filter_map(|value| value.split(['#', '?']).next());
+    // `${` is in a script of rustdoc, which makes links.
+    paths.filter(|path| {
+        !path.is_empty() && !path.contains(':') && !path.starts_with("//") && !path.contains("${")
+    })
+}
+
+fn leads_to_a_file(here: &Path, link: &str) -> bool {
+    let path: PathBuf = here.join(link);
+    path.is_file() || path.join("index.html").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_a_missing_file_is_named() {
+        let folder = std::env::temp_dir().join(format!("xtask-links-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("a")).unwrap();
+        let page = r##"<a href="index.html#x">1</a> <a href="#y">2</a> <a href="https://x.org/">3</a>
+            <a href="../docs/limits.md">4</a> <a href="../a">5</a> <script>x(`href="${f}"`)</script>"##;
+        std::fs::write(folder.join("a/index.html"), page).unwrap();
+        let found = check(&folder);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found, Ok((3, vec!["a/index.html: ../docs/limits.md".to_owned()])));
+    }
+}
