@@ -252,7 +252,7 @@ async fn answer<IO: AsyncRead + AsyncWrite + Unpin>(
     // answer.
     let drain = async {
         let mut waste = [0; 1024];
-        for _ in 0..MAX_DRAIN / waste.len() {
+        for _ in 0..MAX_DRAIN_READS {
             if !matches!(io.read(&mut waste).await, Ok(1..)) {
                 break;
             }
@@ -304,6 +304,6 @@ impl core::error::Error for Error {
 
 /// Most requests fit in one read.
 const READ_SIZE: usize = 4 * 1024;
-/// How many bytes after a refusal are read and dropped, and for how long.
-const MAX_DRAIN: usize = 64 * 1024;
+/// How often after a refusal up to 1 KiB is read and dropped, and for how long.
+const MAX_DRAIN_READS: usize = 64;
 const DRAIN_WAIT: Duration = Duration::from_secs(1);
