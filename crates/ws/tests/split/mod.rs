@@ -483,3 +483,34 @@ async fn an_uncontended_send_writes_at_once() {
     assert_eq!(reader.next().now_or_never().unwrap().unwrap().unwrap(), Message::text(""));
     assert!(client_frame(1, b"").len() == 6);
 }
+
+/// One task reads and answers. It reads nothing while its queue is full, so no answer is refused.
+/// Each read has at most one request.
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_answers_reads_nothing_while_its_queue_is_full() {
+    let (io, client) = duplex(64);
+    let mut server = WebSocket::server(io, Limits::DEFAULT).with_write_limit(200, WhenFull::Refuse);
+    let (mut requests, mut answers) =
+        futures_util::StreamExt::split(WebSocket::client(client, Limits::DEFAULT));
+    let asked = tokio::spawn(async move {
+        for _ in 0..100 {
+            requests.feed("x".repeat(60).into()).await.unwrap();
+        }
+        requests.close().await.unwrap();
+    });
+    let answered = tokio::spawn(async move {
+        while let Some(message) = server.next().await {
+            if message.unwrap().is_data() {
+                server.queue(Message::binary(vec![0; 50])).await.expect("there is room");
+            }
+        }
+    });
+    let mut got = 0;
+    while let Some(message) = answers.next().await {
+        got += usize::from(message.unwrap().is_data());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(got, 100);
+    asked.await.unwrap();
+    answered.await.unwrap();
+}

@@ -105,7 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     /// Queues a message. It is written by the next `send` or `flush` of any writer, by the reader
     /// while it waits in [`Reader::next`], or as soon as the queue has 64 KiB.
     ///
-    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so one
+    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so a
     /// slow reader does not delay a broadcast.
     ///
     /// # Errors
