@@ -201,6 +201,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Sets how many bytes may wait to be written, and what then happens to data messages. Default
     /// 1 MiB and [`WhenFull::Wait`].
     ///
+    /// A full queue does not stop the reading, with one exception: if the rule is not
+    /// [`WhenFull::Wait`] and the WebSocket is not [`split`](Self::split), [`next`](Self::next)
+    /// waits until there is room. So a loop that answers each message does not get
+    /// [`Error::Full`](super::Error::Full) for requests that came fast.
+    ///
     /// One message may exceed the limit, since messages are not cut. Pings and pongs that you send
     /// may exceed it by 4 KiB. A close and the answer to a ping are always accepted. While 4 KiB or
     /// more wait, a new ping replaces an earlier one that has no pong yet.
@@ -261,6 +266,22 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         matches!(self.phase, Phase::Reading | Phase::Failing(_))
             && self.lost.is_none()
             && (!self.outbox.is_empty() || self.unflushed || self.connection.has_output())
+    }
+
+    /// Whether nothing is read until the queue has room.
+    ///
+    /// One task reads requests and queues the answers. With [`WhenFull::Wait`] the answers wait for
+    /// room. With another rule they would be refused, only because the peer sent many requests.
+    ///
+    /// Two tasks, one of which only reads, never wait: two peers with full queues would wait for
+    /// each other for ever.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.when_full != WhenFull::Wait && !self.wakers.are_shared() && self.outbox.len() >= self.write_limit
+    }
+
+    /// Whether the reading half ends as soon as the queue is written, and reads nothing before.
+    pub(super) fn ends_after_write(&self) -> bool {
+        matches!(self.phase, Phase::Failing(_)) || self.connection.state.drops_input()
     }
 
     /// The position of the end of the queue in the bytes that are sent.
