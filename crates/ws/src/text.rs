@@ -167,7 +167,7 @@ impl PartialEq<Text> for str {
 
 /// Copies the text. [`Text::from_static`] does not.
 impl From<&str> for Text {
-    #[inline]
+    #[inline(always)]
     fn from(text: &str) -> Self {
         // An empty text needs no memory.
         if text.is_empty() { Self::new() } else { Self(Inner::Shared(text.into())) }
@@ -292,7 +292,9 @@ mod tests {
                     assert_eq!((&one, one.cmp(&other)), (&other, Ordering::Equal));
                     assert_eq!(HashMap::from([(other, 7)]).get(one.as_str()), Some(&7));
                 }
-                assert!(one == text && text == one && one == *text && one == String::from(text));
+                let string = String::from(text);
+                assert!([one == text, one == *text, one == string, one == Cow::Borrowed(text)] == [true; 4]);
+                assert!([text == one, *text == one, string == one, Cow::Borrowed(text) == one] == [true; 4]);
                 assert_eq!((format!("{one:?}"), one.to_string()), (format!("{text:?}"), text.into()));
                 assert_eq!(String::from(one.clone()), text);
                 assert_eq!(Bytes::from(one.clone()), text.as_bytes());

@@ -6,6 +6,14 @@ use core::fmt::Write as _;
 use tidewire_grammar::{eq_ignore_case, list, value_and_params};
 
 /// How an endpoint wants to use permessage-deflate.
+///
+/// ```
+/// use tidewire_ws::deflate::Config;
+/// use tidewire_ws::handshake::server::Options;
+/// const LONG_MESSAGES: Config = Config::DEFAULT.with_threshold(4096).with_level(6);
+/// let options = Options::DEFAULT.with_deflate(LONG_MESSAGES);
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -68,6 +76,25 @@ impl Default for Config {
 }
 
 /// The parameters that both ends agreed on.
+///
+/// ```
+/// use tidewire_ws::handshake::server::{Options, accept};
+/// use tidewire_ws::{Connection, Limits, Server, deflate::Config};
+/// let fields = [
+///     ("host", "example.com"),
+///     ("upgrade", "websocket"),
+///     ("connection", "Upgrade"),
+///     ("sec-websocket-version", "13"),
+///     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+///     ("sec-websocket-extensions", "permessage-deflate; server_max_window_bits=10"),
+/// ];
+/// let config = Config::DEFAULT;
+/// let accept = accept("GET", (1, 1), fields, &Options::DEFAULT.with_deflate(config)).unwrap();
+/// let params = accept.deflate().expect("the client offered it");
+/// assert_eq!((params.server_max_window_bits, params.takes_shared()), (10, false));
+/// let connection = Connection::<Server>::new(Limits::DEFAULT).with_deflate(params, &config);
+/// # let _ = connection;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// The server compresses each message without reference to earlier ones.

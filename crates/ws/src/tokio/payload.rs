@@ -34,7 +34,7 @@ pub(super) trait Incoming<R: Role>: Sized {
 impl<R: Role> Incoming<R> for Message {
     const IN_PIECES: bool = false;
 
-    #[inline]
+    #[inline(always)]
     fn decode(
         connection: &mut Connection<R>,
         input: &mut [u8],

@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 /// What [`WebSocket::next_piece`](super::WebSocket::next_piece) returns: a part of a message, or a
 /// control frame, which may come between two parts.
+///
+/// [`WebSocket::next_piece`](super::WebSocket::next_piece) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Piece {

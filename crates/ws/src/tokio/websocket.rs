@@ -72,6 +72,21 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
 }
 
 /// What [`WebSocket::into_inner`] returns.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
+/// use tidewire_ws::{Limits, tokio::WebSocket};
+/// let mut socket = WebSocket::server(server, Limits::DEFAULT);
+/// socket.flush().await?;
+/// let parts = socket.into_inner();
+/// assert!(parts.unwritten.is_empty());
+/// let mut socket = WebSocket::new(parts.io, parts.connection).with_read_ahead(parts.unread);
+/// socket.send("Hello".into()).await?;
+/// assert_eq!(client.next().await.unwrap()?, "Hello".into());
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Parts<IO, R> {
@@ -86,6 +101,23 @@ pub struct Parts<IO, R> {
 }
 
 /// What happens to a message if more bytes than the limit wait to be written.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// use tidewire_ws::tokio::{Error, WebSocket, WhenFull};
+/// use tidewire_ws::{Limits, Message};
+/// let socket = WebSocket::server(server, Limits::DEFAULT);
+/// let mut socket = socket.with_write_limit(2000, WhenFull::Refuse);
+/// let frame = Message::binary(vec![0; 1500]);
+/// // The client reads nothing: the stream takes 1,024 bytes, and the rest waits.
+/// for _ in 0..3 {
+///     socket.queue(frame.clone()).await?;
+/// }
+/// assert!(matches!(socket.queue(frame).await, Err(Error::Full)));
+/// # drop(client);
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// The sender waits, so the reader sets the pace.

@@ -278,7 +278,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     }
 
     /// Queues a message, also over the limit.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, message: Message) -> Result<(), Error> {
         // Replies to earlier frames are sent first.
         if self.connection.has_output() {

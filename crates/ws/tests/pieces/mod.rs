@@ -186,8 +186,8 @@ mod compressed {
         compress.compress_vec(&vec![0; LEN], &mut payload, flate2::FlushCompress::Sync).unwrap();
         assert_eq!(compress.total_in(), LEN as u64);
         payload.truncate(payload.len() - 4);
-        let mut wire = vec![0xc2, 0xff];
-        wire.extend((payload.len() as u64).to_be_bytes());
+        let mut wire = vec![0xc2, 0xfe];
+        wire.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
         wire.extend([0; 4]);
         wire.extend(payload);
         let io = tokio::io::join(&wire[..], tokio::io::sink());

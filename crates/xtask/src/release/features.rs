@@ -9,7 +9,8 @@ use crate::published::{manifests, selected};
 pub(super) fn run() -> Result {
     install("hack")?;
     let packages = selected(&manifests()?);
-    let mut hack = cargo(&["hack", "clippy", "--feature-powerset", "--depth", "2", "--quiet"]);
+    let mut hack =
+        cargo(&["hack", "clippy", "--feature-powerset", "--depth", "2", "--keep-going", "--quiet"]);
     hack.args(&packages).args(["--lib", "--bins", "--", "-D", "warnings"]);
     start(hack.env("CARGO_TARGET_DIR", folder().join("target")))?;
     println!("holds: {} packages compile without warnings with every two of their features", packages.len());
