@@ -159,6 +159,25 @@ mod websockets {
     }
 
     #[test]
+    fn ws_broadcast() {
+        let printed = run("ws_broadcast");
+        has(&printed, &["messages, 3 readers are left", "slow: "]);
+        has(&printed, &["then Some(1013) \"this reader is too slow\""]);
+    }
+
+    #[test]
+    fn ws_pieces() {
+        let printed = run("ws_pieces");
+        has(&printed, &["server: received 67108864 bytes, and held"]);
+        has(&printed, &["client: sent 67108864 bytes, and held 65536 at most"]);
+        has(&printed, &["client: received 67108864 bytes, and held"]);
+        for line in printed.lines() {
+            let held = line.split(' ').rev().nth(2).unwrap();
+            assert!(held.parse::<usize>().unwrap() <= 65536, "{line}");
+        }
+    }
+
+    #[test]
     fn ws_tls() {
         let printed = run("ws_tls");
         has(&printed, &["status 101", "hello", "without the root: no secure connection"]);
