@@ -131,7 +131,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
 }
 
 fn panicked() -> Error {
-    Error::Io(io::Error::other("a task panicked inside the stream of this WebSocket"))
+    Error::Io(io::Error::other("a task panicked inside the stream of this WebSocket, or in `with_ref`"))
 }
 
 /// Wakes all tasks when the stream panics. They find the lock poisoned and return an error.

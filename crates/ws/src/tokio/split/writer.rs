@@ -105,6 +105,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     /// Queues a message. It is written by the next `send` or `flush` of any writer, by the reader
     /// while it waits in [`Reader::next`], or as soon as the queue has 64 KiB.
     ///
+    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so one
+    /// slow reader does not delay a broadcast.
+    ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Full`], and [`Error::Io`] of a write. With another rule than
     /// [`WhenFull::Wait`], [`EncodeErrorKind::MessageUnfinished`] while another writer sends a
