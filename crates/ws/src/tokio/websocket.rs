@@ -144,14 +144,18 @@ pub(super) enum Phase {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
-    /// Returns the server's end.
+    /// Returns the server's end of a stream after its handshake. If you read the request yourself,
+    /// also pass the bytes that came after it:
+    /// [`with_read_ahead`](Self::with_read_ahead).
     pub fn server(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Client> {
-    /// Returns the client's end. Masking keys come from the operating system.
+    /// Returns the client's end of a stream after its handshake. Masking keys come from the
+    /// operating system. If you read the answer yourself, also pass the bytes that came after it:
+    /// [`with_read_ahead`](Self::with_read_ahead).
     pub fn client(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }

@@ -326,6 +326,7 @@ async fn a_full_queue_is_refused_or_closes_the_connection() {
         let tried = [
             writer.queue("x".into()).now_or_never().unwrap(),
             writer.send("x".into()).now_or_never().unwrap(),
+            writer.try_reserve().map(drop),
             writer.reserve().now_or_never().unwrap().map(drop),
         ];
         let close = when_full == WhenFull::Close;
@@ -339,6 +340,25 @@ async fn a_full_queue_is_refused_or_closes_the_connection() {
         }
         assert_eq!(writer.with_ref(|socket| socket.connection().awaiting_close()), close);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_can_reserve_without_waiting() {
+    let ((_reader, writer), mut client) = server(8, 10);
+    writer.try_reserve().unwrap().send("more than ten bytes".into()).unwrap();
+    assert!(matches!(writer.try_reserve(), Err(Error::Full)), "the stream takes only eight bytes");
+    let mut waiting = pin!(writer.reserve());
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    let mut back = [0; 21];
+    let (flushed, read) = tokio::join!(writer.flush(), client.get_mut().read_exact(&mut back));
+    assert!(flushed.is_ok() && read.is_ok());
+    assert!(matches!(writer.try_reserve(), Err(Error::Full)), "the one that waits comes first");
+    drop(waiting.await.unwrap());
+    let message = writer.message(Kind::Text).await.unwrap();
+    let Err(Error::Encode(error)) = writer.try_reserve() else { panic!() };
+    assert_eq!(error.kind(), EncodeErrorKind::MessageUnfinished);
+    drop(message);
+    writer.try_reserve().unwrap().send("x".into()).unwrap();
 }
 
 #[tokio::test(start_paused = true)]

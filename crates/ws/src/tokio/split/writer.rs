@@ -147,6 +147,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
         Ok(Permit::of_split(&self.shared))
     }
 
+    /// As [`reserve`](Self::reserve), but does not wait. So one task can send to many writers, and
+    /// skip those whose peer reads too slowly. The [`Reader`] writes what is queued while it waits
+    /// in [`next`](Reader::next).
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve). [`Error::Full`] also with [`WhenFull::Wait`], and
+    /// [`EncodeErrorKind::MessageUnfinished`] while another writer is inside a
+    /// [`message`](Self::message).
+    pub fn try_reserve(&self) -> Result<Permit<'_, IO, R>, Error> {
+        self.shared.with(|state| {
+            state.try_room()?;
+            state.permits += 1;
+            Ok(Permit::of_split(&self.shared))
+        })?
+    }
+
     /// Begins a message that is sent in pieces, so that a message of any length takes little
     /// memory. Until it is finished, messages of other writers wait. Pings, pongs and a close of
     /// other writers are sent between its pieces.
