@@ -252,6 +252,21 @@ async fn a_permit_that_is_held_does_not_keep_the_queue_from_being_written() {
     assert_eq!(client.next().await.unwrap().unwrap(), Message::text("last"));
 }
 
+/// Also a call that does not wait counts the permits of others, and then it closes nothing.
+#[test]
+fn permits_are_refused_over_the_limit_also_while_the_queue_has_room() {
+    for when_full in [WhenFull::Refuse, WhenFull::Close] {
+        let (io, _client) = duplex(8);
+        let (_reader, writer) =
+            WebSocket::server(io, Limits::DEFAULT).with_write_limit(5_000, when_full).split();
+        writer.queue(Message::binary(vec![0; 1_000])).now_or_never().unwrap().unwrap();
+        let held = writer.try_reserve().unwrap();
+        assert!(matches!(writer.try_reserve(), Err(Error::Full)));
+        assert!(matches!(writer.reserve().now_or_never().unwrap(), Err(Error::Full)));
+        held.send("goes on".into()).unwrap();
+    }
+}
+
 /// Each peer reads in one task and writes in another one. If a full queue kept a reader from
 /// reading, both would wait for the other one for ever.
 #[tokio::test(start_paused = true)]
