@@ -134,7 +134,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     pub fn try_reserve(&self) -> Result<Permit<'_, IO, R>, Error> {
         self.shared.with(|state| {
             state.try_room()?;
-            state.permits += 1;
+            state.permits = state.permits.saturating_add(1);
             Ok(Permit::of_split(&self.shared))
         })?
     }
