@@ -337,7 +337,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
         match self.ready(Need::Room) {
             // Those that wait come first.
             Ready::Yes if self.turns == 0 => self.check_open(),
-            Ready::Full if self.socket.when_full == WhenFull::Close => self.socket.make_room(),
+            Ready::Full if self.socket.when_full == WhenFull::Close => {
+                self.socket.make_room().and(Err(Error::Full))
+            }
             Ready::Held if self.message_begun => {
                 Err(EncodeError::from(EncodeErrorKind::MessageUnfinished).into())
             }

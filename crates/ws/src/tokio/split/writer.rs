@@ -105,7 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     /// Queues a message. It is written by the next `send` or `flush` of any writer, by the reader
     /// while it waits in [`Reader::next`], or as soon as the queue has 64 KiB.
     ///
-    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so one
+    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so a
     /// slow reader does not delay a broadcast.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     pub fn try_reserve(&self) -> Result<Permit<'_, IO, R>, Error> {
         self.shared.with(|state| {
             state.try_room()?;
-            state.permits += 1;
+            state.permits = state.permits.saturating_add(1);
             Ok(Permit::of_split(&self.shared))
         })?
     }
