@@ -8,7 +8,6 @@
 //! An [`Observer`] reads both directions, and answers nothing. A WebSocket is logged by its frames.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +16,14 @@ use std::thread;
 use tidewire_http1::{Event, Fields, Limits, Observer, Reading};
 use tidewire_ws::{self as ws, Client, FrameDecoder, FrameEvent, Role, Server};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, listen, upstream] = &arguments[..] else { return Err("arguments: LISTEN UPSTREAM".into()) };
     let listener = TcpListener::bind(listen)?;
     println!("http1_capture on http://{}", listener.local_addr()?);
     loop {
         let (client, _) = listener.accept()?;
-        // Without a server, this connection closes and the next one may succeed.
-        let Ok(server) = TcpStream::connect(upstream) else { continue };
+        let Ok(server) = TcpStream::connect(upstream) else { continue }; // The next one may succeed.
         let log = Arc::new(Mutex::new(Log::new()));
         for (from, to, is_client) in [(&client, &server, true), (&server, &client, false)] {
             let (from, to, log) = (from.try_clone()?, to.try_clone()?, Arc::clone(&log));
@@ -71,7 +69,8 @@ impl Log {
         // Content is only counted, so it may have any length.
         let observer = Observer::new(Limits::DEFAULT.with_max_body(u64::MAX));
         let mut frames = (FrameDecoder::new(ws::Limits::DEFAULT), FrameDecoder::new(ws::Limits::DEFAULT));
-        (frames.0.allow_rsv1(), frames.1.allow_rsv1()); // Browsers compress messages.
+        frames.0.allow_rsv1(); // Browsers compress messages.
+        frames.1.allow_rsv1();
         Self { observer, fields: Fields::new(), up: vec![], down: vec![], open: VecDeque::new(), frames }
     }
 

@@ -3,8 +3,8 @@
 //! Run `cargo run -p tidewire-examples --example http1_proxy -- 127.0.0.1:8081 127.0.0.1:8080`.
 //!
 //! Bodies stream through bounded buffers: first the request, then its response. A WebSocket passes
-//! through. What is ambiguous is refused before the server sees it. Each request has a connection to
-//! the server of its own.
+//! through. What is ambiguous is refused before the server sees it. Each request has its own
+//! connection to the server.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
