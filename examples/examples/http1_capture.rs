@@ -5,8 +5,7 @@
 //! cargo run -p tidewire-examples --example http1_capture -- 127.0.0.1:8081 127.0.0.1:8080
 //! curl -d hello http://127.0.0.1:8081/any/path
 //! ```
-//! An [`Observer`] reads both directions of each connection, and answers nothing. After a WebSocket
-//! handshake, the log shows the frames.
+//! An [`Observer`] reads both directions, and answers nothing. A WebSocket is logged by its frames.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -23,15 +22,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [_, listen, upstream] = &arguments[..] else { return Err("arguments: LISTEN UPSTREAM".into()) };
     let listener = TcpListener::bind(listen)?;
     println!("http1_capture on http://{}", listener.local_addr()?);
-    for client in listener.incoming() {
-        let (client, server) = (client?, TcpStream::connect(upstream)?);
+    loop {
+        let (client, _) = listener.accept()?;
+        // Without a server, this connection closes and the next one may succeed.
+        let Ok(server) = TcpStream::connect(upstream) else { continue };
         let log = Arc::new(Mutex::new(Log::new()));
         for (from, to, is_client) in [(&client, &server, true), (&server, &client, false)] {
             let (from, to, log) = (from.try_clone()?, to.try_clone()?, Arc::clone(&log));
             thread::spawn(move || forward(from, to, is_client, &log));
         }
     }
-    Ok(())
 }
 
 /// Forwards one direction, until it ends. The log sees the bytes first.
@@ -70,7 +70,8 @@ impl Log {
     fn new() -> Self {
         // Content is only counted, so it may have any length.
         let observer = Observer::new(Limits::DEFAULT.with_max_body(u64::MAX));
-        let frames = (FrameDecoder::new(ws::Limits::DEFAULT), FrameDecoder::new(ws::Limits::DEFAULT));
+        let mut frames = (FrameDecoder::new(ws::Limits::DEFAULT), FrameDecoder::new(ws::Limits::DEFAULT));
+        (frames.0.allow_rsv1(), frames.1.allow_rsv1()); // Browsers compress messages.
         Self { observer, fields: Fields::new(), up: vec![], down: vec![], open: VecDeque::new(), frames }
     }
 
@@ -135,7 +136,7 @@ impl Log {
     }
 }
 
-/// Logs complete frame headers. Compressed frames are an error, and end the log.
+/// Logs complete frame headers. After an error, nothing more.
 fn log_frames<R: Role>(sender: &str, decoder: &mut FrameDecoder<R>, buffer: &mut Vec<u8>) {
     while let Ok((used, Some(event))) = decoder.decode(buffer) {
         if let FrameEvent::Header(header) = event {
