@@ -30,7 +30,8 @@ pub(super) fn check(package: &Package) -> Result<Vec<String>> {
 fn compiler(package: &Package, readme: &str) -> Option<String> {
     let version = package.rust_version.as_ref()?;
     let named = format!("needs Rust {}.{}.", version.major, version.minor);
-    (!readme.contains(&named)).then(|| format!("README.md does not say `{named}`, which is its rust-version"))
+    let words = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!words.contains(&named)).then(|| format!("README.md does not say `{named}`, which is its rust-version"))
 }
 
 fn problems(package: &Package, readme: &str) -> Vec<String> {
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_oldest_compiler_is_named() {
-        assert_eq!(compiler(&package(""), "a b. It needs Rust 1.85.\n"), None);
+        assert_eq!(compiler(&package(""), "a b. It needs\nRust 1.85.\n"), None);
         assert!(compiler(&package(""), "It needs Rust 1.88.").is_some());
     }
 
