@@ -1,7 +1,7 @@
 //! Features that need a newer compiler than the rest of their crate.
 //!
-//! The `rust-version` of a crate is that of its code. A feature can add a crate of ours that needs a
-//! newer compiler. Such a feature is in the list here, and the README of the crate names it.
+//! The `rust-version` of a crate is that of its code. A feature can add a crate of ours that needs
+//! a newer compiler. Such a feature is in the list here, and the README of the crate names it.
 
 use cargo_metadata::Package;
 

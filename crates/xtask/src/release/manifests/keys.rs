@@ -120,8 +120,8 @@ fn docs_rs(package: &Package) -> Vec<String> {
     problems
 }
 
-/// Whether the compiler is new enough for the edition and for the crates of ours below. The features
-/// in `newer` may need a newer one.
+/// Whether the compiler is new enough for the edition and for the crates of ours below. The
+/// features in `newer` may need a newer one.
 fn rust_version(package: &Package, versions: &RustVersions<'_>, newer: &[&str]) -> Vec<String> {
     let Some(own) = versions.get(package.name.as_str()) else { return Vec::new() };
     let mut problems = Vec::new();
