@@ -361,9 +361,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
                 self.leave_goal(place);
                 return Poll::Ready(self.check_open());
             }
-            if !written && let Poll::Ready(Err(error)) = self.socket.poll_write_out(cx, Half::Writer) {
-                self.leave_goal(place);
-                return Poll::Ready(Err(error));
+            if !written {
+                if let Poll::Ready(Err(error)) = self.socket.poll_write_out(cx, Half::Writer) {
+                    self.leave_goal(place);
+                    return Poll::Ready(Err(error));
+                }
             }
         }
         if self.socket.when_full != WhenFull::Wait {
