@@ -118,7 +118,7 @@ fn the_next_one_writes_when_the_first_is_dropped() {
     gate.open.store(true, Ordering::Relaxed);
     // The waker of the stream, from the last write.
     gate.yields.store(1, Ordering::Relaxed);
-    assert!(poll(pin!(writer.flush()), &std::task::Waker::noop()).is_pending());
+    assert!(poll(pin!(writer.flush()), std::task::Waker::noop()).is_pending());
     assert_eq!((first_task.wakes(), second_task.wakes()), (1, 0));
     drop(first);
     assert_eq!(second_task.wakes(), 1);
