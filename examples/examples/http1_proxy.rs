@@ -3,10 +3,9 @@
 //! Run `cargo run -p tidewire-examples --example http1_proxy -- 127.0.0.1:8081 127.0.0.1:8080`.
 //!
 //! Bodies stream through bounded buffers: first the request, then its response. A WebSocket passes
-//! through. What is ambiguous is refused before the server sees it. Each request has a connection to
-//! the server of its own.
+//! through. What is ambiguous is refused before the server sees it. Each request has its own
+//! connection to the server.
 
-use std::error::Error as StdError;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
@@ -14,7 +13,9 @@ use std::time::Duration;
 
 use tidewire_http1::*;
 
-fn main() -> Result<(), Box<dyn StdError>> {
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result {
     let address = |i, default: &str| std::env::args().nth(i).unwrap_or_else(|| default.to_owned());
     let (listener, server) = (TcpListener::bind(address(1, "127.0.0.1:8081"))?, address(2, "127.0.0.1:8080"));
     println!("http1_proxy on http://{}", listener.local_addr()?);
@@ -27,7 +28,12 @@ fn main() -> Result<(), Box<dyn StdError>> {
 /// Serves the requests of one client, until one of both sides closes.
 fn serve(mut client: Side<Server>, server: &str) -> io::Result<()> {
     loop {
-        if let Err((status, reason)) = exchange(&mut client, server) {
+        if let Err(reason) = exchange(&mut client, server) {
+            let status = match client.http.error() {
+                Some(error) => error.status_hint(),
+                None if reason.is::<EncodeError>() => 400, // The request cannot be sent to the server.
+                None => 502,
+            };
             println!("{status}: {reason}");
             client.http.close();
             // Refused if no request came, or if the response has begun: its missing end tells all.
@@ -43,28 +49,10 @@ fn serve(mut client: Side<Server>, server: &str) -> io::Result<()> {
     io::copy(&mut client.stream.take(64 * 1024), &mut io::sink()).map(|_| ())
 }
 
-/// Forwards one request and its response. An error has the status to answer with.
-fn exchange(client: &mut Side<Server>, address: &str) -> Result<(), (u16, Box<dyn StdError>)> {
-    let refused = |error: Box<dyn StdError>| match error.downcast_ref::<Error>() {
-        Some(invalid) => (invalid.status_hint(), error),
-        None if error.is::<EncodeError>() => (400, error),
-        None => (502, error),
-    };
-    let Some(mut server) = forward_request(client, address).map_err(refused)? else { return Ok(()) };
-    forward_response(client, &mut server).map_err(|error| (502, error))?;
-    if client.http.is_switched() {
-        tunnel(client, &mut server).map_err(|error| (502, error.into()))?;
-    }
-    Ok(())
-}
-
-/// Returns the connection to the server. None if the client has left.
-fn forward_request(
-    client: &mut Side<Server>,
-    address: &str,
-) -> Result<Option<Side<Client>>, Box<dyn StdError>> {
+/// Forwards one request and its response.
+fn exchange(client: &mut Side<Server>, address: &str) -> Result {
     let (mut fields, mut upstream) = (Fields::new(), None);
-    loop {
+    let mut server = loop {
         let (n, event) = client.http.decode(&client.input, &mut fields)?;
         let is_short = event.is_none();
         if let Some(Event::Request(head)) = event {
@@ -75,23 +63,24 @@ fn forward_request(
             server.forward(event)?;
         }
         client.input.drain(..n);
-        if let Some(server) = &mut upstream
-            && (is_short || server.http.is_sent())
-            // If writing fails, the server may have answered early. The rest then stays unread.
-            && (server.flush().is_err() || server.http.is_sent())
-        {
-            return Ok(upstream);
+        // If writing fails, the server may have answered early. The rest then stays unread.
+        let done = |server: &mut Side<Client>| server.http.is_sent() || is_short && server.flush().is_err();
+        if let Some(server) = upstream.take_if(done) {
+            break server;
         }
         client.flush()?;
         if is_short && client.fill()? == 0 {
             // The client has left: between two requests, or within one.
-            return Ok(client.http.finish().map(|_| None)?);
+            return Ok(client.http.finish().map(|_| ())?);
         }
-    }
+    };
+    let _ = server.flush();
+    forward_response(client, &mut server)?;
+    if client.http.is_switched() { Ok(tunnel(client, &mut server)?) } else { Ok(()) }
 }
 
 /// Connects to the server, and sends it the head of a request.
-fn forward_head(head: &RequestHead<'_>, address: &str) -> Result<Side<Client>, Box<dyn StdError>> {
+fn forward_head(head: &RequestHead<'_>, address: &str) -> Result<Side<Client>> {
     // A request with a body cannot change the protocol.
     let upgrade = head.upgrade().filter(|_| head.body().is_empty());
     let mut block = forwarded_fields(head.forwarded_fields(), upgrade)?;
@@ -106,7 +95,7 @@ fn forward_head(head: &RequestHead<'_>, address: &str) -> Result<Side<Client>, B
     Ok(server)
 }
 
-fn forward_response(client: &mut Side<Server>, server: &mut Side<Client>) -> Result<(), Box<dyn StdError>> {
+fn forward_response(client: &mut Side<Server>, server: &mut Side<Client>) -> Result {
     let mut fields = Fields::new();
     while !client.http.is_sent() && !client.http.is_switched() {
         let (n, event) = server.http.decode(&server.input, &mut fields)?;
@@ -143,10 +132,10 @@ fn forward_response(client: &mut Side<Server>, server: &mut Side<Client>) -> Res
 fn forwarded_fields<'a>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     upgrade: Option<&[u8]>,
-) -> Result<FieldBlock, EncodeError> {
+) -> Result<FieldBlock> {
     let is_websocket = upgrade.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
     let upgrade: &[u8] = b"websocket";
-    FieldBlock::from_pairs(fields.chain(is_websocket.then_some((b"Upgrade".as_slice(), upgrade))))
+    Ok(FieldBlock::from_pairs(fields.chain(is_websocket.then_some((b"Upgrade".as_slice(), upgrade))))?)
 }
 
 /// After a 101: copies bytes in both directions, until both have ended.
@@ -185,16 +174,16 @@ impl<R: Role> Side<R> {
     }
 
     /// Forwards an event of a body that came from the other side.
-    fn forward(&mut self, event: Option<Event<'_>>) -> Result<(), EncodeError> {
+    fn forward(&mut self, event: Option<Event<'_>>) -> Result {
         match event {
-            Some(Event::Data(data)) => self.http.send_data(data, &mut self.output),
-            Some(Event::Trailer { name, value }) => self.trailers.push(name, value),
+            Some(Event::Data(data)) => self.http.send_data(data, &mut self.output)?,
+            Some(Event::Trailer { name, value }) => self.trailers.push(name, value)?,
             Some(Event::End) => {
-                let trailers = std::mem::take(&mut self.trailers);
-                self.http.send_trailers(&trailers, &mut self.output)
+                self.http.send_trailers(&std::mem::take(&mut self.trailers), &mut self.output)?;
             }
-            Some(_) | None => Ok(()),
+            Some(_) | None => {}
         }
+        Ok(())
     }
 
     /// Appends what has arrived to the input. Returns 0 at the end.

@@ -1,6 +1,6 @@
 //! The decoder and the encoder behind the traits of [`tokio_util::codec`]: `FramedRead` yields
-//! [`Item`]s; `FramedWrite` takes [`OutgoingEvent`]s, [`PreparedEvent`]s and [`EventFields`], and
-//! to forward what was read, [`Item`]s and [`Event`]s.
+//! [`Item`]s; `FramedWrite` takes [`OutgoingEvent`]s, [`PreparedEvent`]s and [`EventFields`]. It
+//! also takes [`Item`]s and [`Event`]s, to forward what was read.
 //!
 //! ```
 //! use bytes::BytesMut;

@@ -36,6 +36,19 @@
 //! ```
 //! If the loop also waits for a timer, a database or another socket, call `flush` first.
 //!
+//! # Several tasks
+//!
+//! [`split`](WebSocket::split) gives a [`Reader`] and a [`Writer`]. The writer can be cloned, and
+//! all its methods take `&self`. Its documentation says what a cancelled call has queued.
+//! [`reserve`](Writer::reserve) and [`try_reserve`](Writer::try_reserve) give a [`Permit`], which
+//! sends one message without an await.
+//!
+//! # Long messages
+//!
+//! [`in_pieces`](WebSocket::in_pieces) and [`next_piece`](WebSocket::next_piece) receive a message
+//! of any length in little memory. [`send_piece`](WebSocket::send_piece) sends one, and after a
+//! split [`Writer::message`] does.
+//!
 //! # Deadlines
 //!
 //! The adapter has no clock, so it sets no deadline: a peer may take any time over one message. Set

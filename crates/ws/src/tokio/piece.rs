@@ -24,7 +24,8 @@ pub enum Piece {
         /// Whether the message ends here.
         last: bool,
     },
-    /// A ping, a pong or a close.
+    /// A ping, a pong or a close. A ping and a close are answered already, so a proxy that forwards
+    /// a ping gets two pongs.
     Control(Message),
 }
 

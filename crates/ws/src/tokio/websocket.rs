@@ -144,14 +144,18 @@ pub(super) enum Phase {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
-    /// Returns the server's end.
+    /// Returns the server's end of a stream after its handshake. If you read the request yourself,
+    /// also pass the bytes that came after it:
+    /// [`with_read_ahead`](Self::with_read_ahead).
     pub fn server(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Client> {
-    /// Returns the client's end. Masking keys come from the operating system.
+    /// Returns the client's end of a stream after its handshake. Masking keys come from the
+    /// operating system. If you read the answer yourself, also pass the bytes that came after it:
+    /// [`with_read_ahead`](Self::with_read_ahead).
     pub fn client(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
@@ -203,8 +207,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     ///
     /// A full queue does not stop the reading, with one exception: if the rule is not
     /// [`WhenFull::Wait`] and the WebSocket is not [`split`](Self::split), [`next`](Self::next)
-    /// waits until there is room. So a loop that answers each message does not get
-    /// [`Error::Full`](super::Error::Full) for requests that came fast.
+    /// reads nothing until there is room. So a loop that answers each message goes at the pace of
+    /// its peer. Messages that were read before are still returned.
     ///
     /// One message may exceed the limit, since messages are not cut. Pings and pongs that you send
     /// may exceed it by 4 KiB. A close and the answer to a ping are always accepted. While 4 KiB or
@@ -271,7 +275,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// Whether nothing is read until the queue has room.
     ///
     /// One task reads requests and queues the answers. With [`WhenFull::Wait`] the answers wait for
-    /// room. With another rule they would be refused, only because the peer sent many requests.
+    /// room. With another rule, a peer that sends fast and reads slowly would soon be refused.
     ///
     /// Two tasks, one of which only reads, never wait: two peers with full queues would wait for
     /// each other for ever.

@@ -252,6 +252,21 @@ async fn a_permit_that_is_held_does_not_keep_the_queue_from_being_written() {
     assert_eq!(client.next().await.unwrap().unwrap(), Message::text("last"));
 }
 
+/// Also a call that does not wait counts the permits of others, and then it closes nothing.
+#[test]
+fn permits_are_refused_over_the_limit_also_while_the_queue_has_room() {
+    for when_full in [WhenFull::Refuse, WhenFull::Close] {
+        let (io, _client) = duplex(8);
+        let (_reader, writer) =
+            WebSocket::server(io, Limits::DEFAULT).with_write_limit(5_000, when_full).split();
+        writer.queue(Message::binary(vec![0; 1_000])).now_or_never().unwrap().unwrap();
+        let held = writer.try_reserve().unwrap();
+        assert!(matches!(writer.try_reserve(), Err(Error::Full)));
+        assert!(matches!(writer.reserve().now_or_never().unwrap(), Err(Error::Full)));
+        held.send("goes on".into()).unwrap();
+    }
+}
+
 /// Each peer reads in one task and writes in another one. If a full queue kept a reader from
 /// reading, both would wait for the other one for ever.
 #[tokio::test(start_paused = true)]
@@ -326,6 +341,7 @@ async fn a_full_queue_is_refused_or_closes_the_connection() {
         let tried = [
             writer.queue("x".into()).now_or_never().unwrap(),
             writer.send("x".into()).now_or_never().unwrap(),
+            writer.try_reserve().map(drop),
             writer.reserve().now_or_never().unwrap().map(drop),
         ];
         let close = when_full == WhenFull::Close;
@@ -339,6 +355,25 @@ async fn a_full_queue_is_refused_or_closes_the_connection() {
         }
         assert_eq!(writer.with_ref(|socket| socket.connection().awaiting_close()), close);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_can_reserve_without_waiting() {
+    let ((_reader, writer), mut client) = server(8, 10);
+    writer.try_reserve().unwrap().send("more than ten bytes".into()).unwrap();
+    assert!(matches!(writer.try_reserve(), Err(Error::Full)), "the stream takes only eight bytes");
+    let mut waiting = pin!(writer.reserve());
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    let mut back = [0; 21];
+    let (flushed, read) = tokio::join!(writer.flush(), client.get_mut().read_exact(&mut back));
+    assert!(flushed.is_ok() && read.is_ok());
+    assert!(matches!(writer.try_reserve(), Err(Error::Full)), "the one that waits comes first");
+    drop(waiting.await.unwrap());
+    let message = writer.message(Kind::Text).await.unwrap();
+    let Err(Error::Encode(error)) = writer.try_reserve() else { panic!() };
+    assert_eq!(error.kind(), EncodeErrorKind::MessageUnfinished);
+    drop(message);
+    writer.try_reserve().unwrap().send("x".into()).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -482,4 +517,35 @@ async fn an_uncontended_send_writes_at_once() {
     client.get_mut().write_all(b"\x81\x80\0\0\0\0").await.unwrap();
     assert_eq!(reader.next().now_or_never().unwrap().unwrap().unwrap(), Message::text(""));
     assert!(client_frame(1, b"").len() == 6);
+}
+
+/// One task reads and answers. It reads nothing while its queue is full, so no answer is refused.
+/// Each read has at most one request.
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_answers_reads_nothing_while_its_queue_is_full() {
+    let (io, client) = duplex(64);
+    let mut server = WebSocket::server(io, Limits::DEFAULT).with_write_limit(200, WhenFull::Refuse);
+    let (mut requests, mut answers) =
+        futures_util::StreamExt::split(WebSocket::client(client, Limits::DEFAULT));
+    let asked = tokio::spawn(async move {
+        for _ in 0..100 {
+            requests.feed("x".repeat(60).into()).await.unwrap();
+        }
+        requests.close().await.unwrap();
+    });
+    let answered = tokio::spawn(async move {
+        while let Some(message) = server.next().await {
+            if message.unwrap().is_data() {
+                server.queue(Message::binary(vec![0; 50])).await.expect("there is room");
+            }
+        }
+    });
+    let mut got = 0;
+    while let Some(message) = answers.next().await {
+        got += usize::from(message.unwrap().is_data());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(got, 100);
+    asked.await.unwrap();
+    answered.await.unwrap();
 }

@@ -20,7 +20,7 @@ use super::super::payload::Incoming;
 use super::super::waiting::{Goal, Need, Ticket, Waiting, wake};
 use super::super::wakers::Half;
 use super::super::websocket::{Phase, WebSocket, WhenFull};
-use crate::{EncodeErrorKind, Role};
+use crate::{EncodeError, EncodeErrorKind, Role};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -131,7 +131,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
 }
 
 fn panicked() -> Error {
-    Error::Io(io::Error::other("a task panicked inside the stream of this WebSocket"))
+    Error::Io(io::Error::other("a task panicked inside the stream of this WebSocket, or in `with_ref`"))
 }
 
 /// Wakes all tasks when the stream panics. They find the lock poisoned and return an error.
@@ -317,12 +317,34 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
             }
             Ready::Full => self.socket.make_room().and(Err(Error::Full)),
             Ready::Held if self.message_begun => {
-                Err(Error::Encode(EncodeErrorKind::MessageUnfinished.into()))
+                Err(EncodeError::from(EncodeErrorKind::MessageUnfinished).into())
             }
             Ready::Held => Err(Error::Full),
         };
         self.leave_turn(place, true);
         Poll::Ready(result)
+    }
+
+    /// As [`poll_turn`](Self::poll_turn), but does not wait.
+    pub(super) fn try_room(&mut self) -> Result<(), Error> {
+        if let Ready::Full = self.ready(Need::Room) {
+            // The stream gets the waker of `waiting`, not this one.
+            let mut cx = Context::from_waker(Waker::noop());
+            if let Poll::Ready(written) = self.socket.poll_write_out(&mut cx, Half::Writer) {
+                written?;
+            }
+        }
+        match self.ready(Need::Room) {
+            // Those that wait come first.
+            Ready::Yes if self.turns == 0 => self.check_open(),
+            Ready::Full if self.socket.when_full == WhenFull::Close => {
+                self.socket.make_room().and(Err(Error::Full))
+            }
+            Ready::Held if self.message_begun => {
+                Err(EncodeError::from(EncodeErrorKind::MessageUnfinished).into())
+            }
+            _ => Err(Error::Full),
+        }
     }
 
     fn await_turn(&mut self, place: &mut Place, need: Need, cx: &Context<'_>) -> Poll<Result<(), Error>> {

@@ -105,6 +105,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     /// Queues a message. It is written by the next `send` or `flush` of any writer, by the reader
     /// while it waits in [`Reader::next`], or as soon as the queue has 64 KiB.
     ///
+    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so a
+    /// slow reader does not delay a broadcast.
+    ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Full`], and [`Error::Io`] of a write. With another rule than
     /// [`WhenFull::Wait`], [`EncodeErrorKind::MessageUnfinished`] while another writer sends a
@@ -142,6 +145,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
     pub async fn reserve(&self) -> Result<Permit<'_, IO, R>, Error> {
         self.shared.turn(Need::Room, |state| state.permits = state.permits.saturating_add(1)).await?;
         Ok(Permit::of_split(&self.shared))
+    }
+
+    /// As [`reserve`](Self::reserve), but does not wait. So one task can send to many writers, and
+    /// skip those whose peer reads too slowly. The [`Reader`] writes what is queued while it waits
+    /// in [`next`](Reader::next).
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve). [`Error::Full`] also with [`WhenFull::Wait`], and
+    /// [`EncodeErrorKind::MessageUnfinished`] while another writer is inside a
+    /// [`message`](Self::message).
+    pub fn try_reserve(&self) -> Result<Permit<'_, IO, R>, Error> {
+        self.shared.with(|state| {
+            state.try_room()?;
+            state.permits = state.permits.saturating_add(1);
+            Ok(Permit::of_split(&self.shared))
+        })?
     }
 
     /// Begins a message that is sent in pieces, so that a message of any length takes little
