@@ -54,16 +54,15 @@ async fn receive<IO: AsyncRead + AsyncWrite + Unpin, R: Role>(
 ) -> Result<(usize, usize), Box<dyn Error + Send + Sync>> {
     let (mut length, mut longest) = (0, 0);
     loop {
-        match reader.next_piece().await.ok_or("the connection has ended")?? {
-            Piece::Data { data, last, .. } => {
-                length += data.len();
-                longest = longest.max(data.len());
-                if last {
-                    return Ok((length, longest));
-                }
+        // The other kinds of pieces are control frames. Pings are answered.
+        if let Piece::Data { data, last, .. } =
+            reader.next_piece().await.ok_or("the connection has ended")??
+        {
+            length += data.len();
+            longest = longest.max(data.len());
+            if last {
+                return Ok((length, longest));
             }
-            // Pings are answered.
-            _ => {}
         }
     }
 }
