@@ -127,7 +127,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Handshake<IO> {
                 found = Some(head.to_owned_head(Bytes::copy_from_slice(head.as_bytes())));
             }
             rest.drain(..used);
-            if is_over && let Some(head) = found {
+            if let Some(head) = found.take_if(|_| is_over) {
                 return Ok(Self { io, http, head, rest, limits: Limits::DEFAULT });
             }
             if !has_event {

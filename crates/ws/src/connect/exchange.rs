@@ -102,11 +102,12 @@ impl<IO: AsyncRead + Unpin> Answer<'_, IO> {
             let (used, event) = self.http.decode(input, &mut fields).map_err(Error::Http)?;
             self.at = self.at.saturating_add(used);
             let has_event = event.is_some();
-            if let Some(Event::Response(head)) = event
-                && !head.is_interim()
-            {
-                let head = head.to_owned_head(Bytes::copy_from_slice(head.as_bytes()));
-                return Ok(Response { head, subprotocol: None, body: Vec::new(), is_whole: false });
+            match event {
+                Some(Event::Response(head)) if !head.is_interim() => {
+                    let head = head.to_owned_head(Bytes::copy_from_slice(head.as_bytes()));
+                    return Ok(Response { head, subprotocol: None, body: Vec::new(), is_whole: false });
+                }
+                _ => {}
             }
             if !has_event && self.read().await? == 0 {
                 return Err(Error::Closed);
