@@ -5,11 +5,9 @@
 //! cargo run -p tidewire-examples --example http1_capture -- 127.0.0.1:8081 127.0.0.1:8080
 //! curl -d hello http://127.0.0.1:8081/any/path
 //! ```
-//! An [`Observer`] reads both directions of each connection, and answers nothing. After a WebSocket
-//! handshake, the log shows the frames.
+//! An [`Observer`] reads both directions, and answers nothing. A WebSocket is logged by its frames.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,20 +16,20 @@ use std::thread;
 use tidewire_http1::{Event, Fields, Limits, Observer, Reading};
 use tidewire_ws::{self as ws, Client, FrameDecoder, FrameEvent, Role, Server};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, listen, upstream] = &arguments[..] else { return Err("arguments: LISTEN UPSTREAM".into()) };
     let listener = TcpListener::bind(listen)?;
     println!("http1_capture on http://{}", listener.local_addr()?);
-    for client in listener.incoming() {
-        let (client, server) = (client?, TcpStream::connect(upstream)?);
+    loop {
+        let (client, _) = listener.accept()?;
+        let Ok(server) = TcpStream::connect(upstream) else { continue }; // The next one may succeed.
         let log = Arc::new(Mutex::new(Log::new()));
         for (from, to, is_client) in [(&client, &server, true), (&server, &client, false)] {
             let (from, to, log) = (from.try_clone()?, to.try_clone()?, Arc::clone(&log));
             thread::spawn(move || forward(from, to, is_client, &log));
         }
     }
-    Ok(())
 }
 
 /// Forwards one direction, until it ends. The log sees the bytes first.
@@ -70,7 +68,9 @@ impl Log {
     fn new() -> Self {
         // Content is only counted, so it may have any length.
         let observer = Observer::new(Limits::DEFAULT.with_max_body(u64::MAX));
-        let frames = (FrameDecoder::new(ws::Limits::DEFAULT), FrameDecoder::new(ws::Limits::DEFAULT));
+        let mut frames = (FrameDecoder::new(ws::Limits::DEFAULT), FrameDecoder::new(ws::Limits::DEFAULT));
+        frames.0.allow_rsv1(); // Browsers compress messages.
+        frames.1.allow_rsv1();
         Self { observer, fields: Fields::new(), up: vec![], down: vec![], open: VecDeque::new(), frames }
     }
 
@@ -135,7 +135,7 @@ impl Log {
     }
 }
 
-/// Logs complete frame headers. Compressed frames are an error, and end the log.
+/// Logs complete frame headers. After an error, nothing more.
 fn log_frames<R: Role>(sender: &str, decoder: &mut FrameDecoder<R>, buffer: &mut Vec<u8>) {
     while let Ok((used, Some(event))) = decoder.decode(buffer) {
         if let FrameEvent::Header(header) = event {

@@ -54,9 +54,10 @@ async fn receive<IO: AsyncRead + AsyncWrite + Unpin, R: Role>(
 ) -> Result<(usize, usize), Box<dyn Error + Send + Sync>> {
     let (mut length, mut longest) = (0, 0);
     loop {
-        // Pings are answered, and not of interest here.
-        let piece = reader.next_piece().await.ok_or("the connection has ended")??;
-        if let Piece::Data { data, last, .. } = piece {
+        // The other kinds of pieces are control frames. Pings are answered.
+        if let Piece::Data { data, last, .. } =
+            reader.next_piece().await.ok_or("the connection has ended")??
+        {
             length += data.len();
             longest = longest.max(data.len());
             if last {

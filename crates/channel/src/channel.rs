@@ -29,6 +29,30 @@ use crate::waiters::{WaitKey, Waiters, Woken};
 /// The owner puts it under a lock. A channel runs no code of the owner while that lock is held:
 /// [`append`](Channel::append) returns the waiters, and the owner wakes them after it has released
 /// the lock.
+///
+/// ```
+/// use std::sync::{Mutex, mpsc};
+/// use tidewire_channel::{Budget, Channel, Epoch, Limits, Retention, Since};
+///
+/// type Bell = mpsc::Sender<()>;
+/// let channel: Channel<&str, Bell> = Channel::new(Epoch::new(7), Retention::DEFAULT, Limits::DEFAULT);
+/// let channel = Mutex::new(channel);
+///
+/// // A reader that has everything waits at its cursor.
+/// let (bell, rings) = mpsc::channel();
+/// let cursor = channel.lock().unwrap().read(Since::Now, Budget::UNLIMITED).cursor();
+/// channel.lock().unwrap().wait(cursor, bell).expect("no message has come");
+///
+/// // The publisher releases the lock, and then wakes the waiters.
+/// let (_, woken) = channel.lock().unwrap().append(0, 4, "high")?;
+/// woken.for_each(|bell| drop(bell.send(())));
+///
+/// rings.recv().unwrap();
+/// let guard = channel.lock().unwrap();
+/// let read = guard.read(cursor.into(), Budget::UNLIMITED);
+/// assert_eq!(read.iter().next().map(|entry| *entry.value), Some("high"));
+/// # Ok::<(), tidewire_channel::Refused>(())
+/// ```
 #[derive(Debug)]
 pub struct Channel<T, W> {
     log: Log<T>,

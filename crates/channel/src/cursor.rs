@@ -210,6 +210,14 @@ impl FromStr for Cursor {
 ///
 /// Its text is `earliest`, `now` or a cursor. The words have no hyphen and a cursor has one, so
 /// they cannot be confused.
+///
+/// ```
+/// use tidewire_channel::{Cursor, Epoch, Since};
+///
+/// assert_eq!("now".parse(), Ok(Since::Now));
+/// // The field `Last-Event-ID` of a request:
+/// assert_eq!(Since::parse(b"7-42"), Ok(Since::After(Cursor::new(Epoch::new(7), 42))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Since {
     /// At the earliest message that is still kept.

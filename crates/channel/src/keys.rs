@@ -11,6 +11,18 @@ use crate::limits::Limits;
 /// message is. Use a cryptographic hash, such as SHA-256 cut to 16 bytes. Hash the length of each
 /// part before the part, and mark absent parts. Otherwise the end of an event name and the start of
 /// a payload could be confused.
+///
+/// ```
+/// use tidewire_channel::{Channel, Epoch, Fingerprint, Limits, Retention};
+///
+/// let limits = Limits::DEFAULT;
+/// let mut channel: Channel<&str, ()> = Channel::new(Epoch::new(7), Retention::DEFAULT, limits);
+/// let hash = Fingerprint([1; 16]); // of "paid", by a hash function of your choice
+/// channel.append_once(0, b"order-66", hash, 4, "paid")?;
+/// channel.append_once(0, b"order-66", hash, 4, "paid")?; // sent again: appends nothing
+/// assert_eq!(channel.log().len(), 1);
+/// # Ok::<(), tidewire_channel::Refused>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 

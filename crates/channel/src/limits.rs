@@ -5,6 +5,16 @@
 ///
 /// The newest message is kept whatever its size, so that waiting readers can read it. Only its age
 /// removes it.
+///
+/// ```
+/// use tidewire_channel::{Epoch, Log, Retention};
+///
+/// let newest = Retention::DEFAULT.with_max_messages(1).with_max_age_ms(None);
+/// let mut log = Log::new(Epoch::new(7), newest);
+/// log.append(0, 4, "high");
+/// log.append(0, 3, "low");
+/// assert_eq!((log.len(), log.stats().evicted), (1, 1));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retention {
@@ -53,6 +63,15 @@ impl Default for Retention {
 }
 
 /// What one [`Channel`](crate::Channel) allows.
+///
+/// ```
+/// use tidewire_channel::{Channel, Epoch, Limits, RefusedKind, Retention};
+///
+/// let limits = Limits::DEFAULT.with_max_message(1024);
+/// let mut channel: Channel<Vec<u8>, ()> = Channel::new(Epoch::new(7), Retention::DEFAULT, limits);
+/// let refused = channel.append(0, 2048, vec![0; 2048]).unwrap_err();
+/// assert_eq!((refused.kind(), refused.limit()), (RefusedKind::MessageTooLarge, 1024));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

@@ -25,6 +25,19 @@ use crate::read::{Budget, Continuity, Entries, Entry, Kept, Read, ResetReason};
 ///
 /// It has no clock: the caller of an append passes the time. It holds no readers: each reader keeps
 /// its own [`Cursor`], so slow readers take no memory here.
+///
+/// ```
+/// use tidewire_channel::{Budget, Epoch, Log, Retention, Since};
+///
+/// let mut log = Log::new(Epoch::new(7), Retention::DEFAULT);
+/// log.append(0, 4, "high"); // the time, the size that counts against the retention, the message
+/// let position = log.append(0, 3, "low");
+///
+/// let read = log.read(Since::Earliest, Budget::UNLIMITED);
+/// assert_eq!(read.iter().map(|entry| *entry.value).collect::<Vec<_>>(), ["high", "low"]);
+/// assert_eq!(read.cursor(), position);
+/// assert!(!log.read(position.into(), Budget::UNLIMITED).is_news());
+/// ```
 #[derive(Debug)]
 pub struct Log<T> {
     epoch: Epoch,

@@ -10,6 +10,17 @@ use crate::cursor::{Cursor, Epoch};
 ///
 /// The first message is returned even if it alone is over `bytes`, so that a reader always makes
 /// progress. `messages: 0` returns none.
+///
+/// ```
+/// use tidewire_channel::{Budget, Epoch, Log, Retention, Since};
+///
+/// let mut log = Log::new(Epoch::new(7), Retention::DEFAULT);
+/// for text in ["high", "low", "neap"] {
+///     log.append(0, text.len(), text);
+/// }
+/// let read = log.read(Since::Earliest, Budget { messages: 10, bytes: 7 });
+/// assert_eq!((read.len(), read.bytes(), read.more()), (2, 7, true));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The largest number of messages.
@@ -36,6 +47,20 @@ impl Budget {
 }
 
 /// How the returned messages continue what the reader has. Tell the reader about a gap or a reset.
+///
+/// ```
+/// use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Log, Retention};
+///
+/// let epoch = Epoch::new(7);
+/// let mut log = Log::new(epoch, Retention::DEFAULT.with_max_messages(1));
+/// log.append(0, 4, "high");
+/// log.append(0, 3, "low");
+/// let of = |cursor: Cursor| log.read(cursor.into(), Budget::UNLIMITED).continuity();
+///
+/// assert_eq!(of(Cursor::new(epoch, 1)), Continuity::Resumed);
+/// assert!(matches!(of(Cursor::new(epoch, 0)), Continuity::Gap { missed: 1, .. }));
+/// assert!(matches!(of(Cursor::new(Epoch::new(8), 1)), Continuity::Reset { .. }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
     /// The reader had no cursor.

@@ -25,6 +25,13 @@ const FORBIDDEN: [&[u8]; 10] = [
 /// Other fields that make no sense there (`Authorization`, `Cache-Control`, `Content-Type`) are
 /// yielded. They do no harm as long as trailers are kept apart from the header fields, which
 /// RFC 9110 §6.5.1 demands.
+///
+/// ```
+/// use tidewire_chunked::is_forbidden_trailer;
+///
+/// assert!(is_forbidden_trailer(b"content-length"));
+/// assert!(!is_forbidden_trailer(b"Digest"));
+/// ```
 #[must_use]
 pub fn is_forbidden_trailer(name: &[u8]) -> bool {
     FORBIDDEN.iter().any(|forbidden| eq_ignore_case(name, forbidden))

@@ -2,6 +2,15 @@
 //!
 //! All are `const fn(u8) -> bool`. The two irregular classes read a table, which is computed at
 //! compile time from the rule of the RFC. The others are ranges, which are faster than a table.
+//!
+//! ```
+//! use tidewire_grammar::class::{is_field_content, is_tchar};
+//!
+//! // What may be in the name and in the value of a field.
+//! assert!(b"X-Count".iter().all(|&b| is_tchar(b)));
+//! assert!(b"1, 2; a=\"b\"".iter().all(|&b| is_field_content(b)));
+//! assert!(!is_field_content(b'\r') && !is_field_content(0) && !is_tchar(b':'));
+//! ```
 
 /// *tchar* (RFC 9110 §5.6.2): a byte of a token. Letters, digits and ``!#$%&'*+-.^_`|~``.
 #[must_use]

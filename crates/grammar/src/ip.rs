@@ -50,6 +50,11 @@ pub fn ip_literal(input: &[u8]) -> Result<(IpLiteral<'_>, usize), SyntaxError> {
 
 /// Reads all of `input` as an *IPv6address*. Returns its groups.
 ///
+/// ```
+/// let address = tidewire_grammar::ipv6_address(b"2001:db8::1");
+/// assert_eq!(address, Ok([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
+/// ```
+///
 /// # Errors
 /// The first byte that breaks the grammar.
 pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
@@ -103,6 +108,11 @@ pub fn ipv6_address(input: &[u8]) -> Result<[u16; 8], SyntaxError> {
 }
 
 /// Reads all of `input` as an *IPv4address*: four decimal octets without leading zeros.
+///
+/// ```
+/// assert_eq!(tidewire_grammar::ipv4_address(b"192.0.2.7"), Ok([192, 0, 2, 7]));
+/// assert!(tidewire_grammar::ipv4_address(b"192.0.2.07").is_err());
+/// ```
 ///
 /// # Errors
 /// The first byte that breaks the grammar.

@@ -21,6 +21,11 @@ pub const fn dec_u64(input: &[u8]) -> Result<u64, NumberError> {
 /// Reads all of `input` as `1*HEXDIG`, as in *chunk-size* (RFC 9112 §7.1). The grammar allows
 /// leading zeros. The caller limits their number.
 ///
+/// ```
+/// assert_eq!(tidewire_grammar::hex_u64(b"00fF"), Ok(255));
+/// assert!(tidewire_grammar::hex_u64(b"+5").is_err());
+/// ```
+///
 /// # Errors
 /// As [`dec_u64`]; `0x5` is refused at the `x`.
 pub const fn hex_u64(input: &[u8]) -> Result<u64, NumberError> {
@@ -29,6 +34,11 @@ pub const fn hex_u64(input: &[u8]) -> Result<u64, NumberError> {
 
 /// Reads a *qvalue* (RFC 9110 §12.4.2) in thousandths, 0 to 1000: `1`, `0.5` and `0.333` are 1000,
 /// 500 and 333. `None` for anything else: `1.1`, `0.1234`, `.5`, `-0`.
+///
+/// ```
+/// assert_eq!(tidewire_grammar::qvalue(b"0.75"), Some(750));
+/// assert_eq!(tidewire_grammar::qvalue(b"1.1"), None);
+/// ```
 #[must_use]
 pub const fn qvalue(input: &[u8]) -> Option<u16> {
     let (whole, fraction) = match input {

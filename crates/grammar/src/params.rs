@@ -31,6 +31,17 @@ pub const fn params(input: &[u8]) -> Params<'_> {
 
 /// Splits a list element at its first `;`. Returns the value, without whitespace around it, and the
 /// parameters.
+///
+/// ```
+/// use tidewire_grammar::value_and_params;
+///
+/// let (media_type, mut params) = value_and_params(b"text/html ; charset=\"utf-8\"");
+/// assert_eq!(media_type, b"text/html");
+/// let charset = params.next().unwrap()?;
+/// assert_eq!(charset.name, b"charset");
+/// assert!(charset.value.is_some_and(|value| value.is(b"utf-8")));
+/// # Ok::<(), tidewire_grammar::SyntaxError>(())
+/// ```
 #[must_use]
 pub fn value_and_params(element: &[u8]) -> (&[u8], Params<'_>) {
     let (value, rest) = element.split_at(find_unquoted(element, b';').unwrap_or(element.len()));

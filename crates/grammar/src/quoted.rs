@@ -47,6 +47,15 @@ pub fn len(input: &[u8]) -> Result<usize, SyntaxError> {
 
 /// Appends the value of the quoted-string `input` to `out`, without quotes and escapes.
 ///
+/// ```
+/// use tidewire_grammar::quoted;
+///
+/// let mut value = Vec::new();
+/// quoted::decode(br#""a \"b\"""#, &mut value)?;
+/// assert_eq!(value, br#"a "b""#);
+/// # Ok::<(), tidewire_grammar::SyntaxError>(())
+/// ```
+///
 /// # Errors
 /// `input` is not exactly one quoted-string. Then `out` is unchanged.
 pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
@@ -59,6 +68,16 @@ pub fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<(), SyntaxError> {
 }
 
 /// Appends `value` to `out` as a quoted-string, with a backslash only where one is needed.
+///
+/// ```
+/// use tidewire_grammar::quoted;
+///
+/// let mut field = b"title=".to_vec();
+/// quoted::encode(br#"a "b""#, &mut field)?;
+/// assert_eq!(field, br#"title="a \"b\"""#);
+/// assert!(quoted::encode(b"a\r\nSet-Cookie: b", &mut field).is_err());
+/// # Ok::<(), tidewire_grammar::SyntaxError>(())
+/// ```
 ///
 /// # Errors
 /// `value` has a control byte (CR, LF and NUL among them), which a quoted-string cannot have. Then

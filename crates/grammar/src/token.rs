@@ -15,6 +15,11 @@ pub fn token_len(input: &[u8]) -> usize {
 
 /// Whether all of `input` is one *token* (RFC 9110 §5.6.2: `1*tchar`). The empty string is not a
 /// token.
+///
+/// ```
+/// assert!(tidewire_grammar::is_token(b"x-count"));
+/// assert!(!tidewire_grammar::is_token(b"x count"));
+/// ```
 #[must_use]
 pub fn is_token(input: &[u8]) -> bool {
     !input.is_empty() && token_len(input) == input.len()
@@ -22,6 +27,11 @@ pub fn is_token(input: &[u8]) -> bool {
 
 /// `input` without the *OWS* (SP and HTAB) at both ends, which is not part of a field value
 /// (RFC 9110 §5.5).
+///
+/// ```
+/// assert_eq!(tidewire_grammar::trim_ows(b" \tchunked "), b"chunked");
+/// assert_eq!(tidewire_grammar::trim_ows(b"\x0bchunked"), b"\x0bchunked"); // `str::trim` removes it
+/// ```
 #[must_use]
 pub const fn trim_ows(mut input: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = input
@@ -39,6 +49,10 @@ pub const fn trim_ows(mut input: &[u8]) -> &[u8] {
 
 /// Whether the two are equal if the case of ASCII letters is ignored. Field names, transfer codings
 /// and connection options are compared like this. Bytes over 0x7F must be the same.
+///
+/// ```
+/// assert!(tidewire_grammar::eq_ignore_case(b"Keep-Alive", b"keep-alive"));
+/// ```
 #[must_use]
 pub fn eq_ignore_case(a: &[u8], b: &[u8]) -> bool {
     a.eq_ignore_ascii_case(b)

@@ -5,6 +5,14 @@ use crate::token::{eq_ignore_case, trim_ows};
 
 /// Reads a parameter as a *weight* (RFC 9110 §12.4.2) in thousandths: `q=0.5` is 500. A malformed
 /// weight is 0. `None` for any other parameter.
+///
+/// ```
+/// use tidewire_grammar::weight;
+///
+/// assert_eq!(weight(b"q=0.5"), Some(500));
+/// assert_eq!(weight(b"q=2"), Some(0));
+/// assert_eq!(weight(b"level=1"), None);
+/// ```
 #[must_use]
 pub fn weight(parameter: &[u8]) -> Option<u16> {
     let (name, value) = parameter.split_at_checked(parameter.iter().position(|&b| b == b'=')?)?;

@@ -268,7 +268,9 @@ impl<'a> ResponseHead<'a> {
     /// method of the request: whether a body follows depends on it (RFC 9112 §6.3).
     ///
     /// # Errors
-    /// The same as those of a connection. Offsets count from the start of `input`.
+    /// The same as those of a connection. Offsets count from the start of `input`. A declared
+    /// length over [`Limits::max_body`], by default 1 MiB, is an error too. Raise the limit for
+    /// downloads.
     pub fn parse(
         input: &'a [u8],
         request: Method<'_>,

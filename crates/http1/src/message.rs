@@ -30,6 +30,14 @@ impl fmt::Display for Version {
 }
 
 /// A request method. Methods are case-sensitive: `get` is an [`Other`](Method::Other).
+///
+/// ```
+/// use tidewire_http1::Method;
+///
+/// assert_eq!(Method::new("GET"), Method::Get);
+/// assert_eq!(Method::new("PURGE"), Method::Other("PURGE"));
+/// assert_eq!(Method::Delete.as_str(), "DELETE");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // each variant is the method of its name
 pub enum Method<'a> {

@@ -37,6 +37,12 @@ use alloc::collections::VecDeque;
 /// [`reading_responses`](Self::reading_responses) say what a direction waits for. The order in
 /// which you decode the directions does not change the events.
 ///
+/// A capture may have lost bytes, or begin in the middle of a connection. In a body whose length
+/// its head declares, pass any bytes in the place of lost content: only their number counts. In all
+/// other places nobody knows where the next message starts. Then look for the next start line in
+/// both directions, and begin again there with a new observer.
+/// [`assume_request`](Self::assume_request) tells it about a request that is missing.
+///
 /// ```
 /// use tidewire_http1::{Event, Fields, Limits, Observer, Reading};
 ///

@@ -58,9 +58,30 @@ use crate::prepared::PreparedEvent;
 /// the client has gone: the server drops the body, and with it the receiver. Otherwise the body
 /// ends when all senders are dropped.
 ///
+/// # A broadcast
+///
+/// Each event is encoded once. A receiver that is too slow for its channel gets the error `Lagged`,
+/// which ends its body, so that a browser reconnects with its last id:
+///
+/// ```
+/// use futures_util::stream;
+/// use tidewire_sse::{EventBody, PreparedEvent};
+/// use tokio::sync::broadcast;
+/// use tokio::sync::broadcast::error::RecvError;
+///
+/// let news = broadcast::Sender::<PreparedEvent>::new(64);
+/// let events = stream::unfold(news.subscribe(), async |mut news| match news.recv().await {
+///     Err(RecvError::Closed) => None,
+///     event => Some((event, news)),
+/// });
+/// let response = EventBody::new(events).into_response();
+/// # let _ = response;
+/// ```
+///
 /// # Errors
 ///
-/// No event is left out or changed. If an event cannot be encoded, for example one whose id has a
+/// No event is left out. Of its text, only CR changes: it arrives as LF, the only line end that
+/// data can have. If an event cannot be encoded, for example one whose id has a
 /// line feed, the body sends the events before it, and then fails with [`BodyError::Encode`]. The
 /// same holds if the stream yields an error. The server then cuts the connection, so that the
 /// client cannot take the response for complete: a browser reconnects, with the last id that it
@@ -462,5 +483,14 @@ mod tests {
         let page = http::Response::builder().status(500).body(String::from("no")).unwrap();
         let error = now(EventStream::from_response(page.map(http_body_util::Full::<Bytes>::from)));
         assert_eq!(error.unwrap_err().to_string(), "not an event stream: status 500, no content type: no");
+    }
+
+    #[test]
+    fn an_error_page_has_its_fields() {
+        let page = http::Response::builder().status(429).header("Retry-After", "5");
+        let page = page.body(http_body_util::Full::<Bytes>::from("slow down")).unwrap();
+        let error = now(EventStream::from_response(page)).unwrap_err();
+        assert_eq!((error.status(), &error.headers()["retry-after"]), (429, &HeaderValue::from_static("5")));
+        assert_eq!(error.body(), b"slow down");
     }
 }

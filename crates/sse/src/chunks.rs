@@ -39,12 +39,27 @@ impl<B: Body<Data: AsRef<[u8]>>> EventStream<BodyChunks<B>> {
     /// ```
     ///
     /// # Errors
-    /// As [`from_parts`](Self::from_parts).
+    /// As [`from_parts`](Self::from_parts). The error also has the header fields:
+    ///
+    /// ```
+    /// # use futures_util::FutureExt;
+    /// # use tidewire_sse::EventStream;
+    /// # let response = http::Response::builder().status(429).header("retry-after", "5");
+    /// # let response = response.body(http_body_util::Full::<bytes::Bytes>::from("slow down")).unwrap();
+    /// # async {
+    /// let error = EventStream::from_response(response).await.unwrap_err();
+    /// if error.status() == 429 {
+    ///     let wait = error.headers().get("retry-after").and_then(|value| value.to_str().ok());
+    ///     assert_eq!(wait, Some("5")); // seconds, or a date
+    /// }
+    /// # }.now_or_never().unwrap();
+    /// ```
     #[cfg_attr(docsrs, doc(cfg(feature = "http-body")))]
     pub async fn from_response(response: impl Into<http::Response<B>>) -> Result<Self, NotAnEventStream> {
         let (head, body) = response.into().into_parts();
         let content_type = head.headers.get(http::header::CONTENT_TYPE);
-        Self::from_parts(head.status.as_u16(), content_type, BodyChunks(Box::pin(body))).await
+        let events = Self::from_parts(head.status.as_u16(), content_type, BodyChunks(Box::pin(body))).await;
+        events.map_err(|error| error.with_headers(head.headers))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The decoder and the encoder behind the traits of [`tokio_util::codec`]: `FramedRead` yields
-//! [`Item`]s; `FramedWrite` takes [`Item`]s, [`Event`]s and [`EventFields`].
+//! [`Item`]s; `FramedWrite` takes [`OutgoingEvent`]s, [`PreparedEvent`]s and [`EventFields`]. It
+//! also takes [`Item`]s and [`Event`]s, to forward what was read.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -24,6 +25,8 @@ use crate::decode::{Decoder, Event};
 use crate::encode::EventFields;
 use crate::error;
 use crate::limits::Limits;
+use crate::outgoing::OutgoingEvent;
+use crate::prepared::PreparedEvent;
 
 /// Reads and writes one event stream.
 #[derive(Clone, Debug)]
@@ -151,6 +154,23 @@ impl tokio_util::codec::Encoder<EventFields<'_>> for Codec {
     }
 }
 
+impl tokio_util::codec::Encoder<OutgoingEvent> for Codec {
+    type Error = Error;
+
+    fn encode(&mut self, event: OutgoingEvent, out: &mut BytesMut) -> Result<(), Error> {
+        event.encode_bytes(out).map_err(Error::Encode)
+    }
+}
+
+impl tokio_util::codec::Encoder<PreparedEvent> for Codec {
+    type Error = Error;
+
+    fn encode(&mut self, event: PreparedEvent, out: &mut BytesMut) -> Result<(), Error> {
+        out.extend_from_slice(event.as_bytes());
+        Ok(())
+    }
+}
+
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
@@ -181,6 +201,7 @@ impl core::error::Error for Error {
 mod tests {
     use super::*;
     use crate::error::{EncodeErrorKind, ErrorKind};
+    use alloc::format;
     use alloc::string::ToString;
     use alloc::vec::Vec;
     use core::error::Error as _;
@@ -225,6 +246,19 @@ mod tests {
             again.push(item);
         }
         assert_eq!(again, expected);
+    }
+
+    #[test]
+    fn events_to_send_may_own_their_text() {
+        let (mut wire, mut codec) = (BytesMut::new(), Codec::default());
+        let event = OutgoingEvent::data("a\rb").with_id("7").with_comment("c");
+        codec.encode(event.clone(), &mut wire).unwrap();
+        codec.encode(event.prepare().unwrap(), &mut wire).unwrap();
+        codec.encode(OutgoingEvent::comment(""), &mut wire).unwrap();
+        let once = ": c\nid: 7\ndata: a\ndata: b\n\n";
+        assert_eq!(wire, format!("{once}{once}: \n"));
+        let refused = codec.encode(OutgoingEvent::data("").with_id("\n"), &mut wire);
+        assert!(matches!(refused, Err(Error::Encode(_))));
     }
 
     #[test]

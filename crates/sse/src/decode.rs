@@ -9,6 +9,21 @@ use crate::scan::{is_line_end, line_end};
 use crate::state::{Field, Name, Retry, State};
 
 /// What a decoder yields. It borrows the decoder until the next call.
+///
+/// ```
+/// use tidewire_sse::{Decoder, Event, Limits};
+///
+/// let mut decoder = Decoder::new(Limits::DEFAULT);
+/// match decoder.decode(b"id: 7\ndata: high\n\n")? {
+///     (_, Some(Event::Message { event_type, data, last_event_id })) => {
+///         assert_eq!((event_type, data, last_event_id), ("message", "high", "7"));
+///     }
+///     (_, Some(Event::Id(id))) => println!("resume after {id}"),
+///     (_, Some(Event::Retry(ms))) => println!("reconnect after {ms} ms"),
+///     (_, other) => println!("read more, or ignore it: {other:?}"),
+/// }
+/// # Ok::<(), tidewire_sse::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {

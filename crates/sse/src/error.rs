@@ -76,6 +76,14 @@ pub enum EncodeErrorKind {
 }
 
 /// Why an event was not written. The output is unchanged.
+///
+/// ```
+/// use tidewire_sse::{EncodeErrorKind, OutgoingEvent};
+///
+/// let mut wire = Vec::new();
+/// let error = OutgoingEvent::data("high").with_id("7\ndata: forged").encode_to(&mut wire).unwrap_err();
+/// assert_eq!((error.kind(), error.offset(), wire.len()), (EncodeErrorKind::Id, 1, 0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: EncodeErrorKind,

@@ -6,7 +6,7 @@ use core::fmt;
 
 use bytes::BytesMut;
 
-use crate::decode::Event;
+use crate::decode::{DEFAULT_EVENT_TYPE, Event};
 use crate::encode::EventFields;
 use crate::error::EncodeError;
 use crate::message::Message;
@@ -60,7 +60,15 @@ body_item!(OutgoingEvent, EventFields<'_>, Event<'_>);
 impl sealed::Sealed for Message {}
 
 impl BodyItem for Message {
-    fn append(self, out: &mut BytesMut) -> Result<(), BodyError> {
+    fn append(mut self, out: &mut BytesMut) -> Result<(), BodyError> {
+        // A message that was received has no CR, and has a type. A proxy may have changed it: then
+        // the same text is accepted as in an `OutgoingEvent`.
+        if self.data.contains('\r') {
+            self.data = self.data.replace("\r\n", "\n").replace('\r', "\n");
+        }
+        if self.event_type.is_empty() {
+            self.event_type = DEFAULT_EVENT_TYPE.into();
+        }
         self.as_event().append(out)
     }
 }
@@ -97,5 +105,30 @@ impl Error for BodyError {
             Self::Source(error) => &**error,
             Self::Encode(error) => error,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_may_put_any_data_into_a_message() {
+        let sent = |event_type: &'static str, data: &str, last_event_id: &str| {
+            let mut out = BytesMut::new();
+            let message = Message {
+                event_type: event_type.into(),
+                data: data.into(),
+                last_event_id: last_event_id.into(),
+            };
+            message.append(&mut out).map(|()| out)
+        };
+        let lines = "id: 7\nevent: tide\ndata: a\ndata: b\ndata: c\ndata: \n\n";
+        assert_eq!(sent("tide", "a\r\nb\rc\n", "7").unwrap(), lines);
+        assert_eq!(sent("", "a", "").unwrap(), "id: \ndata: a\n\n");
+        assert!(matches!(sent("tide", "a", "7\ndata: b"), Err(BodyError::Encode(_))));
+        assert!(matches!(sent("tide\rdata: b", "a", "7"), Err(BodyError::Encode(_))));
+        // A decoder yields such a type, so it can be forwarded.
+        assert_eq!(sent("a\0", "a", "7").unwrap(), "id: 7\nevent: a\0\ndata: a\n\n");
     }
 }

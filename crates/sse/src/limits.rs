@@ -5,6 +5,14 @@
 ///
 /// Comments and fields with unknown names may have any length: the decoder skips them and holds
 /// nothing of them.
+///
+/// ```
+/// use tidewire_sse::{Decoder, ErrorKind, Limits};
+///
+/// let mut decoder = Decoder::new(Limits::DEFAULT.with_max_data(4));
+/// let error = decoder.decode(b"data: water\n\n").unwrap_err();
+/// assert_eq!((error.kind(), error.offset()), (ErrorKind::DataTooLong, 10)); // the fifth byte
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

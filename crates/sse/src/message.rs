@@ -7,7 +7,8 @@ use crate::decode::{DEFAULT_EVENT_TYPE, Event};
 
 /// A message that was received: an [`Event::Message`] that owns its text.
 ///
-/// A message without an `event` field and without an id costs one allocation, for its data.
+/// A message without an `event` field and without an id costs one allocation, for its data. When it
+/// is forwarded, its id is always sent: an empty one says that there is none.
 ///
 /// ```
 /// use tidewire_sse::Message;

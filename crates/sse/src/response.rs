@@ -1,5 +1,7 @@
 //! From the response to its messages: the check of status and media type.
 
+#[cfg(feature = "http-body")]
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -22,6 +24,8 @@ pub struct NotAnEventStream {
     status: u16,
     content_type: Option<Vec<u8>>,
     body: Vec<u8>,
+    #[cfg(feature = "http-body")]
+    headers: Box<http::HeaderMap>,
 }
 
 impl<S: TryStream<Ok: AsRef<[u8]>>> EventStream<S> {
@@ -32,7 +36,8 @@ impl<S: TryStream<Ok: AsRef<[u8]>>> EventStream<S> {
     ///
     /// # Errors
     /// [`NotAnEventStream`] with the status, the media type, and the first 8 KiB of the body. It
-    /// waits for this part of the body, without a deadline. An error of the body ends the part.
+    /// waits for this part of the body, without a deadline. An error of the body ends the part. So
+    /// with a deadline on the source (`read_timeout` in reqwest), the error still has the status.
     pub async fn from_parts(
         status: u16,
         content_type: Option<impl AsRef<[u8]>>,
@@ -43,7 +48,13 @@ impl<S: TryStream<Ok: AsRef<[u8]>>> EventStream<S> {
             return Ok(Self::new(body));
         }
         let content_type = content_type.map(|value| value.as_ref().to_vec());
-        Err(NotAnEventStream { status, content_type, body: start(body).await })
+        Err(NotAnEventStream {
+            status,
+            content_type,
+            body: start(body).await,
+            #[cfg(feature = "http-body")]
+            headers: Box::default(),
+        })
     }
 }
 
@@ -71,6 +82,22 @@ impl NotAnEventStream {
     #[must_use]
     pub fn content_type(&self) -> Option<&[u8]> {
         self.content_type.as_deref()
+    }
+
+    /// The header fields of the response, such as `Retry-After`. Only
+    /// [`from_response`](EventStream::from_response) knows them: after
+    /// [`from_parts`](EventStream::from_parts) there are none.
+    #[cfg(feature = "http-body")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "http-body")))]
+    #[must_use]
+    pub fn headers(&self) -> &http::HeaderMap {
+        &self.headers
+    }
+
+    #[cfg(feature = "http-body")]
+    pub(crate) fn with_headers(mut self, headers: http::HeaderMap) -> Self {
+        *self.headers = headers;
+        self
     }
 
     /// The body of the response, at most its first 8 KiB.

@@ -53,6 +53,30 @@ use crate::message::Message;
 /// [`reconnect_delay`](Self::reconnect_delay) first, if the server has set it. Begin the next
 /// stream with [`with_last_event_id`](Self::with_last_event_id).
 ///
+/// # Forward
+///
+/// A proxy gives the stream to an `EventBody` (feature `http-body`), and may change each message:
+///
+/// ```
+/// # #[cfg(feature = "http-body")]
+/// # async {
+/// # let upstream = http::Response::new(http_body_util::Empty::<bytes::Bytes>::new());
+/// use futures_util::TryStreamExt;
+/// use tidewire_sse::{EventBody, EventStream, HEARTBEAT_PERIOD};
+///
+/// let events = EventStream::from_response(upstream).await?.map_ok(|mut message| {
+///     message.data = message.data.to_uppercase();
+///     message
+/// });
+/// let response = EventBody::new(events).with_heartbeat(HEARTBEAT_PERIOD).into_response();
+/// # Ok::<_, Box<dyn std::error::Error>>(drop(response))
+/// # };
+/// ```
+///
+/// If the upstream breaks off, so does the response. Only messages are passed on: not `retry`, and
+/// not an id without a message. A proxy that needs them too reads with the [`Decoder`], and
+/// forwards each [`Event`].
+///
 /// # Deadlines
 ///
 /// It has none: a stream may be silent for hours. A server that sends heartbeats is silent for a

@@ -20,6 +20,17 @@
 //! | 1015 | [`TLS_HANDSHAKE`] | nobody: stands for a failed TLS handshake |
 //! | 3000 to 3999 | registered | libraries and frameworks |
 //! | 4000 to 4999 | private | applications |
+//!
+//! ```
+//! use tidewire_ws::{Connection, Limits, Server, close};
+//! const KICKED: u16 = 4001;
+//! let mut out = Vec::new();
+//! for code in [close::GOING_AWAY, KICKED] {
+//!     Connection::<Server>::new(Limits::DEFAULT).send_close(Some(code), "bye", &mut out)?;
+//! }
+//! assert!(Connection::<Server>::new(Limits::DEFAULT).send_close(Some(close::ABNORMAL), "", &mut out).is_err());
+//! # Ok::<(), tidewire_ws::EncodeError>(())
+//! ```
 
 /// The purpose of the connection is fulfilled.
 pub const NORMAL: u16 = 1000;

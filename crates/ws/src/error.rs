@@ -5,6 +5,15 @@ use core::fmt;
 /// The error is final: later calls return it again. [`close_code`](Self::close_code) is the close
 /// code to send. A [`Connection`](crate::Connection) sends that close frame with its next
 /// `take_output`.
+///
+/// ```
+/// use tidewire_ws::{Connection, ErrorKind, Limits, Server, close};
+/// let mut connection = Connection::<Server>::new(Limits::DEFAULT);
+/// let mut input = *b"\x81\x02Hi";
+/// let error = connection.decode(&mut input).unwrap_err();
+/// assert_eq!((error.kind(), error.offset()), (ErrorKind::Unmasked, 1));
+/// assert_eq!(error.close_code(), close::PROTOCOL_ERROR);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     kind: ErrorKind,
@@ -185,6 +194,14 @@ pub enum EncodeErrorKind {
 }
 
 /// Something cannot be sent. Nothing was written, and the connection is unchanged.
+///
+/// ```
+/// use tidewire_ws::{Connection, EncodeErrorKind, Limits, Server};
+/// let mut connection = Connection::<Server>::new(Limits::DEFAULT);
+/// let mut out = Vec::new();
+/// let error = connection.send_close(Some(1006), "", &mut out).unwrap_err();
+/// assert_eq!((error.kind(), out.len()), (EncodeErrorKind::CloseCode, 0));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncodeError {
     kind: EncodeErrorKind,

@@ -4,6 +4,24 @@ use crate::Kind;
 use crate::frame::Opcode;
 
 /// What [`Connection::decode`](crate::Connection::decode) yields.
+///
+/// ```
+/// use tidewire_ws::{Connection, Event, Limits, Server};
+/// let mut connection = Connection::<Server>::new(Limits::DEFAULT);
+/// let mut input = *b"\x81\x82\0\0\0\0Hi\x88\x80\0\0\0\0";
+/// let (mut used, mut log) = (0, Vec::new());
+/// while let (n, Some(event)) = connection.decode(&mut input[used..])? {
+///     used += n;
+///     log.push(match event {
+///         Event::Text(text) => format!("text {text}"),
+///         Event::Binary(data) => format!("{} bytes", data.len()),
+///         Event::Close { code, .. } => format!("closed with {code:?}"),
+///         _ => continue,
+///     });
+/// }
+/// assert_eq!(log, ["text Hi", "closed with None"]);
+/// # Ok::<(), tidewire_ws::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {

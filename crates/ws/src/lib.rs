@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+// The examples of the page need these features. Without them, only its tests are left out.
+#![cfg_attr(
+    any(not(doctest), all(feature = "accept", feature = "axum", feature = "deflate", feature = "rustls")),
+    doc = include_str!("../README.md")
+)]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::must_use_candidate, clippy::return_self_not_must_use)]
@@ -10,6 +14,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "accept")]
+pub mod accept;
 pub mod close;
 #[cfg(feature = "codec")]
 pub mod codec;
@@ -50,6 +56,8 @@ pub mod tokio;
 pub mod upgrade;
 mod utf8;
 
+#[cfg(feature = "accept")]
+pub use accept::accept;
 #[cfg(feature = "connect")]
 pub use connect::connect;
 pub use connection::Connection;

@@ -285,6 +285,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::cmp_owned, clippy::nonminimal_bool)] // each comparison is a method of its own
     fn texts_are_equal_however_they_were_made() {
         for text in ["", "a", "κόσμε 🌊"] {
             for one in every_way(text) {

@@ -1,8 +1,9 @@
 //! WebSockets on connections that hyper or axum has upgraded, with tokio-tungstenite as the client.
-//! `connect` has the tests of the client.
-#![cfg(all(feature = "axum", feature = "deflate", feature = "rustls"))]
+//! `accept` has the tests of a server without an HTTP library, `connect` those of the client.
+#![cfg(all(feature = "accept", feature = "axum", feature = "deflate", feature = "rustls"))]
 #![allow(clippy::unwrap_used)] // a test
 
+mod accept;
 mod connect;
 
 use axum::response::IntoResponse;

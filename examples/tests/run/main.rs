@@ -395,7 +395,7 @@ mod servers {
         );
         has(&answers, &["HTTP/1.1 200", "GET /?q HTTP/1.1\nHost: a\n", "Via: 1.1 "]);
         has(&answers, &["HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 100", "HTTP/1.1 200", "PUT /c"]);
-        has(&answers, &["Transfer-Encoding: chunked\n", "3 bytes of body\ntrailer Digest\n", "HTTP/1.1 405"]);
+        has(&answers, &["Transfer-Encoding: chunked\n", "3 bytes of body\ntrailer Digest\n", "HTTP/1.1 400"]);
         for gone in ["x-hop", "X-Hop", "Keep-Alive", "HEAD /b", "smuggled"] {
             assert!(!answers.contains(gone), "{gone}: {answers}");
         }
@@ -480,6 +480,33 @@ mod servers {
         assert_eq!(rest, "", "the length shows that the answer is cut off");
     }
 
+    #[test]
+    fn http1_proxy_passes_a_websocket() {
+        let (_server, server) = Running::serve("ws_echo_std");
+        let (_proxy, address) = Running::serve_with("http1_proxy", &[&server]);
+        client(async {
+            let url = format!("ws://{address}/tide");
+            let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+            for text in ["hello".to_owned(), "again".repeat(50_000)] {
+                socket.send(Message::text(text.as_str())).await.unwrap();
+                assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+            }
+            socket.close(None).await.unwrap();
+            while let Some(Ok(_)) = socket.next().await {}
+        });
+        let request = |upgrade| {
+            let head = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+            format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade\r\nUpgrade: {upgrade}\r\n{head}\r\n"
+            )
+        };
+        // The first frames may come together with the request.
+        let early = [request("websocket").as_bytes(), b"\x81\x82\0\0\0\0hi\x88\x80\0\0\0\0"].concat();
+        has(&raw(&address, &early), &["HTTP/1.1 101", "Sec-WebSocket-Accept: ", "\u{2}hi"]);
+        // Another protocol does not pass.
+        has(&raw(&address, request("h2c").as_bytes()), &["HTTP/1.1 426", "Upgrade: websocket\r\n"]);
+    }
+
     /// The log of a proxy, while clients use servers through it.
     #[test]
     fn http1_capture() {
@@ -536,6 +563,32 @@ mod servers {
             "server: Close frame with 0 bytes",
         ] {
             assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(line));
+        }
+        // A compressed frame.
+        let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (_proxy, address, log) =
+            Running::logging("http1_capture", &["127.0.0.1:0", &upstream.local_addr().unwrap().to_string()]);
+        let server = std::thread::spawn(move || {
+            let mut server = upstream.accept().unwrap().0;
+            read_until(&mut server, "\r\n\r\n");
+            server
+                .write_all(
+                    b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\
+                      \xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00",
+                )
+                .unwrap();
+        });
+        raw(&address, b"GET /z HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        server.join().unwrap();
+        for line in ["GET /z with 0 bytes: 101 with 0 bytes", "server: Text frame with 7 bytes"] {
+            assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(line));
+        }
+        // Without a server, connections close, and the program goes on.
+        let (_proxy, address, _log) = Running::logging("http1_capture", &["127.0.0.1:0", "127.0.0.1:1"]);
+        for _ in 0..3 {
+            let mut client = TcpStream::connect(&address).unwrap();
+            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
         }
     }
 

@@ -6,6 +6,22 @@ use core::fmt;
 use tidewire_http1::OwnedResponseHead;
 
 /// What the server answered: the 101, or a refusal with the start of its body.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use tidewire_ws::connect::{Connect, Error};
+/// use tokio::io::AsyncWriteExt as _;
+/// # let (client, mut server) = tokio::io::duplex(1024);
+/// server.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 8\r\n\r\nno token").await?;
+/// match Connect::new("ws://example.com/").over(client).await {
+///     Err(Error::Refused(response)) => {
+///         assert_eq!((response.status(), response.body()), (401, &b"no token"[..]));
+///         assert_eq!(response.get("content-length"), Some(&b"8"[..]));
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), std::io::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct Response {
     pub(super) head: OwnedResponseHead,

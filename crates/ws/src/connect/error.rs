@@ -11,6 +11,15 @@ use tidewire_grammar::UrlError;
 use tidewire_http1::{EncodeError, EncodeErrorKind};
 
 /// Why [`Connect`](super::Connect) did not open a WebSocket. The stream is closed.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use tidewire_ws::connect::{Connect, Error};
+/// let error = Connect::new("ftp://example.com/").open().await.unwrap_err();
+/// assert!(matches!(error, Error::Request(_)));
+/// assert_eq!(error.to_string(), "the URL of a WebSocket begins with ws:// or wss://");
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -10,6 +10,13 @@ use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 
 /// A TCP connection, with TLS if the URL asks for it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = tidewire_ws::connect("ws://127.0.0.1:8080/").await?;
+/// println!("connected to {}", socket.get_ref().tcp().peer_addr()?);
+/// # Ok(()) }
+/// ```
 pub struct Stream(pub(super) Inner);
 
 pub(super) enum Inner {

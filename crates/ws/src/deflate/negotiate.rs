@@ -6,6 +6,14 @@ use core::fmt::Write as _;
 use tidewire_grammar::{eq_ignore_case, list, value_and_params};
 
 /// How an endpoint wants to use permessage-deflate.
+///
+/// ```
+/// use tidewire_ws::deflate::Config;
+/// use tidewire_ws::handshake::server::Options;
+/// const LONG_MESSAGES: Config = Config::DEFAULT.with_threshold(4096).with_level(6);
+/// let options = Options::DEFAULT.with_deflate(LONG_MESSAGES);
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
@@ -68,6 +76,25 @@ impl Default for Config {
 }
 
 /// The parameters that both ends agreed on.
+///
+/// ```
+/// use tidewire_ws::handshake::server::{Options, accept};
+/// use tidewire_ws::{Connection, Limits, Server, deflate::Config};
+/// let fields = [
+///     ("host", "example.com"),
+///     ("upgrade", "websocket"),
+///     ("connection", "Upgrade"),
+///     ("sec-websocket-version", "13"),
+///     ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+///     ("sec-websocket-extensions", "permessage-deflate; server_max_window_bits=10"),
+/// ];
+/// let config = Config::DEFAULT;
+/// let accept = accept("GET", (1, 1), fields, &Options::DEFAULT.with_deflate(config)).unwrap();
+/// let params = accept.deflate().expect("the client offered it");
+/// assert_eq!((params.server_max_window_bits, params.takes_shared()), (10, false));
+/// let connection = Connection::<Server>::new(Limits::DEFAULT).with_deflate(params, &config);
+/// # let _ = connection;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Params {
     /// The server compresses each message without reference to earlier ones.
@@ -81,6 +108,30 @@ pub struct Params {
 }
 
 impl Params {
+    /// Reads the answer of a server: the value of `Sec-WebSocket-Extensions` in its 101. For who
+    /// reads a connection of others, such as a capture or a proxy. A client of this crate gets the
+    /// parameters from [`Agreed::deflate`](crate::handshake::client::Agreed::deflate), which also
+    /// checks them against its offer.
+    ///
+    /// `None` if the answer is not one valid `permessage-deflate`.
+    ///
+    /// ```
+    /// use tidewire_ws::deflate::{Config, Params};
+    /// use tidewire_ws::{Connection, Event, Limits, Server};
+    ///
+    /// let params = Params::from_answer("permessage-deflate; client_max_window_bits=10").unwrap();
+    /// assert_eq!((params.client_max_window_bits, params.server_max_window_bits), (10, 15));
+    /// // What the client sent, as its server reads it:
+    /// let mut up = Connection::<Server>::new(Limits::DEFAULT).with_deflate(params, &Config::DEFAULT);
+    /// let mut frame = *b"\xc1\x87\0\0\0\0\xf2\x48\xcd\xc9\xc9\x07\x00";
+    /// assert_eq!(up.decode(&mut frame).unwrap().1, Some(Event::Text("Hello")));
+    /// ```
+    #[must_use]
+    pub fn from_answer(value: impl AsRef<[u8]>) -> Option<Self> {
+        // A config that asks for nothing: then every valid answer fits.
+        agree(value.as_ref(), &Config::DEFAULT.with_context_takeover(true))
+    }
+
     /// Whether a server may send messages that were compressed once for many connections: see
     /// [`encode_message`](super::encode_message). False if the client asked for a window smaller
     /// than the full one.
@@ -385,6 +436,31 @@ mod tests {
             "x-webkit-deflate-frame",
         ] {
             assert_eq!(agree(wrong, &TAKEOVER), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_without_its_offer() {
+        for (answer, expected) in [
+            ("permessage-deflate", Some((false, false, 15, 15))),
+            (
+                "Permessage-Deflate; server_no_context_takeover; client_max_window_bits=\"9\"",
+                Some((true, false, 15, 9)),
+            ),
+            (
+                "permessage-deflate; client_no_context_takeover; server_max_window_bits=8",
+                Some((false, true, 8, 15)),
+            ),
+            ("permessage-deflate; client_max_window_bits", None),
+            ("permessage-deflate, permessage-deflate", None),
+            ("x-webkit-deflate-frame", None),
+            ("", None),
+        ] {
+            let params = Params::from_answer(answer).map(|params| {
+                let Params { server_no_context_takeover: s, client_no_context_takeover: c, .. } = params;
+                (s, c, params.server_max_window_bits, params.client_max_window_bits)
+            });
+            assert_eq!(params, expected, "{answer}");
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Request<'a> {
 }
 
 /// What the client and the server agreed on.
+///
+/// See [`Request`], whose [`verify`](Request::verify) returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed<'a> {
     subprotocol: Option<&'a str>,
@@ -41,6 +43,12 @@ pub struct Agreed<'a> {
 }
 
 /// Why an answer does not open a WebSocket connection. The TCP connection has to be closed.
+///
+/// ```
+/// use tidewire_ws::handshake::client::{Request, VerifyError};
+/// let request = Request::new(*b"the sample nonce", &[]);
+/// assert_eq!(request.verify(302, [("Location", "/new")]).unwrap_err(), VerifyError::Status(302));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {

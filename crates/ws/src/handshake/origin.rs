@@ -7,6 +7,14 @@ use tidewire_grammar::Origin;
 /// it. Without this check, every page that a user visits can act as that user (cross-site WebSocket
 /// hijacking). Programs other than browsers send no `Origin` and pass this check. Authenticate them
 /// in another way.
+///
+/// ```
+/// use tidewire_ws::handshake::Origins;
+/// let origins = Origins::Listed(&["https://example.com"]);
+/// assert!(origins.allow(Some(b"https://example.com"), b"api.example.com"));
+/// assert!(!origins.allow(Some(b"https://example.org"), b"api.example.com"));
+/// assert!(origins.allow(None, b"api.example.com"), "not a browser");
+/// ```
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Origins<'a> {

@@ -61,7 +61,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    #[cfg(all(feature = "deflate", feature = "hyper"))]
+    #[cfg(all(feature = "deflate", any(feature = "accept", feature = "hyper")))]
     pub(crate) const fn deflate_config(&self) -> Option<deflate::Config> {
         self.deflate
     }
@@ -77,6 +77,26 @@ impl Default for Options<'_> {
 ///
 /// Bytes that the client sent after its request belong to the connection. Decode them as frames
 /// only after the 101 is written.
+///
+/// ```
+/// use tidewire_ws::handshake::server::{Options, accept};
+/// let fields = [
+///     ("Host", "example.com"),
+///     ("Upgrade", "websocket"),
+///     ("Connection", "Upgrade"),
+///     ("Sec-WebSocket-Version", "13"),
+///     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+///     ("Sec-WebSocket-Protocol", "chat.v1, chat.v2"),
+/// ];
+/// let options = Options::DEFAULT.with_subprotocols(&["chat.v2"]);
+/// let accept = accept("GET", (1, 1), fields, &options).unwrap();
+/// assert_eq!(accept.subprotocol(), Some("chat.v2"));
+/// let mut response = String::from("HTTP/1.1 101 Switching Protocols\r\n");
+/// for (name, value) in accept.response_fields() {
+///     response += &format!("{name}: {value}\r\n");
+/// }
+/// assert!(response.ends_with("Sec-WebSocket-Protocol: chat.v2\r\n"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept<'a> {
     key: [u8; 28],
@@ -87,6 +107,14 @@ pub struct Accept<'a> {
 
 /// A request that is not a valid handshake. Answer with [`status`](Self::status),
 /// [`fields`](Self::fields) and, as the body, [`detail`](Self::detail).
+///
+/// ```
+/// use tidewire_ws::handshake::server::{Options, accept};
+/// let fields = [("Host", "example.com"), ("Upgrade", "websocket"), ("Connection", "Upgrade")];
+/// let refusal = accept("GET", (1, 1), fields, &Options::DEFAULT).unwrap_err();
+/// assert_eq!(refusal.status(), 426);
+/// assert!(refusal.fields().contains(&("Sec-WebSocket-Version", "13")));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     kind: RefusalKind,

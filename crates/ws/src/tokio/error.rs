@@ -3,6 +3,24 @@ use core::fmt;
 use std::io;
 
 /// Why a WebSocket cannot continue, or why a message cannot be sent.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// use tidewire_ws::tokio::{Error, WebSocket};
+/// use tidewire_ws::{EncodeErrorKind, ErrorKind, Limits};
+/// let mut socket = WebSocket::server(server, Limits::DEFAULT);
+/// drop(client);
+/// match socket.next().await {
+///     Some(Err(Error::Protocol(error))) => assert_eq!(error.kind(), ErrorKind::NoClose),
+///     other => panic!("{other:?}"),
+/// }
+/// match socket.send("too late".into()).await {
+///     Err(Error::Encode(error)) => assert_eq!(error.kind(), EncodeErrorKind::Closing),
+///     other => panic!("{other:?}"),
+/// }
+/// # });
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

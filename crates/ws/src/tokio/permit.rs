@@ -14,6 +14,20 @@ use core::future::poll_fn;
 /// Until it is used, a permit of a `Writer` takes 4 KiB of the [write
 /// limit](WebSocket::with_write_limit), and no message in pieces can begin. So do not keep it for
 /// long.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
+/// use tidewire_ws::{Limits, tokio::WebSocket};
+/// let mut socket = WebSocket::server(server, Limits::DEFAULT);
+/// drop(socket.reserve().await?);
+/// assert_eq!(socket.unwritten(), 0);
+/// socket.reserve().await?.send("Hello".into())?; // no await between the permit and the queue
+/// socket.flush().await?;
+/// assert_eq!(client.next().await.unwrap()?, "Hello".into());
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 #[must_use = "a permit that is dropped sends nothing"]
 pub struct Permit<'a, IO: AsyncRead + AsyncWrite + Unpin, R: Role>(Option<Target<'a, IO, R>>);
 

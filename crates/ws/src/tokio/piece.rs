@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 /// What [`WebSocket::next_piece`](super::WebSocket::next_piece) returns: a part of a message, or a
 /// control frame, which may come between two parts.
+///
+/// [`WebSocket::next_piece`](super::WebSocket::next_piece) has an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Piece {
@@ -22,7 +24,8 @@ pub enum Piece {
         /// Whether the message ends here.
         last: bool,
     },
-    /// A ping, a pong or a close.
+    /// A ping, a pong or a close. A ping and a close are answered already, so a proxy that forwards
+    /// a ping gets two pongs.
     Control(Message),
 }
 

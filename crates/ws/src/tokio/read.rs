@@ -146,9 +146,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
             match self.poll_write_out(cx, Half::Reader) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(self.stopped(error)),
-                // If the peer does not read, do not read from it: its pings and requests would add
-                // to the queue.
-                Poll::Pending if self.outbox.len() >= self.write_limit => return Poll::Pending,
+                Poll::Pending if self.waits_for_room() => return Poll::Pending,
                 // After the peer's close, the replies come first. Nothing is read, not even the end
                 // of the stream.
                 Poll::Pending if self.connection.state.drops_input() => return Poll::Pending,

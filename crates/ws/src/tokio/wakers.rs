@@ -29,6 +29,10 @@ impl Wakers {
         *self = Self { stream: None, sink: None, shared };
     }
 
+    pub(super) const fn are_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Returns the waker for the stream, if it must wake both halves. The stream remembers only the
     /// task that polled last. That task may then wait for something else, and never poll again.
     pub(super) fn of_both(&self, cx: &Context<'_>, half: Half) -> Option<Waker> {

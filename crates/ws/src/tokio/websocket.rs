@@ -72,6 +72,21 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
 }
 
 /// What [`WebSocket::into_inner`] returns.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
+/// use tidewire_ws::{Limits, tokio::WebSocket};
+/// let mut socket = WebSocket::server(server, Limits::DEFAULT);
+/// socket.flush().await?;
+/// let parts = socket.into_inner();
+/// assert!(parts.unwritten.is_empty());
+/// let mut socket = WebSocket::new(parts.io, parts.connection).with_read_ahead(parts.unread);
+/// socket.send("Hello".into()).await?;
+/// assert_eq!(client.next().await.unwrap()?, "Hello".into());
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Parts<IO, R> {
@@ -86,6 +101,23 @@ pub struct Parts<IO, R> {
 }
 
 /// What happens to a message if more bytes than the limit wait to be written.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// use tidewire_ws::tokio::{Error, WebSocket, WhenFull};
+/// use tidewire_ws::{Limits, Message};
+/// let socket = WebSocket::server(server, Limits::DEFAULT);
+/// let mut socket = socket.with_write_limit(2000, WhenFull::Refuse);
+/// let frame = Message::binary(vec![0; 1500]);
+/// // The client reads nothing: the stream takes 1,024 bytes, and the rest waits.
+/// for _ in 0..3 {
+///     socket.queue(frame.clone()).await?;
+/// }
+/// assert!(matches!(socket.queue(frame).await, Err(Error::Full)));
+/// # drop(client);
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenFull {
     /// The sender waits, so the reader sets the pace.
@@ -112,14 +144,18 @@ pub(super) enum Phase {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
-    /// Returns the server's end.
+    /// Returns the server's end of a stream after its handshake. If you read the request yourself,
+    /// also pass the bytes that came after it:
+    /// [`with_read_ahead`](Self::with_read_ahead).
     pub fn server(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Client> {
-    /// Returns the client's end. Masking keys come from the operating system.
+    /// Returns the client's end of a stream after its handshake. Masking keys come from the
+    /// operating system. If you read the answer yourself, also pass the bytes that came after it:
+    /// [`with_read_ahead`](Self::with_read_ahead).
     pub fn client(io: IO, limits: Limits) -> Self {
         Self::new(io, Connection::new(limits))
     }
@@ -168,6 +204,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
 
     /// Sets how many bytes may wait to be written, and what then happens to data messages. Default
     /// 1 MiB and [`WhenFull::Wait`].
+    ///
+    /// A full queue does not stop the reading, with one exception: if the rule is not
+    /// [`WhenFull::Wait`] and the WebSocket is not [`split`](Self::split), [`next`](Self::next)
+    /// reads nothing until there is room. So a loop that answers each message goes at the pace of
+    /// its peer. Messages that were read before are still returned.
     ///
     /// One message may exceed the limit, since messages are not cut. Pings and pongs that you send
     /// may exceed it by 4 KiB. A close and the answer to a ping are always accepted. While 4 KiB or
@@ -229,6 +270,22 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         matches!(self.phase, Phase::Reading | Phase::Failing(_))
             && self.lost.is_none()
             && (!self.outbox.is_empty() || self.unflushed || self.connection.has_output())
+    }
+
+    /// Whether nothing is read until the queue has room.
+    ///
+    /// One task reads requests and queues the answers. With [`WhenFull::Wait`] the answers wait for
+    /// room. With another rule, a peer that sends fast and reads slowly would soon be refused.
+    ///
+    /// Two tasks, one of which only reads, never wait: two peers with full queues would wait for
+    /// each other for ever.
+    pub(super) fn waits_for_room(&self) -> bool {
+        self.when_full != WhenFull::Wait && !self.wakers.are_shared() && self.outbox.len() >= self.write_limit
+    }
+
+    /// Whether the reading half ends as soon as the queue is written, and reads nothing before.
+    pub(super) fn ends_after_write(&self) -> bool {
+        matches!(self.phase, Phase::Failing(_)) || self.connection.state.drops_input()
     }
 
     /// The position of the end of the queue in the bytes that are sent.

@@ -17,6 +17,29 @@ pub type WebSocket = crate::tokio::WebSocket<Upgraded, Server>;
 
 /// A future of the [`WebSocket`]. It resolves when the server has sent the 101, so await it in a
 /// task of its own, not before you return the response.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// use tidewire_ws::upgrade::{PendingUpgrade, upgrade};
+/// use tidewire_ws::{Limits, handshake::server::Options};
+///
+/// # let (_client, stream) = tokio::io::duplex(64);
+/// let mut request = http::Request::get("/")
+///     .header("host", "example.com")
+///     .header("upgrade", "websocket")
+///     .header("connection", "Upgrade")
+///     .header("sec-websocket-version", "13")
+///     .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+///     // A server puts the connection there. hyper and axum do it in their own way.
+///     .extension(PendingUpgrade::new(async { Ok::<_, std::io::Error>(stream) }))
+///     .body(())
+///     .unwrap();
+/// let (response, socket): (http::Response<()>, _) = upgrade(&mut request, &Options::DEFAULT).unwrap();
+/// assert_eq!(response.status(), 101);
+/// let mut socket = socket.with_limits(Limits::DEFAULT.with_max_message(4096)).await?;
+/// socket.send("Hello".into()).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
 #[must_use = "the connection closes if nobody waits for it"]
 pub struct PendingSocket {
     upgrading: Upgrading,

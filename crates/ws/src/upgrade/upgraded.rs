@@ -11,6 +11,16 @@ use std::io::{self, IoSlice};
 
 /// An upgraded connection as an async stream. It first yields what the client sent right after its
 /// request.
+///
+/// ```
+/// use tidewire_ws::{Limits, tokio::WebSocket, upgrade::Upgraded};
+/// use tokio::net::TcpStream;
+///
+/// /// Streams of several kinds in one type.
+/// fn server(tcp: TcpStream) -> WebSocket<Upgraded, tidewire_ws::Server> {
+///     WebSocket::server(Upgraded::new(tcp), Limits::DEFAULT)
+/// }
+/// ```
 pub struct Upgraded(Io);
 
 enum Io {

@@ -238,6 +238,100 @@ async fn permits_count_against_the_limit() {
     }
 }
 
+/// Nobody else writes what is queued, so a writer that waits for a permit must do it.
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_held_does_not_keep_the_queue_from_being_written() {
+    let ((reader, writer), mut client) = server(1 << 20, 5_000);
+    drop(reader);
+    writer.queue(Message::binary(vec![0; 1_000])).await.unwrap();
+    let held = writer.reserve().await.unwrap();
+    timeout(FOREVER, writer.send("goes on".into())).await.expect("the queue is written").unwrap();
+    held.send("last".into()).unwrap();
+    writer.flush().await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap().len(), 1_000);
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("goes on"));
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("last"));
+}
+
+/// Also a call that does not wait counts the permits of others, and then it closes nothing.
+#[test]
+fn permits_are_refused_over_the_limit_also_while_the_queue_has_room() {
+    for when_full in [WhenFull::Refuse, WhenFull::Close] {
+        let (io, _client) = duplex(8);
+        let (_reader, writer) =
+            WebSocket::server(io, Limits::DEFAULT).with_write_limit(5_000, when_full).split();
+        writer.queue(Message::binary(vec![0; 1_000])).now_or_never().unwrap().unwrap();
+        let held = writer.try_reserve().unwrap();
+        assert!(matches!(writer.try_reserve(), Err(Error::Full)));
+        assert!(matches!(writer.reserve().now_or_never().unwrap(), Err(Error::Full)));
+        held.send("goes on".into()).unwrap();
+    }
+}
+
+/// Each peer reads in one task and writes in another one. If a full queue kept a reader from
+/// reading, both would wait for the other one for ever.
+#[tokio::test(start_paused = true)]
+async fn two_peers_with_full_queues_go_on_reading() {
+    const MESSAGES: usize = 100;
+    async fn read(mut messages: impl futures_util::Stream<Item = Result<Message, Error>> + Unpin) {
+        for _ in 0..MESSAGES {
+            messages.next().await.unwrap().unwrap();
+        }
+    }
+    async fn write(mut messages: impl futures_util::Sink<Message, Error = Error> + Unpin) {
+        for _ in 0..MESSAGES {
+            messages.feed(Message::binary(vec![0; 50])).await.unwrap();
+        }
+        messages.flush().await.unwrap();
+    }
+    let (server, client) = duplex(64);
+    let (from_client, to_client) =
+        WebSocket::server(server, Limits::DEFAULT).with_write_limit(200, WhenFull::Wait).split();
+    let (from_server, to_server) =
+        WebSocket::client(client, Limits::DEFAULT).with_write_limit(200, WhenFull::Wait).split();
+    let all =
+        async { tokio::join!(read(from_client), write(to_client), read(from_server), write(to_server)) };
+    timeout(FOREVER, all).await.expect("both go on");
+}
+
+/// A queue that refuses more messages must not keep the reader from reading either.
+#[tokio::test(start_paused = true)]
+async fn two_peers_with_queues_that_refuse_go_on_reading() {
+    let (server, client) = duplex(64);
+    let (mut from_client, to_client) =
+        WebSocket::server(server, Limits::DEFAULT).with_write_limit(200, WhenFull::Refuse).split();
+    let (mut from_server, to_server) =
+        WebSocket::client(client, Limits::DEFAULT).with_write_limit(200, WhenFull::Refuse).split();
+    while to_client.queue(Message::binary(vec![0; 50])).await.is_ok() {}
+    while to_server.queue(Message::binary(vec![0; 50])).await.is_ok() {}
+    tokio::spawn(async move { while from_client.next().await.is_some() {} });
+    tokio::spawn(async move { while from_server.next().await.is_some() {} });
+    let (one, two) = timeout(FOREVER, async { tokio::join!(to_client.flush(), to_server.flush()) })
+        .await
+        .expect("both queues are read");
+    one.and(two).unwrap();
+}
+
+/// As above, with the `split` of `futures`.
+#[tokio::test(start_paused = true)]
+async fn the_halves_of_two_peers_with_full_queues_go_on_reading() {
+    let (server, client) = duplex(64);
+    let server = WebSocket::server(server, Limits::DEFAULT).with_write_limit(200, WhenFull::Wait);
+    let client = WebSocket::client(client, Limits::DEFAULT).with_write_limit(200, WhenFull::Wait);
+    let (mut to_client, from_client) = futures_util::StreamExt::split(server);
+    let (mut to_server, from_server) = futures_util::StreamExt::split(client);
+    let messages = || futures_util::stream::iter((0..100).map(|_| Ok(Message::binary(vec![0; 50]))));
+    let all = async {
+        tokio::join!(
+            async { to_client.send_all(&mut messages()).await.unwrap() },
+            async { to_server.send_all(&mut messages()).await.unwrap() },
+            async { assert_eq!(from_client.take(100).count().await, 100) },
+            async { assert_eq!(from_server.take(100).count().await, 100) },
+        )
+    };
+    timeout(FOREVER, all).await.expect("both go on");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_is_refused_or_closes_the_connection() {
     for when_full in [WhenFull::Refuse, WhenFull::Close] {
@@ -424,4 +518,35 @@ async fn an_uncontended_send_writes_at_once() {
     client.get_mut().write_all(b"\x81\x80\0\0\0\0").await.unwrap();
     assert_eq!(reader.next().now_or_never().unwrap().unwrap().unwrap(), Message::text(""));
     assert!(client_frame(1, b"").len() == 6);
+}
+
+/// One task reads and answers. It reads nothing while its queue is full, so no answer is refused.
+/// Each read has at most one request.
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_answers_reads_nothing_while_its_queue_is_full() {
+    let (io, client) = duplex(64);
+    let mut server = WebSocket::server(io, Limits::DEFAULT).with_write_limit(200, WhenFull::Refuse);
+    let (mut requests, mut answers) =
+        futures_util::StreamExt::split(WebSocket::client(client, Limits::DEFAULT));
+    let asked = tokio::spawn(async move {
+        for _ in 0..100 {
+            requests.feed("x".repeat(60).into()).await.unwrap();
+        }
+        requests.close().await.unwrap();
+    });
+    let answered = tokio::spawn(async move {
+        while let Some(message) = server.next().await {
+            if message.unwrap().is_data() {
+                server.queue(Message::binary(vec![0; 50])).await.expect("there is room");
+            }
+        }
+    });
+    let mut got = 0;
+    while let Some(message) = answers.next().await {
+        got += usize::from(message.unwrap().is_data());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(got, 100);
+    asked.await.unwrap();
+    answered.await.unwrap();
 }

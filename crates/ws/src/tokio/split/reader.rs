@@ -18,6 +18,28 @@ use futures_core::Stream;
 ///
 /// While it waits in [`next`](Self::next), it answers pings and closes, and it writes what the
 /// writers have queued.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
+/// use tidewire_ws::{Limits, tokio::WebSocket};
+/// let (mut reader, writer) = WebSocket::server(server, Limits::DEFAULT).split();
+/// let reading = tokio::spawn(async move {
+///     while let Some(message) = reader.next().await {
+///         println!("{:?}", message?);
+///     }
+///     // The stream, to look at: here nothing waits to be written any more.
+///     assert_eq!(reader.with_ref(WebSocket::unwritten), 0);
+///     Ok::<(), tidewire_ws::tokio::Error>(())
+/// });
+/// client.send("Hello".into()).await?;
+/// client.close(Some(1000), "").await?;
+/// while client.next().await.is_some() {}
+/// reading.await.unwrap()?;
+/// drop(writer);
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 pub struct Reader<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) shared: Arc<Shared<IO, R>>,
     /// The stream has panicked, and the error was returned.

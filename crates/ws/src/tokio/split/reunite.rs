@@ -44,7 +44,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// | all writers are dropped | goes on; it still answers pings and closes | |
     /// | the reader is dropped | | go on; nobody answers pings and closes, and what is queued is written by `send` and `flush` only |
     /// | all are dropped | | the stream is dropped, after a last attempt to write the queue |
-    /// | the stream panics in one task | [`Error::Io`](super::super::Error::Io) | [`Error::Io`](super::super::Error::Io) |
+    /// | the stream, or a closure of `with_ref`, panics in one task | [`Error::Io`](super::super::Error::Io) | [`Error::Io`](super::super::Error::Io) |
     ///
     /// Each call locks a mutex for a moment, and never while it waits. With `futures_util` in
     /// scope, its `split` is `StreamExt::split(socket)`.

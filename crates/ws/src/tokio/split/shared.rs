@@ -52,9 +52,9 @@ enum ReaderState {
     Away,
     /// It was polled by this action, so nothing has changed for it since.
     Polled,
-    /// In `next`, where only new input can wake it.
+    /// In `next`, where it waits for input.
     Reads,
-    /// In `next`, and the queue was not empty: it may wait for the queue.
+    /// In `next`, where it waits until the queue is written.
     Writes,
 }
 
@@ -93,12 +93,12 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
     /// A task panicked while it held the lock, inside the stream. The WebSocket may be in any
     /// state.
     pub(in super::super) fn with<T>(&self, act: impl FnOnce(&mut State<IO, R>) -> T) -> Result<T, Error> {
+        // Before the lock, so that it is dropped after it.
+        let _alarm = Alarm(&self.waiting);
         let mut state = self.state.lock().map_err(|_| panicked())?;
-        let alarm = Alarm(&self.waiting);
         let before = Progress::of(&state.socket);
         let result = act(&mut state);
         let woken = state.settle(before);
-        drop(alarm);
         drop(state);
         wake(woken);
         Ok(result)
@@ -106,8 +106,8 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
 
     /// Looks at the WebSocket, also after a panic.
     pub(super) fn look<T>(&self, look: impl FnOnce(&WebSocket<IO, R>) -> T) -> T {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let _alarm = Alarm(&self.waiting);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         look(&state.socket)
     }
 
@@ -128,7 +128,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
 }
 
 fn panicked() -> Error {
-    Error::Io(io::Error::other("a task panicked inside the stream of this WebSocket"))
+    Error::Io(io::Error::other("a task panicked inside the stream of this WebSocket, or in `with_ref`"))
 }
 
 /// Wakes all tasks when the stream panics. They find the lock poisoned and return an error.
@@ -159,9 +159,9 @@ impl Progress {
 /// Whether a writer may go on.
 enum Ready {
     Yes,
-    /// The queue must be written first.
+    /// The queue must be written first: with the permits it exceeds the limit.
     Full,
-    /// Another writer holds a permit, or is inside a message.
+    /// Other writers hold permits, or one is inside a message.
     Held,
 }
 
@@ -180,7 +180,7 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
         let reader_goes_on = match self.reader {
             ReaderState::Away => false,
             ReaderState::Polled => {
-                let writes = self.socket.is_writing();
+                let writes = self.socket.is_writing() && self.socket.ends_after_write();
                 self.reader = if writes { ReaderState::Writes } else { ReaderState::Reads };
                 false
             }
@@ -215,11 +215,11 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
             _ if self.message_begun => Ready::Held,
             Need::Message if self.permits > 0 => Ready::Held,
             Need::Message => Ready::Yes,
-            Need::Room if !socket.has_room() => Ready::Full,
-            Need::Room if self.reserved().saturating_add(socket.outbox.len()) >= socket.write_limit => {
-                Ready::Held
+            Need::Room if self.reserved().saturating_add(socket.outbox.len()) < socket.write_limit => {
+                Ready::Yes
             }
-            Need::Room => Ready::Yes,
+            Need::Room if socket.outbox.is_empty() => Ready::Held,
+            Need::Room => Ready::Full,
         }
     }
 
@@ -301,7 +301,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
         let result = match ready {
             Ready::Yes => self.check_open(),
             Ready::Full | Ready::Held if waits => return self.await_turn(place, need, cx),
-            Ready::Full => self.socket.make_room(),
+            Ready::Full => self.socket.make_room().and(Err(Error::Full)),
             Ready::Held if self.message_begun => {
                 Err(EncodeError::from(EncodeErrorKind::MessageUnfinished).into())
             }
@@ -323,7 +323,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
         match self.ready(Need::Room) {
             // Those that wait come first.
             Ready::Yes if self.turns == 0 => self.check_open(),
-            Ready::Full if self.socket.when_full == WhenFull::Close => self.socket.make_room(),
+            Ready::Full if self.socket.when_full == WhenFull::Close => {
+                self.socket.make_room().and(Err(Error::Full))
+            }
             Ready::Held if self.message_begun => {
                 Err(EncodeError::from(EncodeErrorKind::MessageUnfinished).into())
             }

@@ -44,6 +44,27 @@ use crate::EncodeErrorKind;
 /// A message that was queued cannot be taken back: its first bytes may be written, and later
 /// messages may be compressed with it. So the last row cannot be better. If you send a message
 /// again after a time-out, use `reserve`. Otherwise the peer may get it twice.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
+/// # let (server, client) = tokio::io::duplex(1024);
+/// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
+/// use std::time::Duration;
+/// use tidewire_ws::{Limits, PreparedMessage, tokio::WebSocket};
+/// let (reader, writer) = WebSocket::server(server, Limits::DEFAULT).split();
+/// let other = writer.clone();
+/// other.send("Hello".into()).await?;
+/// writer.queue_prepared(&PreparedMessage::text("to many")).await?;
+/// writer.flush().await?;
+/// assert_eq!((writer.unwritten(), client.next().await.unwrap()?), (0, "Hello".into()));
+///
+/// // A message that may be given up: it was queued if, and only if, there was a permit.
+/// if let Ok(permit) = tokio::time::timeout(Duration::from_secs(1), writer.reserve()).await {
+///     permit?.send("in time".into())?;
+/// }
+/// # drop(reader);
+/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
+/// ```
 pub struct Writer<IO: AsyncRead + AsyncWrite + Unpin, R: Role> {
     shared: Arc<Shared<IO, R>>,
     sink: SinkState,
@@ -83,6 +104,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Writer<IO, R> {
 
     /// Queues a message. It is written by the next `send` or `flush` of any writer, by the reader
     /// while it waits in [`Reader::next`], or as soon as the queue has 64 KiB.
+    ///
+    /// It waits only with the rule [`WhenFull::Wait`]. With another rule it is ready at once, so a
+    /// slow reader does not delay a broadcast.
     ///
     /// # Errors
     /// [`Error::Encode`], [`Error::Full`], and [`Error::Io`] of a write. With another rule than

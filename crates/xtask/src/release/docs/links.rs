@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tidewire_testkit::run::{Result, files, read};
 
-/// Links of others that lead nowhere. Tracing's documentation, which rustdoc repeats in the pages of
-/// all our types, has the first. Pages of rustdoc for the whole folder have the second.
+/// Links of others that lead nowhere. The first is in the documentation of tracing, which rustdoc
+/// repeats in the pages of all our types. The second is in pages of rustdoc for the whole folder.
 const OF_OTHERS: [&str; 2] = ["dispatcher", "./index.html"];
 
 /// Returns the number of links to other pages, and those that lead nowhere.
