@@ -3,7 +3,8 @@
 use super::error::Error;
 use super::handshake::{Found, Handshake, Reader};
 use crate::Server;
-use crate::blocking::{WebSocket, read_some};
+use crate::blocking::WebSocket;
+use crate::blocking::io::{read_some, write_all};
 use crate::handshake::server::{self, Options};
 use alloc::vec::Vec;
 use std::io::{self, Read, Write};
@@ -38,7 +39,7 @@ impl<S: Read + Write> Handshake<S> {
                 Ok(Found::Request(request)) => return Ok(Self { io: stream, request }),
                 Ok(Found::Nothing(reader)) => reader,
                 Err((error, answer)) => {
-                    write(&mut stream, &answer)?;
+                    write_all(&mut stream, &answer).map_err(Error::Io)?;
                     return Err(error);
                 }
             };
@@ -65,7 +66,7 @@ impl<S: Read + Write> Handshake<S> {
                 return Err(Error::Refused(refusal));
             }
         };
-        write(&mut self.io, &out)?;
+        write_all(&mut self.io, &out).map_err(Error::Io)?;
         let (connection, rest) = self.request.opened(&accept, options);
         Ok((WebSocket::new(self.io, connection).with_read_ahead(rest), accept))
     }
@@ -83,18 +84,13 @@ impl<S: Read + Write> Handshake<S> {
 
     /// Sends an answer that ends the connection.
     fn finish(&mut self, answer: &[u8]) -> Result<(), Error> {
-        write(&mut self.io, answer)?;
+        write_all(&mut self.io, answer).map_err(Error::Io)?;
         // A stream that is dropped with unread bytes resets the connection, and the client may lose
         // the answer.
         let due = self.request.body_due().min(MAX_DRAIN);
         let _ = io::copy(&mut (&mut self.io).take(due), &mut io::sink());
         Ok(())
     }
-}
-
-fn write(stream: &mut impl Write, bytes: &[u8]) -> Result<(), Error> {
-    stream.write_all(bytes).map_err(Error::Io)?;
-    stream.flush().map_err(Error::Io)
 }
 
 /// How many bytes after a refusal are read and dropped.

@@ -75,6 +75,7 @@
 //! or a time-out.
 
 mod input;
+pub(crate) mod io;
 mod read;
 mod websocket;
 mod write;
@@ -86,8 +87,7 @@ use crate::accept::{self, Handshake};
 use crate::connect::{self, Connect};
 use crate::handshake::server::Options;
 use crate::{Client, Server};
-use alloc::vec::Vec;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 /// Reads a request for a WebSocket from a stream that is open, such as a `TcpStream` or a TLS
@@ -108,19 +108,4 @@ pub fn accept<S: Read + Write>(stream: S) -> Result<WebSocket<S, Server>, accept
 /// [`connect::Error`].
 pub fn connect(url: &str) -> Result<WebSocket<TcpStream, Client>, connect::Error> {
     Connect::new(url).open_blocking().map(|(socket, _)| socket)
-}
-
-/// Reads once, and appends the bytes. Returns how many they are.
-pub(crate) fn read_some(stream: &mut impl Read, out: &mut Vec<u8>) -> io::Result<usize> {
-    let mut buffer = [0; 4096];
-    loop {
-        match stream.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => {
-                let n = read?.min(buffer.len());
-                out.extend_from_slice(&buffer[..n]);
-                return Ok(n);
-            }
-        }
-    }
 }

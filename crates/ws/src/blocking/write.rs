@@ -1,5 +1,6 @@
 //! The writing half: from messages to the queue, and from the queue to the stream.
 
+use super::io::flush;
 use super::websocket::WebSocket;
 use crate::socket::{CONTROL_ROOM, Error, MAX_BATCH, MAX_SLICES};
 use crate::{Message, PreparedMessage, Role, Server};
@@ -136,7 +137,7 @@ impl<S: Read + Write, R: Role> WebSocket<S, R> {
                 Err(error) => return Err(error),
             }
         }
-        self.stream.flush()?;
+        flush(&mut self.stream)?;
         self.unflushed = false;
         Ok(())
     }

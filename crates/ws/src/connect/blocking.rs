@@ -5,7 +5,8 @@ use super::builder::Connect;
 use super::error::{Error, RequestError};
 use super::exchange::{BODY_WAIT, Exchange, Opened};
 use crate::Client;
-use crate::blocking::{WebSocket, read_some};
+use crate::blocking::WebSocket;
+use crate::blocking::io::{read_some, write_all};
 use alloc::boxed::Box;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -108,7 +109,7 @@ fn run<S: Read + Write>(
     request: &[u8],
     mut may_read_body: impl FnMut(&S) -> bool,
 ) -> Result<Opened, Error> {
-    exchange.sent(stream.write_all(request).and_then(|()| stream.flush()));
+    exchange.sent(write_all(stream, request));
     let mut response = loop {
         if let Some(response) = exchange.head()? {
             break response;
