@@ -18,7 +18,7 @@ pub enum Error {
     Http(tidewire_http1::Error),
     /// The request is not a valid handshake, or not allowed. The client got this refusal.
     Refused(Refusal),
-    /// The status or a field of [`refuse`](super::Handshake) cannot be sent. The client got no answer.
+    /// The status or a field of a refusal of the caller cannot be sent. The client got no answer.
     Answer(EncodeError),
 }
 

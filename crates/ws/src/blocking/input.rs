@@ -1,7 +1,7 @@
 //! The read buffer of a blocking WebSocket.
 //!
-//! A thread waits inside `read`, so each connection needs a buffer of its own while it waits. It has
-//! 4 KiB. While more arrives than fits into it, it has 64 KiB.
+//! A thread waits inside `read`, so each connection needs a buffer of its own while it waits. The
+//! buffer has 4 KiB. While more arrives than fits into it, it has 64 KiB.
 
 use alloc::vec::Vec;
 use std::io::{self, ErrorKind, Read};

@@ -29,15 +29,15 @@
 //! server.join().unwrap().map_err(|error| error.to_string())?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! [`accept`](crate::accept) has the handshake of a server in two steps, and
-//! [`Connect`](crate::connect::Connect) has the options of a client and TLS streams.
+//! [`Handshake`] has the handshake of a server in two steps. [`Connect`] has the options of a
+//! client, and takes TLS streams.
 //!
 //! # Deadlines, and non-blocking streams
 //!
 //! A peer may take any time, so set a read time-out (`TcpStream::set_read_timeout`). When it is
-//! over, [`next`](WebSocket::next) returns an error with [`can_retry`](Error::can_retry). Nothing is
-//! lost: call [`next`](WebSocket::next) again, or send something. So one thread can both wait for
-//! messages and send its own:
+//! over, [`next`](WebSocket::next) returns an error with [`can_retry`](Error::can_retry). Nothing
+//! is lost: call [`next`](WebSocket::next) again, or send something. So one thread can both wait
+//! for messages and send its own:
 //!
 //! ```no_run
 //! # use tidewire_ws::{Client, Message, blocking::{Error, WebSocket}};

@@ -52,6 +52,7 @@ impl<S: Read + Write, R: Role> WebSocket<S, R> {
     /// [`Error::Encode`] for a code or reason that cannot be sent, [`Error::Io`] as
     /// [`flush`](Self::flush).
     pub fn close(&mut self, code: Option<u16>, reason: &str) -> Result<(), Error> {
+        self.not_lost()?;
         if self.connection.is_open() {
             self.queue_replies()?;
             let key = self.key()?;
@@ -82,6 +83,7 @@ impl<S: Read + Write> WebSocket<S, Server> {
     }
 
     fn put_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.not_lost()?;
         self.make_room()?;
         self.queue_replies()?;
         let frame = self.connection.send_prepared(message)?.clone();
@@ -96,9 +98,7 @@ impl<S: Read + Write, R: Role> WebSocket<S, R> {
     /// takes no memory.
     pub(super) fn write_out(&mut self) -> Result<(), Error> {
         loop {
-            if let Some(kind) = self.lost {
-                return Err(io::Error::from(kind).into());
-            }
+            self.not_lost()?;
             if self.outbox.is_empty() {
                 self.outbox.release();
                 if self.connection.has_output() {
@@ -157,6 +157,11 @@ impl<S: Read + Write, R: Role> WebSocket<S, R> {
         self.outbox.len() < self.write_limit
     }
 
+    /// Fails if the stream has failed in the middle of the queue.
+    fn not_lost(&self) -> Result<(), Error> {
+        self.lost.map_or(Ok(()), |kind| Err(io::Error::from(kind).into()))
+    }
+
     /// Tries to write a full queue.
     fn make_room(&mut self) -> Result<(), Error> {
         if self.has_room() {
@@ -170,6 +175,7 @@ impl<S: Read + Write, R: Role> WebSocket<S, R> {
     }
 
     fn enqueue(&mut self, message: Message) -> Result<(), Error> {
+        self.not_lost()?;
         let control_limit = self.write_limit.saturating_add(CONTROL_ROOM);
         match message {
             Message::Close { .. } => {}

@@ -25,9 +25,9 @@ use tokio_rustls::rustls::ClientConfig;
 
 /// A request for a WebSocket. It can be sent several times, for example to reconnect.
 ///
-/// On tokio, `open` connects by TCP and `over` takes a stream of your own. On blocking sockets these
-/// are `open_blocking` and `over_blocking`. They report a mistake in the URL or in a field before
-/// anything is sent.
+/// On tokio, `open` connects by TCP and `over` takes a stream of your own. On blocking sockets
+/// these are `open_blocking` and `over_blocking`. They report a mistake in the URL or in a field
+/// before anything is sent.
 ///
 /// ```no_run
 /// # #[cfg(feature = "connect")]

@@ -186,29 +186,25 @@ fn an_end_without_a_close_is_an_error() {
         assert!(matches!(error, Error::Protocol(error) if error.kind() == kind), "{error:?}");
         assert!(server.next().is_none());
     }
-    let broken = Slow::new(b"\x81\x80\0\0\0\0", 100, Some(IoKind::BrokenPipe));
-    let mut server = WebSocket::server(broken, Limits::DEFAULT);
-    server.stream_is_broken();
     let pieces = Connection::<Server>::new(Limits::DEFAULT).in_pieces();
     let mut server = WebSocket::new(Slow::new(b"\x81\x80\0\0\0\0", 100, None), pieces);
     assert!(matches!(server.next(), Some(Err(Error::InPieces))) && server.next().is_none());
 }
 
-/// After a part of a frame, nothing else may be written.
-trait Broken {
-    fn stream_is_broken(&mut self);
-}
-
-impl Broken for WebSocket<Slow, Server> {
-    fn stream_is_broken(&mut self) {
-        for _ in 0..2 {
-            let error = self.send("Hello".into()).unwrap_err();
-            assert!(matches!(&error, Error::Io(error) if error.kind() == IoKind::BrokenPipe), "{error:?}");
-            assert_eq!(self.unwritten(), 0);
-        }
-        assert!(matches!(self.next(), Some(Err(Error::Io(_)))) && self.next().is_none());
-        assert_eq!(self.get_ref().written, b"");
+/// After a part of a frame, nothing else may be written. A message that arrived is still returned.
+#[test]
+fn a_broken_stream_stays_broken() {
+    let mut server = WebSocket::server(Slow::new(b"\x81\x81\0\0\0\0a", 100, None), Limits::DEFAULT);
+    assert_eq!(server.next().unwrap().unwrap(), "a".into());
+    server.get_mut().not_ready = Some(IoKind::BrokenPipe);
+    for _ in 0..2 {
+        let error = server.send("Hello".into()).unwrap_err();
+        assert!(matches!(&error, Error::Io(error) if error.kind() == IoKind::BrokenPipe), "{error:?}");
+        assert_eq!(server.unwritten(), 0);
     }
+    assert!(server.queue("Hello".into()).is_err() && server.close(None, "").is_err());
+    assert!(matches!(server.next(), Some(Err(Error::Io(_)))) && server.next().is_none());
+    assert_eq!(server.get_ref().written, b"");
 }
 
 #[test]
