@@ -54,16 +54,14 @@ async fn receive<IO: AsyncRead + AsyncWrite + Unpin, R: Role>(
 ) -> Result<(usize, usize), Box<dyn Error + Send + Sync>> {
     let (mut length, mut longest) = (0, 0);
     loop {
-        match reader.next_piece().await.ok_or("the connection has ended")?? {
-            Piece::Data { data, last, .. } => {
-                length += data.len();
-                longest = longest.max(data.len());
-                if last {
-                    return Ok((length, longest));
-                }
+        // Pings are answered, and not of interest here.
+        let piece = reader.next_piece().await.ok_or("the connection has ended")??;
+        if let Piece::Data { data, last, .. } = piece {
+            length += data.len();
+            longest = longest.max(data.len());
+            if last {
+                return Ok((length, longest));
             }
-            // Pings are answered.
-            _ => {}
         }
     }
 }

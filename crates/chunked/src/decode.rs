@@ -167,10 +167,7 @@ impl Decoder {
         let mut size = 0;
         let mut digits = 0_usize;
         // Eight digits are enough for 4 GiB. Usual chunks are smaller.
-        while let Some(byte) = line.get(digits)
-            && is_hexdig(*byte)
-            && digits < 8
-        {
+        while let Some(byte) = line.get(digits).filter(|byte| is_hexdig(**byte) && digits < 8) {
             size = size << 4 | u64::from(hex_value(*byte));
             digits = digits.saturating_add(1);
         }

@@ -198,7 +198,7 @@ fn naive(mut rest: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
         if digits.is_empty() || digits.len() > 16 || !naive_extensions(&line[digits.len()..]) {
             return None;
         }
-        let size = usize::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+        let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
         if size == 0 {
             break;
         }
@@ -236,7 +236,7 @@ fn naive_extensions(raw: &[u8]) -> bool {
     let text = String::from_utf8_lossy(raw);
     let mut plain = String::new();
     let parts: Vec<&str> = text.split('"').collect();
-    if parts.len().is_multiple_of(2) {
+    if parts.len() % 2 == 0 {
         return false;
     }
     for (index, part) in parts.iter().enumerate() {

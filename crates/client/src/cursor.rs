@@ -10,6 +10,18 @@ use std::sync::Arc;
 /// It is a text of the server. It works with every feed, on every connection, after any pause.
 /// Store it with the state of your program, and subscribe with
 /// [`Since::After`](crate::Since::After). Treat it as opaque.
+///
+/// ```
+/// use tidewire_client::{Cursor, Options, Since};
+///
+/// let stored = "1kq9f3hx2vz0c-4711"; // what `Cursor::as_str` returned yesterday
+/// let cursor: Cursor = stored.parse()?;
+/// assert_eq!(cursor.as_str(), stored);
+/// let options = Options::DEFAULT.with_since(Since::After(cursor));
+///
+/// assert!("not a cursor".parse::<Cursor>().is_err());
+/// # Ok::<(), tidewire_client::CursorError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Cursor(Arc<str>);
 

@@ -9,6 +9,23 @@ use tidewire_http1 as http1;
 use crate::{Cursor, UrlError};
 
 /// Why a call failed, or why a feed was cut. Displays as a short text that says what happened.
+///
+/// ```
+/// use tidewire_client::{Client, Error, Publish};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// // Nothing listens there.
+/// let client = Client::new("http://127.0.0.1:1/c/demo")?.with_attempts(1);
+/// match client.publish(Publish::new("hello")).await {
+///     Ok(published) => println!("in the log, before {}", published.cursor),
+///     Err(Error::Refused(problem)) => println!("the server refuses: {problem}"),
+///     Err(Error::GaveUp { attempts, last }) => println!("{attempts} attempts failed: {last}"),
+///     Err(error) => println!("{error}"),
+/// }
+/// # Ok::<(), Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

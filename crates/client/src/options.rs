@@ -131,6 +131,14 @@ impl Default for Options {
 /// Waits that double with each failure in a row. Each wait is random (full jitter): it is drawn
 /// evenly from zero to the bound, so that the readers of a server that restarts do not all come
 /// back at the same moment.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidewire_client::{Backoff, Options};
+///
+/// let backoff = Backoff::DEFAULT.with_min(Duration::from_secs(1)).with_max(Duration::from_secs(10));
+/// let options = Options::DEFAULT.with_backoff(backoff).with_retry_limit(8);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Backoff {

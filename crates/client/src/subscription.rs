@@ -31,6 +31,24 @@ use crate::{Cursor, Error, Event, Feed, Options};
 /// replaces connections during these calls, and reads nothing between them. So call again soon: a
 /// server drops a reader that reads nothing for a minute. This costs a new connection, but no
 /// message.
+///
+/// ```no_run
+/// use tidewire_client::{Client, Cursor, Error, Event, Options, Since};
+///
+/// # async fn read(stored: Option<Cursor>) -> Result<(), Error> {
+/// let since = stored.map_or(Since::Earliest, Since::After);
+/// let client = Client::new("http://127.0.0.1:8080/c/demo")?;
+/// let mut events = client.subscribe(Options::DEFAULT.with_since(since));
+/// loop {
+///     match events.next().await? {
+///         Event::Message(message) => println!("{}: {:?}", message.cursor, message.text()),
+///         Event::Gap { missed, .. } => println!("{missed} messages are lost"),
+///         Event::Reset { .. } => println!("the log is new: load the state again"),
+///         _ => {} // connected, disconnected
+///     }
+/// }
+/// # }
+/// ```
 pub struct Subscription {
     run: Pin<Box<dyn Future<Output = Error> + Send>>,
     slot: EventSlot,

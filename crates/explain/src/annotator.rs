@@ -13,6 +13,17 @@ use crate::start::Start;
 /// Push the bytes of both directions in the order in which they were sent: a request before its
 /// answer. The returned notes are usually about the pushed direction. But the answer to an upgrade
 /// decides what the client's bytes after the request are, so check [`Note::direction`].
+///
+/// ```
+/// use tidewire_explain::{Annotator, Direction};
+///
+/// let mut annotator = Annotator::new();
+/// for note in annotator.push(Direction::Up, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n") {
+///     let indent = usize::from(note.depth) * 2;
+///     println!("{:4} {:indent$}{} → {} [{}]", note.offset, "", note.label, note.meaning, note.section);
+/// }
+/// assert!(annotator.refusal(Direction::Up).is_none());
+/// ```
 #[derive(Debug)]
 pub struct Annotator {
     up: ByteStream,

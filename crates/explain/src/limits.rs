@@ -4,6 +4,15 @@
 ///
 /// [`Limits::DEFAULT`] has the limits of a Tidewire server, except for the length of bodies, frames
 /// and messages. This crate does not hold these in memory, so they may have any length.
+///
+/// ```
+/// use tidewire_explain::{Annotator, Direction, Limits, Start};
+///
+/// let ws = Limits::DEFAULT.ws.with_max_frame(4);
+/// let mut annotator = Annotator::starting_with(Start::Frames, Limits::DEFAULT.with_ws(ws));
+/// annotator.push(Direction::Down, &[0x81, 0x05]);
+/// assert_eq!(annotator.refusal(Direction::Down).unwrap().close_code, Some(1009));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {

@@ -1,6 +1,6 @@
 //! Tokens, the whitespace around them, and names that ignore case.
 
-use crate::class::{is_ows, is_tchar};
+use crate::class::is_tchar;
 
 /// The length of the *token* at the start of `input`: the number of leading *tchar* bytes. 0 if
 /// there is no token.
@@ -34,14 +34,10 @@ pub fn is_token(input: &[u8]) -> bool {
 /// ```
 #[must_use]
 pub const fn trim_ows(mut input: &[u8]) -> &[u8] {
-    while let [first, rest @ ..] = input
-        && is_ows(*first)
-    {
+    while let [b' ' | b'\t', rest @ ..] = input {
         input = rest;
     }
-    while let [rest @ .., last] = input
-        && is_ows(*last)
-    {
+    while let [rest @ .., b' ' | b'\t'] = input {
         input = rest;
     }
     input

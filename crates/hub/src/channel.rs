@@ -19,6 +19,32 @@ use crate::sync::{Mutex, MutexGuard};
 use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};
 
 /// One channel: a log of messages, and the readers that wait for new ones.
+///
+/// ```
+/// use tidewire_hub::{Budget, ChannelName, Continuity, Hub, HubConfig, Message, Since};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let mut config = HubConfig::DEFAULT;
+/// config.retention.max_messages = 2;
+/// let (hub, name) = (Hub::new(config, 0), ChannelName::new("tide")?);
+/// let channel = hub.channel(&name)?;
+/// let start = channel.head();
+///
+/// let waiting = channel.changed(start);
+/// for text in ["low", "high", "low again"] {
+///     hub.publish(&name, Message::new(text.into(), hub.wall_ms()), None)?;
+/// }
+/// waiting.await;
+///
+/// // Two of three messages are kept, so this reader missed one.
+/// let page = channel.read(start.into(), Budget::messages(100));
+/// assert!(matches!(page.continuity, Continuity::Gap { missed: 1, .. }));
+/// let texts: Vec<_> = page.messages.iter().filter_map(|(_, message)| message.text()).collect();
+/// assert_eq!(texts, ["high", "low again"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Channel {
     name: ChannelName,
     state: Mutex<State>,

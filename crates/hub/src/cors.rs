@@ -10,6 +10,17 @@ use tidewire_server::{Problem, Response};
 use crate::request_fields::RequestField;
 
 /// The origins whose pages may read and publish, besides the origin of the server itself.
+///
+/// ```
+/// use tidewire_hub::{Origins, Settings};
+///
+/// let origins = Origins::same().allow("https://example.org")?.allow("https://app.example.org")?;
+/// let settings = Settings::DEFAULT.with_origins(origins);
+///
+/// let error = Origins::same().allow("example.org/chat").unwrap_err();
+/// println!("{error}"); // says what to write instead
+/// # Ok::<(), tidewire_hub::OriginError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     any: bool,

@@ -15,6 +15,23 @@ use crate::error::HubError;
 use crate::name::ChannelName;
 
 /// All channels, by name. Workers and publishers share one hub through an [`Arc`].
+///
+/// ```
+/// use tidewire_hub::{Budget, ChannelName, Hub, HubConfig, HubError, Message, Since};
+///
+/// let hub = Hub::new(HubConfig::DEFAULT.with_max_message(16), 0); // 0: no site is served
+/// let name = ChannelName::new("tide")?;
+/// let published = hub.publish(&name, Message::new("high".into(), hub.wall_ms()), None)?;
+///
+/// let page = hub.channel(&name)?.read(Since::Earliest, Budget::UNLIMITED);
+/// assert_eq!(page.messages[0].1.text(), Some("high"));
+/// assert_eq!(page.cursor, published.cursor);
+///
+/// let long = hub.publish(&name, Message::new("x".repeat(17).into(), hub.wall_ms()), None);
+/// assert_eq!(long, Err(HubError::MessageTooLarge { len: 17, limit: 16 }));
+/// assert_eq!(long.unwrap_err().status(), 413);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Hub {
     config: HubConfig,
     clock: Clock,

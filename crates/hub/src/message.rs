@@ -5,6 +5,19 @@ use sha2::{Digest, Sha256};
 use tidewire_channel::Fingerprint;
 
 /// A message: a payload with its event name, media type and time.
+///
+/// ```
+/// use tidewire_hub::Message;
+///
+/// let message = Message::new(r#"{"level":3.2}"#.into(), 1_795_000_000_000)
+///     .with_event("tide")?
+///     .with_content_type("application/json")?;
+/// assert_eq!((message.event(), message.text()), (Some("tide"), Some(r#"{"level":3.2}"#)));
+///
+/// // The server sends events of this name itself.
+/// assert!(Message::new("x".into(), 0).with_event("gap").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     event: Option<Box<str>>,

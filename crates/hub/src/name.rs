@@ -11,6 +11,14 @@ pub const MAX_CHANNELS: usize = 16;
 
 /// A checked channel name: 1 to 128 of the characters `A-Z a-z 0-9 . _ ~ : @ -`, but not `.` or
 /// `..`.
+///
+/// ```
+/// use tidewire_hub::ChannelName;
+///
+/// assert_eq!(ChannelName::new("room:42")?.as_str(), "room:42");
+/// assert!(ChannelName::new("room/42").is_err());
+/// # Ok::<(), tidewire_hub::NameError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Arc<str>);
 

@@ -12,6 +12,21 @@ use crate::room::PlaceInLine;
 
 /// One publish in progress, for [`Hub::poll_publish`](crate::Hub::poll_publish). Dropping it gives
 /// up its place in the line.
+///
+/// ```
+/// use std::future::poll_fn;
+/// use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Publication};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let hub = Hub::new(HubConfig::DEFAULT, 0);
+/// let message = Message::new("high".into(), hub.wall_ms());
+/// let mut publication = Publication::new(ChannelName::new("tide")?, message, Some(b"key-1"));
+/// let published = poll_fn(|cx| hub.poll_publish(cx, &mut publication)).await?;
+/// assert!(!published.duplicate);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Publication {
     pub(crate) name: ChannelName,

@@ -18,7 +18,23 @@ use crate::table::{Table, Ticket};
 /// What one worker serves: the channels of a hub, under `/c/`.
 ///
 /// A handler that serves other pages too passes the requests for channels to the site, and forwards
-/// the other methods of [`Handler`].
+/// the other methods of [`Handler`]. The [first page](crate) of this crate shows such a handler.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tidewire_hub::server::{Listen, Server};
+/// use tidewire_hub::{Hub, HubConfig, Settings, Site};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).bind()?;
+/// let hub = Hub::new(HubConfig::DEFAULT, server.threads());
+/// let settings = Arc::new(Settings::DEFAULT);
+/// let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker))?;
+/// println!("curl {}/c/demo", running.addresses()[0]);
+/// # running.stop()?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Site {
     context: SiteContext,
     driver: Driver,

@@ -28,6 +28,41 @@ const MAX_QUEUE: usize = 64 * 1024;
 /// Read it with [`next`](Body::next), [`collect`](Body::collect) or as an [`http_body::Body`]. A
 /// handler need not read it: the engine drains a small rest, and closes the connection if the rest
 /// is large.
+///
+/// ```
+/// use tidewire_server::{Handler, Never, Parked, Problem, Reply, Request, Response, Server};
+///
+/// struct Echo;
+///
+/// impl Handler for Echo {
+///     type Ticket = Never;
+///
+///     fn handle(&self, request: Request<'_>) -> Reply<Never> {
+///         let body = request.body;
+///         Reply::Later(Box::pin(async move {
+///             match body.collect(1024).await {
+///                 Ok(bytes) => Response::new(200).body(bytes).into(),
+///                 Err(error) => Problem::new(400, error.to_string()).into_response().into(),
+///             }
+///         }))
+///     }
+///
+///     fn detached(&self, _: Parked, ticket: Never) {
+///         match ticket {}
+///     }
+/// }
+/// # use std::io::{Read, Write};
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let running = Server::builder().listener(listener).threads(1).bind()?.serve(|_worker| Echo)?;
+/// # let mut client = std::net::TcpStream::connect(running.addresses()[0].to_string())?;
+/// # let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nConnection: close\r\n\r\n";
+/// # client.write_all(head.as_bytes())?;
+/// # client.write_all(b"hello")?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer)?;
+/// # assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Body(Inner);
 

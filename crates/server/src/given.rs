@@ -18,6 +18,28 @@ use crate::stream::Stream;
 
 /// Gives connections to a [`Running`](crate::Running) server. Clones give to the same server, from
 /// any thread.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use axum::{Router, routing::get};
+/// use tidewire_server::{Peer, Server, ServiceHandler};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// let service = ServiceHandler::new(Router::new().route("/", get(async || "hello")));
+/// let running = Server::builder().threads(1).without_listener().serve(move |_| service.clone())?;
+/// let connections = running.connection_sender();
+///
+/// let (mut client, stream) = tokio::io::duplex(1024);     // or a stream of TLS after its handshake
+/// connections.send(stream, Peer::Other)?;
+///
+/// client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await?;
+/// let mut answer = String::new();
+/// client.read_to_string(&mut answer).await?;
+/// assert!(answer.ends_with("\r\n\r\nhello"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionSender(Arc<[Entrance]>);
 

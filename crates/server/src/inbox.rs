@@ -16,6 +16,22 @@ use crate::sync::{Mutex, MutexGuard};
 ///   reactor ── wake(3) ──┼──► [7, 3, 12] ── poll_take ──► the one task that owns sockets 3, 7 and 12
 ///   thread  ── push(12) ─┘
 /// ```
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let inbox = std::sync::Arc::new(tidewire_server::Inbox::new());
+/// let other = inbox.clone();
+/// std::thread::spawn(move || [7, 3, 12].map(|number| other.push(number)));
+///
+/// let (mut all, mut items) = (Vec::new(), Vec::new());
+/// while all.len() < 3 {
+///     std::future::poll_fn(|cx| inbox.poll_take(cx, &mut items)).await;
+///     all.append(&mut items);
+/// }
+/// assert_eq!(all, [7, 3, 12]);
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Inbox<T>(Arc<Mutex<State<T>>>);
 

@@ -3,6 +3,16 @@
 use std::time::Duration;
 
 /// What a peer may use. Every limit is on by default.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidewire_server::{Limits, http1};
+///
+/// let limits = Limits::DEFAULT
+///     .with_http(http1::Limits::DEFAULT.with_max_head(32 * 1024).with_max_body(1 << 20))
+///     .with_drain_timeout(Duration::from_secs(20));
+/// assert_eq!((limits.http.max_body, limits.idle_timeout), (1 << 20, Duration::from_secs(75)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

@@ -21,6 +21,14 @@ const BACKLOG: i32 = 4096;
 const MAX_UNSENT: u32 = 128 * 1024;
 
 /// Where to listen: `127.0.0.1:8080`, `[::1]:0`, `localhost:8080` or `unix:/run/tidewire.sock`.
+///
+/// ```
+/// use tidewire_server::Listen;
+///
+/// assert_eq!("[::1]:8080".parse(), Ok(Listen::Tcp(([0, 0, 0, 0, 0, 0, 0, 1], 8080).into())));
+/// assert_eq!("unix:/run/app.sock".parse(), Ok(Listen::Unix("/run/app.sock".into())));
+/// assert!("8080".parse::<Listen>().unwrap_err().to_string().contains("write HOST:PORT"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Listen {

@@ -30,6 +30,37 @@ use crate::connection_limits::Permit;
 use crate::stream::Stream;
 
 /// A detached connection. Dropping it closes the socket.
+///
+/// ```
+/// use tidewire_server::{DetachHead, Handler, Parked, Reply, Request, Response, Server};
+///
+/// struct Feed;
+///
+/// impl Handler for Feed {
+///     type Ticket = &'static str;
+///
+///     fn handle(&self, _: Request<'_>) -> Reply<Self::Ticket> {
+///         let response = Response::new(200).with("Content-Type", "text/plain");
+///         let head = Some(DetachHead { response, chunked: false });
+///         Reply::Detach { head, first: vec!["first\n".into()], ticket: "second\n" }
+///     }
+///
+///     fn detached(&self, connection: Parked, ticket: Self::Ticket) {
+///         // A real feed keeps the connection in a table. Here it closes at the end.
+///         let _ = connection.try_write(ticket.as_bytes());
+///     }
+/// }
+///
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let running = Server::builder().listener(listener).threads(1).bind()?.serve(|_worker| Feed)?;
+/// # use std::io::{Read, Write};
+/// # let mut client = std::net::TcpStream::connect(running.addresses()[0].to_string())?;
+/// # client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer)?;
+/// # assert!(answer.ends_with("\r\n\r\nfirst\nsecond\n"), "{answer}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Parked {
     pub(crate) stream: Stream,
     pub(crate) permit: Permit,

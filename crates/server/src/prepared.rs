@@ -13,6 +13,18 @@ use crate::response::{Content, ResponseBody, with_date};
 /// A whole response for many requests, encoded once. A small response is copied into the output of
 /// each connection. A long body is shared by all connections. See
 /// [`Reply::Shared`](crate::Reply::Shared).
+///
+/// ```
+/// use std::sync::Arc;
+/// use tidewire_server::{Never, Reply, Response};
+///
+/// let page = Response::new(200).with("Content-Type", "text/html").body("<p>hello");
+/// let page = Arc::new(page.prepare().expect("it has a whole body"));
+/// let answer: Reply<Never> = Reply::Shared(page.clone());
+///
+/// let closing = Response::new(200).body("bye").closing();
+/// assert!(closing.prepare().is_err());
+/// ```
 #[derive(Debug)]
 pub struct PreparedResponse {
     pub(crate) status: u16,

@@ -7,6 +7,15 @@ use tidewire_http1::reason_phrase;
 use crate::{Response, json};
 
 /// A refusal. Displays as status, title and detail. Serializes as the object of RFC 9457.
+///
+/// ```
+/// use tidewire_server::{Never, Problem, Reply};
+///
+/// let problem = Problem::new(429, "Wait a minute.").with("limit", 60);
+/// let json = r#"{"status":429,"title":"Too Many Requests","detail":"Wait a minute.","limit":60}"#;
+/// assert_eq!(problem.to_json().trim_ascii_end(), json.as_bytes());
+/// let answer: Reply<Never> = problem.into_response().into();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// The status code.

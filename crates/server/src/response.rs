@@ -22,6 +22,15 @@ use crate::stream_body::{SizedBody, StreamBody};
 
 /// A response: status, fields and body. The engine sets the framing fields (`Content-Length`,
 /// `Transfer-Encoding`, `Connection`) and `Date`; a handler does not.
+///
+/// ```
+/// use tidewire_server::Response;
+///
+/// let page = Response::new(200).with("Content-Type", "text/plain").body("hello");
+/// assert_eq!(page.status(), 200);
+/// // A value from outside is checked.
+/// assert!(Response::new(302).try_with("Location", "/\r\nSet-Cookie: forged").is_err());
+/// ```
 #[derive(Debug)]
 pub struct Response {
     pub(crate) status: u16,

@@ -17,7 +17,8 @@ use crate::{Body, BodyLimits, Limits, Listener, OnRuntime, Peer, Server, Service
 /// runtime.
 ///
 /// The requests run on the worker threads of the server, each with its own current-thread runtime,
-/// and not on the runtime that awaits. See [`Serve::on_runtime`] to change that.
+/// and not on the runtime that awaits. What a handler spawns with `tokio::spawn` runs on its
+/// worker, and is dropped when the server has stopped. See [`Serve::on_runtime`] to change that.
 ///
 /// # Errors
 /// The future resolves with an error if the listener cannot be used, or if a worker fails.
@@ -91,8 +92,9 @@ impl<S, F> Serve<S, F> {
     }
 
     /// Stops when `signal` resolves: no new connections, and the open ones finish within
-    /// [`Limits::drain_timeout`]. [`shutdown_signal`](crate::shutdown_signal) waits for SIGTERM and
-    /// ctrl-c.
+    /// [`Limits::drain_timeout`]. WebSockets and other upgraded connections are among them, so tell
+    /// them to close at the same signal. [`shutdown_signal`](crate::shutdown_signal) waits for
+    /// SIGTERM and ctrl-c.
     pub fn with_graceful_shutdown<G: Future<Output = ()>>(self, signal: G) -> Serve<S, G> {
         let Serve { listener, handler, threads, limits, signal: _ } = self;
         Serve { listener, handler, threads, limits, signal }

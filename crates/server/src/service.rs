@@ -38,6 +38,26 @@ pub use on_runtime::OnRuntime;
 /// The `Content-Length` of an answer is kept. If its body turns out to be shorter, the connection
 /// is cut, so the client notices. If it is longer, the declared bytes are sent. Both are logged. An
 /// answer with two lengths, or with a length that is not the size of its body, becomes a 500.
+///
+/// ```
+/// use std::net::{SocketAddr, TcpListener};
+///
+/// use axum::{Router, extract::ConnectInfo, routing::get};
+/// use tidewire_server::{Server, ServiceHandler};
+///
+/// let who = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string();
+/// let router = Router::new().route("/", get(who));
+/// let service = ServiceHandler::new(router).with_extension(|peer| peer.address().map(ConnectInfo));
+/// let server = Server::builder().listener(TcpListener::bind("127.0.0.1:0")?).threads(1).bind()?;
+/// let running = server.serve(move |_worker| service.clone())?;
+/// # use std::io::{Read, Write};
+/// # let mut client = std::net::TcpStream::connect(running.addresses()[0].to_string())?;
+/// # client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer)?;
+/// # assert!(answer.ends_with("\r\n\r\n127.0.0.1"), "{answer}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ServiceHandler<S> {
     service: S,
@@ -92,8 +112,8 @@ impl<S> ServiceHandler<S> {
     }
 
     /// Runs the service on another runtime. On a multi-threaded runtime, `block_in_place` works in
-    /// the service, and `tokio::spawn` spawns there. Each request then changes its thread twice,
-    /// which takes some microseconds.
+    /// the service, and `tokio::spawn` spawns there. Each request then changes its thread twice: a
+    /// small one takes twice the CPU, and four times that if it is the only one.
     #[must_use]
     pub fn on_runtime(self, runtime: tokio::runtime::Handle) -> ServiceHandler<OnRuntime<S>> {
         let ServiceHandler { service, extensions, body_limits, half_close } = self;

@@ -181,7 +181,7 @@ impl Decoder {
     /// The standard discards this part without notice (HTML §9.2.6). A caller that expects the
     /// stream to end after a whole event can report it.
     #[must_use]
-    pub const fn is_unfinished(&self) -> bool {
+    pub fn is_unfinished(&self) -> bool {
         let in_line = match self.state {
             State::Bom(_) | State::LineStart | State::Skip => false,
             State::Name(_) | State::Space(_) | State::Value(_) => true,

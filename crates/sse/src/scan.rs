@@ -7,22 +7,22 @@
 pub(crate) fn line_end(bytes: &[u8]) -> usize {
     // An index in `bytes`, so it cannot wrap.
     let mut at = 0_usize;
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for block in blocks {
+    let mut blocks = bytes.chunks_exact(BLOCK);
+    for block in blocks.by_ref() {
         if block.iter().fold(false, |found, &byte| found | is_line_end(byte)) {
             return at.wrapping_add(naive(block));
         }
         at = at.wrapping_add(BLOCK);
     }
-    let (words, rest) = rest.as_chunks::<8>();
-    for word in words {
-        let found = has_line_end(u64::from_le_bytes(*word));
+    let mut words = blocks.remainder().chunks_exact(8);
+    for word in words.by_ref().filter_map(|word| word.try_into().ok()) {
+        let found = has_line_end(u64::from_le_bytes(word));
         if found != 0 {
             return at.wrapping_add(found.trailing_zeros() as usize / 8);
         }
         at = at.wrapping_add(8);
     }
-    at.wrapping_add(naive(rest))
+    at.wrapping_add(naive(words.remainder()))
 }
 
 /// A word whose lowest set bit is the top bit of the first CR or LF. 0 if there is none.

@@ -205,14 +205,14 @@ impl<S: TryStream> EventStream<S> {
     ///
     /// The server chooses it freely. A client should bound it at both ends.
     #[must_use]
-    pub const fn reconnect_delay(&self) -> Option<Duration> {
+    pub fn reconnect_delay(&self) -> Option<Duration> {
         self.reconnect_delay
     }
 
     /// Whether a part of an event has come whose end has not. After the end of the stream this part
     /// is lost: the standard discards it, so [`next`](Self::next) only returns `None`.
     #[must_use]
-    pub const fn is_unfinished(&self) -> bool {
+    pub fn is_unfinished(&self) -> bool {
         self.decoder.is_unfinished()
     }
 }

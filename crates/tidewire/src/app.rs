@@ -13,6 +13,25 @@ use crate::playground::{Playground, WirePermit};
 
 /// What one worker of the program serves: the [`Site`] of a hub; the client for browsers, at
 /// `/tidewire.js`; a first page; and, if they are switched on, a [`Playground`] and [`Files`].
+///
+/// ```
+/// use std::sync::Arc;
+/// use tidewire::server::{Listen, Server};
+/// use tidewire::{App, Files, Hub, HubConfig, Settings};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder().listen("127.0.0.1:0".parse::<Listen>()?).bind()?;
+/// let hub = Hub::new(HubConfig::DEFAULT, server.threads());
+/// let settings = Arc::new(Settings::DEFAULT);
+/// let files = Files::open(".")?;
+/// let running = server.serve(move |worker| {
+///     App::new(hub.clone(), settings.clone(), worker).with_files(Some(files.clone()))
+/// })?;
+/// println!("http://{}/files/Cargo.toml", running.addresses()[0]);
+/// # running.stop()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct App {
     site: Site,

@@ -20,20 +20,26 @@ pub fn apply(key: [u8; 4], data: &mut [u8]) -> [u8; 4] {
     // memory speed without `unsafe`.
     let mut k = u32::from_le_bytes(key);
     let wide = u64::from(k) << 32 | u64::from(k);
-    let (words, rest) = data.as_chunks_mut::<8>();
-    for word in words {
+    let mut words = data.chunks_exact_mut(8);
+    for word in words.by_ref().filter_map(as_array::<8>) {
         *word = (u64::from_le_bytes(*word) ^ wide).to_le_bytes();
     }
-    let (half, tail) = rest.as_chunks_mut::<4>();
-    for word in half {
+    let mut half = words.into_remainder().chunks_exact_mut(4);
+    for word in half.by_ref().filter_map(as_array::<4>) {
         *word = (u32::from_le_bytes(*word) ^ k).to_le_bytes();
     }
-    for byte in tail {
+    for byte in half.into_remainder() {
         let [first, ..] = k.to_le_bytes();
         *byte ^= first;
         k = k.rotate_right(8);
     }
     k.to_le_bytes()
+}
+
+/// The type that `as_chunks_mut` of Rust 1.88 gives at once. Each chunk has the length, so the
+/// check costs nothing.
+fn as_array<const N: usize>(chunk: &mut [u8]) -> Option<&mut [u8; N]> {
+    chunk.try_into().ok()
 }
 
 #[cfg(test)]

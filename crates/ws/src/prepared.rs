@@ -93,20 +93,27 @@ impl Connection<Server> {
     pub fn send_prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p Shared, EncodeError> {
         self.may_send_message()?;
         #[cfg(feature = "deflate")]
-        if let Some(deflate) = &mut self.deflate
-            && deflate.can_share(Side::Server, message.payload_len)
-        {
-            let deflated = message.deflated.get_or_init(|| {
-                let mut frame = Vec::new();
-                let level = deflate.level();
-                crate::deflate::put_compressed_message(message.kind, message.payload(), level, &mut frame)
-                    .then(|| frame.into())
-            });
-            if let Some(frame) = deflated {
-                deflate.forget_own_context();
-                return Ok(frame);
-            }
+        if let Some(frame) = self.deflated(message) {
+            return Ok(frame);
         }
         Ok(&message.plain)
+    }
+
+    /// The compressed frame. `None` if this connection gets the plain one.
+    #[cfg(feature = "deflate")]
+    fn deflated<'p>(&mut self, message: &'p PreparedMessage) -> Option<&'p Shared> {
+        let deflate = self.deflate.as_mut()?;
+        if !deflate.can_share(Side::Server, message.payload_len) {
+            return None;
+        }
+        let frame = message.deflated.get_or_init(|| {
+            let mut frame = Vec::new();
+            let level = deflate.level();
+            crate::deflate::put_compressed_message(message.kind, message.payload(), level, &mut frame)
+                .then(|| frame.into())
+        });
+        let frame = frame.as_ref()?;
+        deflate.forget_own_context();
+        Some(frame)
     }
 }

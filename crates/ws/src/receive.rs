@@ -41,12 +41,12 @@ impl<R: Role> Connection<R> {
             self.message.free();
             return Ok((input.len(), None));
         }
-        if !self.in_pieces
-            && let Some((n, kind, len)) = self.frames.whole_message(input)
-        {
-            self.message.begin(kind);
-            self.message.fin = true;
-            return Ok((n, Some(Found::Whole { len })));
+        if !self.in_pieces {
+            if let Some((n, kind, len)) = self.frames.whole_message(input) {
+                self.message.begin(kind);
+                self.message.fin = true;
+                return Ok((n, Some(Found::Whole { len })));
+            }
         }
         let mut end = 0;
         loop {
@@ -145,11 +145,11 @@ impl<R: Role> Connection<R> {
         self.message.fin = header.fin;
         self.control = None;
         #[cfg(feature = "deflate")]
-        if header.rsv1
-            && let Some(deflate) = &mut self.deflate
-        {
-            let start = self.frames.offset().saturating_sub(header.encoded_len() as u64);
-            deflate.begin(R::SIDE, start, self.frames.limits().max_message);
+        if header.rsv1 {
+            if let Some(deflate) = &mut self.deflate {
+                let start = self.frames.offset().saturating_sub(header.encoded_len() as u64);
+                deflate.begin(R::SIDE, start, self.frames.limits().max_message);
+            }
         }
         if header.len > 0 {
             return Ok(None);

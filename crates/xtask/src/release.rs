@@ -10,7 +10,7 @@
 //! | `docs` | rustdoc warns with the settings of docs.rs, or a link leads nowhere |
 //! | `features` | clippy warns with one feature, or with two together |
 //! | `minimal-versions` | a crate does not compile with the lowest versions that its manifest allows |
-//! | `msrv` | a crate does not compile with the compiler of its `rust-version` |
+//! | `msrv` | a crate does not compile with the compiler of its `rust-version`, apart from the features in `newer.rs` |
 
 mod compilers;
 mod dependencies;
@@ -19,6 +19,7 @@ mod features;
 pub(crate) mod manifests;
 mod minimal;
 mod msrv;
+mod newer;
 mod package_tests;
 mod place;
 mod publish;

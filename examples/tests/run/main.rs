@@ -312,6 +312,12 @@ mod servers {
     }
 
     #[test]
+    fn server_tls() {
+        let output = crate::run("server_tls");
+        has(&output, &["HTTP/1.1 200 OK", "hello 127.0.0.1 over TLS", "stopped\n"]);
+    }
+
+    #[test]
     fn server_axum() {
         let (mut server, address) = Running::serve("server_axum");
         client(async {

@@ -114,7 +114,7 @@ impl Wire {
     /// Lets each end read at most `bytes` more. If `bytes` is even, an end stops after a head
     /// without a body: it may go on to the next exchange without `Event::End`.
     fn pump(&mut self, bytes: usize) {
-        let skips_end = bytes % 2 == 0;
+        let skips_end = bytes.is_multiple_of(2);
         let part = bytes.min(self.up.len());
         let mut at = 0;
         loop {

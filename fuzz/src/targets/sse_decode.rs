@@ -33,8 +33,8 @@ fn by_stream(data: &[u8], step: usize) -> Vec<String> {
     let mut said = Vec::new();
     while let Poll::Ready(Some(message)) = Pin::new(&mut events).poll_next(&mut context) {
         let message = message.expect("no limit is near");
-        let [name, data, id] = [&*message.event_type, &message.data, &message.last_event_id]
-            .map(|text| show(text.as_bytes()));
+        let [name, data, id] =
+            [&*message.event_type, &message.data, &message.last_event_id].map(|text| show(text.as_bytes()));
         said.push(format!("message type={name} data={data} id={id}"));
     }
     said

@@ -11,6 +11,37 @@ use crate::{LogLimit, Problem, Response, Upgraded};
 
 /// Yields the upgraded connection when the service's 101 has been sent. Take it from the request's
 /// extensions before you answer.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use axum::extract::Extension;
+/// use axum::http::StatusCode;
+/// use axum::response::IntoResponse;
+/// use tidewire_server::OnUpgrade;
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// async fn greet(Extension(upgrade): Extension<OnUpgrade>) -> impl IntoResponse {
+///     tokio::spawn(async move {
+///         if let Ok(mut stream) = upgrade.upgraded().await {
+///             let _ = stream.write_all(b"hello").await;
+///         }
+///     });
+///     (StatusCode::SWITCHING_PROTOCOLS, [("Connection", "upgrade"), ("Upgrade", "greeting")])
+/// }
+/// # use tidewire_server::{Peer, Server, ServiceHandler};
+/// # let service = ServiceHandler::new(axum::Router::new().route("/", axum::routing::get(greet)));
+/// # let running = Server::builder().threads(1).without_listener().serve(move |_| service.clone())?;
+/// # let (mut client, stream) = tokio::io::duplex(1024);
+/// # running.connection_sender().send(stream, Peer::Other)?;
+/// # let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: greeting\r\n\r\n";
+/// # client.write_all(request.as_bytes()).await?;
+/// # let mut answer = String::new();
+/// # client.read_to_string(&mut answer).await?;
+/// # assert!(answer.starts_with("HTTP/1.1 101 ") && answer.ends_with("\r\n\r\nhello"), "{answer}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct OnUpgrade(Arc<Mutex<Option<oneshot::Receiver<Upgraded>>>>);
 

@@ -150,6 +150,41 @@ impl Drop for Guard {
     }
 }
 
+/// The front page says so. Without [`Serve::on_runtime`](tidewire_server::Serve::on_runtime), work
+/// that must finish belongs on the runtime of the program.
+#[test]
+fn a_spawned_task_lives_as_long_as_its_runtime() {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let program = runtime.handle().clone();
+    let (on_worker, on_program) = (Busy::default(), Busy::default());
+    let (worker_guard, program_guard) = (on_worker.clone(), on_program.clone());
+    let (finish, finished) = tokio::sync::watch::channel(false);
+    let spawn = move || {
+        let never = Guard(Some(worker_guard.enter()));
+        tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(never);
+        });
+        let waits = Guard(Some(program_guard.enter()));
+        let mut finished = finished.clone();
+        program.spawn(async move {
+            finished.wait_for(|finish| *finish).await.unwrap();
+            drop(waits);
+        });
+        async { "accepted" }
+    };
+    let router = Router::new().route("/", get(spawn));
+    let running = bind(1).serve(move |_| ServiceHandler::new(router.clone())).unwrap();
+    assert_eq!(raw(&running).send(site::get("/")).response().text(), "accepted");
+    runtime.block_on(async {
+        running.stopper().stop();
+        running.ended().await.unwrap();
+    });
+    assert_eq!((on_worker.count(), on_program.count()), (0, 1));
+    finish.send(true).unwrap();
+    eventually("the task of the program", || on_program.count() == 0);
+}
+
 #[test]
 fn a_request_is_given_up_when_its_client_leaves() {
     let busy = Busy::default();

@@ -86,10 +86,9 @@ impl Connect {
     /// The fields of the handshake itself are refused: `Host`, `Connection`, `Upgrade`,
     /// `Content-Length`, `Transfer-Encoding`, and all that begin with `Sec-WebSocket-`.
     pub fn with_field(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        let pushed = self.push(name.as_ref(), value.as_ref());
-        if let (Err(error), true) = (pushed, self.target.is_ok()) {
+        if let Err(error) = self.push(name.as_ref(), value.as_ref()) {
             let name = String::from_utf8_lossy(name.as_ref()).into_owned();
-            self.target = Err(RequestError::Field { name, error });
+            self.fail(RequestError::Field { name, error });
         }
         self
     }
@@ -106,9 +105,8 @@ impl Connect {
     /// The same with an offer of these subprotocols, the best first, instead of earlier ones.
     pub fn with_subprotocols<S: AsRef<str>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.subprotocols = names.into_iter().map(|name| name.as_ref().into()).collect();
-        let bad = self.subprotocols.iter().find(|name| !is_token(name.as_bytes()));
-        if let (Some(bad), true) = (bad, self.target.is_ok()) {
-            self.target = Err(RequestError::Subprotocol(bad.clone()));
+        if let Some(bad) = self.subprotocols.iter().find(|name| !is_token(name.as_bytes())) {
+            self.fail(RequestError::Subprotocol(bad.clone()));
         }
         self
     }
@@ -202,6 +200,13 @@ impl Connect {
             return Err(EncodeError::new(EncodeErrorKind::ReservedField, 0));
         }
         self.fields.push(name, value)
+    }
+
+    /// Keeps the first mistake, for the methods that open the connection.
+    fn fail(&mut self, error: RequestError) {
+        if self.target.is_ok() {
+            self.target = Err(error);
+        }
     }
 }
 

@@ -62,9 +62,10 @@ impl Deflate {
         if let Some(inflate) = self.current() {
             inflate.end()?;
         }
-        if !self.params.of_compressor(side.peer()).0
-            && let Some(contexts) = &mut self.contexts
-        {
+        if self.params.of_compressor(side.peer()).0 {
+            return Ok(());
+        }
+        if let Some(contexts) = &mut self.contexts {
             if let Some(inflate) = contexts.inflate.take() {
                 pool::put_inflater(inflate.into_stream());
             }

@@ -387,11 +387,10 @@ impl<V: AsRef<[u8]>> RequestFields<V> {
             }
         }
         #[cfg(feature = "deflate")]
-        if let Some(config) = &options.deflate
-            && self.deflate.is_none()
-            && is_field(name, "sec-websocket-extensions")
-        {
-            self.deflate = deflate::choose(value, config, &mut self.offers);
+        if self.deflate.is_none() && is_field(name, "sec-websocket-extensions") {
+            if let Some(config) = &options.deflate {
+                self.deflate = deflate::choose(value, config, &mut self.offers);
+            }
         }
     }
 }

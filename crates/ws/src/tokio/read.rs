@@ -172,16 +172,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
     /// connection borrows the thread's buffer instead.
     fn poll_read<T: Incoming<R>>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, Error>> {
         let io = self.io.as_mut().expect(TAKEN);
-        if self.input.is_empty()
-            && let Some(mut room) = T::payload_room(&mut self.connection)
-        {
-            // The payload of a large message is read straight into the message.
-            let n = ready!(pin!(io.read_buf(&mut room)).poll(cx))?;
-            return Poll::Ready(if n == 0 {
-                self.ended()
-            } else {
-                Ok(T::took_payload(&mut self.connection, n))
-            });
+        if self.input.is_empty() {
+            if let Some(mut room) = T::payload_room(&mut self.connection) {
+                // The payload of a large message is read straight into the message.
+                let n = ready!(pin!(io.read_buf(&mut room)).poll(cx))?;
+                return Poll::Ready(if n == 0 {
+                    self.ended()
+                } else {
+                    Ok(T::took_payload(&mut self.connection, n))
+                });
+            }
         }
         let mut buffer = thread_buffer::take(&BUFFER);
         buffer.reserve_exact(READ);

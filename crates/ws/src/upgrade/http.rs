@@ -85,9 +85,7 @@ pub(super) fn switch<B: Default>(accept: &Accept<'_>) -> Response<B> {
 
 /// Takes the connection that the server will hand over.
 pub(super) fn take(extensions: &mut Extensions) -> Result<Upgrading, Refusal> {
-    if let Some(pending) = extensions.remove::<PendingUpgrade>()
-        && let Some(upgrading) = pending.take_boxed()
-    {
+    if let Some(upgrading) = extensions.remove::<PendingUpgrade>().and_then(|pending| pending.take_boxed()) {
         return Ok(upgrading);
     }
     let pending = extensions.remove::<hyper::upgrade::OnUpgrade>();

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod ends;
+mod wakes;
 
 use super::{Task, client_frame};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};

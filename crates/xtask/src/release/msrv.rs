@@ -1,4 +1,5 @@
-//! The compiler of each `rust-version`.
+//! The compiler of each `rust-version`. It compiles all features but those of
+//! [`newer`](super::newer). Clippy and the rule of syntax hold their own code to the same version.
 //!
 //! Dependencies get the newest versions that allow this compiler, as for a user who has it.
 
@@ -7,16 +8,14 @@ use std::collections::BTreeMap;
 use tidewire_testkit::run::{Result, run as start};
 
 use super::compilers::Compiler;
+use super::newer::{all_but_newer, newer_features};
 use super::unpacked::{Unpacked, Without};
-
-/// Whose features cargo must select.
-const FEATURES: [&[&str]; 3] = [&[], &["--no-default-features"], &["--all-features"]];
 
 pub(super) fn run() -> Result {
     let unpacked = Unpacked::new("msrv", Without::Tests)?;
     start(&mut unpacked.cargo(&["generate-lockfile"]))?;
     for (version, packages) in by_version(&unpacked.packages) {
-        let names: Vec<_> = packages.iter().map(|package| package.name.as_str()).collect();
+        let names: Vec<_> = packages.iter().map(|package| named(package)).collect();
         let Some(compiler) = Compiler::find(&version)? else {
             println!(
                 "holds: only clippy and the rule of syntax speak for {}, because Rust {version} is not \
@@ -26,7 +25,7 @@ pub(super) fn run() -> Result {
             continue;
         };
         for package in packages {
-            for features in FEATURES {
+            for features in [vec![], vec!["--no-default-features".to_owned()], all_but_newer(package)] {
                 let mut check = unpacked.cargo(&["check", "--quiet", "--locked", "--package", &package.name]);
                 compiler.select(check.args(features));
                 start(&mut check)?;
@@ -35,6 +34,14 @@ pub(super) fn run() -> Result {
         println!("holds: Rust {} compiles {}", compiler.version, names.join(", "));
     }
     Ok(())
+}
+
+/// The name of a package, with the features that are left out.
+fn named(package: &Package) -> String {
+    match newer_features(&package.name) {
+        [] => package.name.to_string(),
+        features => format!("{} (without {})", package.name, features.join(", ")),
+    }
 }
 
 fn by_version(packages: &[Package]) -> BTreeMap<String, Vec<&Package>> {

@@ -86,7 +86,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Shared<IO, R> {
             // After a panic, the lists do not matter.
             let _ = self.with(|state| {
                 state.leave_goal(place);
-                state.leave_turn(place, false);
+                state.leave_turn(place);
             });
         }
     }

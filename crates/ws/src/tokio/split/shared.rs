@@ -43,8 +43,6 @@ pub(in super::super) struct State<IO: AsyncWrite + Unpin, R: Role> {
     /// How many tasks are in each list of `waiting`. If there are none, that lock is not taken.
     goals: usize,
     turns: usize,
-    /// The first task in the list of turns was dropped.
-    turn_passed: bool,
     reader: ReaderState,
 }
 
@@ -84,7 +82,6 @@ impl<IO: AsyncWrite + Unpin, R: Role> Shared<IO, R> {
             message_begun: false,
             goals: 0,
             turns: 0,
-            turn_passed: false,
             reader: ReaderState::Away,
         };
         Self { state: Mutex::new(state), waiting }
@@ -196,17 +193,15 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
         }
         if self.turns > 0 {
             let mut tasks = self.waiting.tasks();
-            let goes_on = self.turn_passed
-                || tasks.first_turn().is_some_and(|(_, need)| match self.ready(need) {
-                    Ready::Yes => true,
-                    Ready::Full => !self.waiting.is_armed(),
-                    Ready::Held => false,
-                });
+            let goes_on = tasks.first_turn().is_some_and(|(_, need)| match self.ready(need) {
+                Ready::Yes => true,
+                Ready::Full => !self.waiting.is_armed(),
+                Ready::Held => false,
+            });
             if goes_on {
                 woken.extend(tasks.take_first_turn());
             }
         }
-        self.turn_passed = false;
         woken
     }
 
@@ -257,15 +252,12 @@ impl<IO: AsyncWrite + Unpin, R: Role> State<IO, R> {
         self.socket.flush_at = tasks.next_flush(self.socket.flushed);
     }
 
-    /// Leaves the list of turns. If the task was the first and did not get its turn, the next one
-    /// writes the queue in its place.
-    pub(super) fn leave_turn(&mut self, place: &mut Place, got_it: bool) {
-        let Some(ticket) = place.turn.take() else { return };
-        self.turns = self.turns.saturating_sub(1);
-        let mut tasks = self.waiting.tasks();
-        let was_first = tasks.first_turn().is_some_and(|(first, _)| first == ticket);
-        tasks.remove_turn(ticket);
-        self.turn_passed |= was_first && !got_it;
+    /// Leaves the list of turns. `settle` then looks at the next one.
+    pub(super) fn leave_turn(&mut self, place: &mut Place) {
+        if let Some(ticket) = place.turn.take() {
+            self.turns = self.turns.saturating_sub(1);
+            self.waiting.tasks().remove_turn(ticket);
+        }
     }
 }
 
@@ -300,7 +292,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
         let mut ready = self.ready(need);
         if matches!(ready, Ready::Full) {
             if let Poll::Ready(Err(error)) = self.socket.poll_write_out(cx, Half::Writer) {
-                self.leave_turn(place, true);
+                self.leave_turn(place);
                 return Poll::Ready(Err(error));
             }
             ready = self.ready(need);
@@ -308,20 +300,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
         let waits = self.socket.when_full == WhenFull::Wait;
         let result = match ready {
             Ready::Yes => self.check_open(),
-            Ready::Full | Ready::Held if waits => {
-                let pending = self.await_turn(place, need, cx);
-                if matches!(ready, Ready::Full) {
-                    self.check_armed(cx);
-                }
-                return pending;
-            }
+            Ready::Full | Ready::Held if waits => return self.await_turn(place, need, cx),
             Ready::Full => self.socket.make_room().and(Err(Error::Full)),
             Ready::Held if self.message_begun => {
                 Err(EncodeError::from(EncodeErrorKind::MessageUnfinished).into())
             }
             Ready::Held => Err(Error::Full),
         };
-        self.leave_turn(place, true);
+        self.leave_turn(place);
         Poll::Ready(result)
     }
 
@@ -375,9 +361,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> State<IO, R> {
                 self.leave_goal(place);
                 return Poll::Ready(self.check_open());
             }
-            if !written && let Poll::Ready(Err(error)) = self.socket.poll_write_out(cx, Half::Writer) {
-                self.leave_goal(place);
-                return Poll::Ready(Err(error));
+            if !written {
+                if let Poll::Ready(Err(error)) = self.socket.poll_write_out(cx, Half::Writer) {
+                    self.leave_goal(place);
+                    return Poll::Ready(Err(error));
+                }
             }
         }
         if self.socket.when_full != WhenFull::Wait {

@@ -1,9 +1,10 @@
 //! What the manifest of a published package must say.
 
 use cargo_metadata::{Dependency, DependencyKind, Metadata, Package};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::published::published;
+use crate::release::newer::{features_with, newer_features};
 
 /// The categories of crates.io that our crates may have. crates.io drops a category that it does
 /// not know, with only a warning.
@@ -54,7 +55,7 @@ pub(super) fn check(package: &Package, versions: &RustVersions<'_>) -> Vec<Strin
     problems.extend(keywords(&package.keywords));
     problems.extend(categories(package));
     problems.extend(docs_rs(package));
-    problems.extend(rust_version(package, versions));
+    problems.extend(rust_version(package, versions, newer_features(&package.name)));
     problems.extend(package.dependencies.iter().filter_map(|dependency| ours(dependency, versions)));
     problems
 }
@@ -119,22 +120,33 @@ fn docs_rs(package: &Package) -> Vec<String> {
     problems
 }
 
-/// Whether the compiler is new enough for the edition and for the crates of ours below.
-fn rust_version(package: &Package, versions: &RustVersions<'_>) -> Vec<String> {
+/// Whether the compiler is new enough for the edition and for the crates of ours below. The
+/// features in `newer` may need a newer one.
+fn rust_version(package: &Package, versions: &RustVersions<'_>, newer: &[&str]) -> Vec<String> {
     let Some(own) = versions.get(package.name.as_str()) else { return Vec::new() };
-    let text = |(major, minor): (u64, u64)| format!("{major}.{minor}");
-    let normal = package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal);
-    let below = normal.filter_map(|dependency| versions.get_key_value(dependency.name.as_str()));
-    let mut problems: Vec<_> = below
-        .filter(|(_, version)| *version > own)
-        .map(|(name, version)| {
-            format!("rust-version {} is older than {} of {name}", text(*own), text(*version))
-        })
-        .collect();
+    let mut problems = Vec::new();
     if *own < OLDEST {
         problems.push(format!("edition 2024 needs rust-version {}", text(OLDEST)));
     }
+    let mut needed = BTreeSet::new();
+    for dependency in package.dependencies.iter().filter(|it| it.kind == DependencyKind::Normal) {
+        let name = dependency.name.as_str();
+        let Some(version) = versions.get(name).filter(|version| *version > own) else { continue };
+        if !dependency.optional {
+            problems.push(format!("rust-version {} is older than {} of {name}", text(*own), text(*version)));
+        }
+        needed.extend(features_with(package, name));
+    }
+    let (needs, list) = ("needs a newer compiler than the crate", "the list in release/newer.rs");
+    let unlisted = needed.iter().filter(|feature| !newer.contains(feature));
+    problems.extend(unlisted.map(|feature| format!("the feature {feature} {needs}, and is not in {list}")));
+    let stale = newer.iter().filter(|feature| !needed.contains(*feature));
+    problems.extend(stale.map(|feature| format!("no feature {feature} {needs}: take it from {list}")));
     problems
+}
+
+fn text((major, minor): (u64, u64)) -> String {
+    format!("{major}.{minor}")
 }
 
 /// Cargo needs a version for a crate that is published, and drops a dependency of tests without a
@@ -150,20 +162,27 @@ fn ours(dependency: &Dependency, versions: &RustVersions<'_>) -> Option<String> 
 mod tests {
     use super::*;
 
-    fn found(json: &str) -> Vec<String> {
-        let package: Package = serde_json::from_str(&format!(
-            r#"{{"name":"tidewire-x","version":"0.1.0","id":"x","source":null,"targets":[],"features":{{}},
+    fn package(json: &str) -> Package {
+        serde_json::from_str(&format!(
+            r#"{{"name":"tidewire-x","version":"0.1.0","id":"x","source":null,"targets":[],
             "manifest_path":"/x/Cargo.toml",{json}}}"#
         ))
-        .unwrap();
-        let versions = RustVersions::from([("tidewire-x", (1, 85)), ("tidewire-y", (1, 88))]);
-        check(&package, &versions)
+        .unwrap()
     }
 
-    fn dependency(kind: &str, req: &str) -> String {
+    fn versions() -> RustVersions<'static> {
+        RustVersions::from([("tidewire-x", (1, 85)), ("tidewire-y", (1, 88))])
+    }
+
+    fn found(json: &str) -> Vec<String> {
+        check(&package(&format!(r#""features":{{}},{json}"#)), &versions())
+    }
+
+    fn dependency(kind: &str, req: &str, optional: bool) -> String {
         format!(
-            r#"[{{"name":"tidewire-y","source":null,"req":"{req}","kind":{kind},"rename":null,"optional":false,
-            "uses_default_features":true,"features":[],"target":null,"registry":null}}]"#
+            r#"[{{"name":"tidewire-y","source":null,"req":"{req}","kind":{kind},"rename":null,
+            "optional":{optional},"uses_default_features":true,"features":[],"target":null,
+            "registry":null}}]"#
         )
     }
 
@@ -175,7 +194,7 @@ mod tests {
     #[test]
     fn a_complete_manifest_passes() {
         assert_eq!(found(&format!(r#"{GOOD},{DOCS},"dependencies":[]"#)), [""; 0]);
-        let tests = dependency("\"dev\"", "*");
+        let tests = dependency("\"dev\"", "*", false);
         assert_eq!(found(&format!(r#"{GOOD},{DOCS},"dependencies":{tests}"#)), [""; 0]);
     }
 
@@ -198,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_crate_below_has_a_version_and_needs_no_newer_compiler() {
-        let problems = found(&format!(r#"{GOOD},{DOCS},"dependencies":{}"#, dependency("null", "*")));
+        let problems = found(&format!(r#"{GOOD},{DOCS},"dependencies":{}"#, dependency("null", "*", false)));
         assert_eq!(
             problems,
             [
@@ -206,5 +225,16 @@ mod tests {
                 "the dependency on tidewire-y has no version"
             ]
         );
+    }
+
+    #[test]
+    fn a_feature_may_need_a_newer_compiler_if_the_list_says_so() {
+        let features = r#"{"default":["a"],"a":[],"b":["dep:tidewire-y"],"c":["b"]}"#;
+        let json = format!(r#""features":{features},"dependencies":{}"#, dependency("null", "^0.1", true));
+        let found = |newer: &[&str]| rust_version(&package(&json), &versions(), newer);
+        assert_eq!(found(&["b", "c"]), [""; 0]);
+        assert_eq!(found(&["b"]).len(), 1);
+        let problems = found(&["a", "b", "c"]);
+        assert!(problems.len() == 1 && problems[0].starts_with("no feature a needs"), "{problems:?}");
     }
 }

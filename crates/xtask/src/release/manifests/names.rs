@@ -1,5 +1,5 @@
 //! A dependency below 1.0 whose types are public: a new version of it breaks our callers. So it is
-//! behind a feature, and the README names it with its version.
+//! behind a feature, and the README names it with its version. It also names the oldest compiler.
 
 use cargo_metadata::{DependencyKind, Package};
 use tidewire_testkit::run::{Result, read};
@@ -20,7 +20,18 @@ pub(super) fn check(package: &Package) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let Some(readme) = package.readme() else { return Ok(Vec::new()) };
-    Ok(problems(package, &read(readme.as_std_path())?))
+    let readme = read(readme.as_std_path())?;
+    let mut found = problems(package, &readme);
+    found.extend(compiler(package, &readme));
+    Ok(found)
+}
+
+/// A README that does not say the `rust-version`.
+fn compiler(package: &Package, readme: &str) -> Option<String> {
+    let version = package.rust_version.as_ref()?;
+    let named = format!("needs Rust {}.{}.", version.major, version.minor);
+    let words = readme.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!words.contains(&named)).then(|| format!("README.md does not say `{named}`, which is its rust-version"))
 }
 
 fn problems(package: &Package, readme: &str) -> Vec<String> {
@@ -55,15 +66,27 @@ fn below_one(requirement: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn of(name: &str, req: &str, optional: bool, readme: &str) -> Vec<String> {
-        let package: Package = serde_json::from_str(&format!(
+    fn package(dependency: &str) -> Package {
+        serde_json::from_str(&format!(
             r#"{{"name":"tidewire-x","version":"0.1.0","id":"x","source":null,"targets":[],"features":{{}},
-            "manifest_path":"/x/Cargo.toml","dependencies":[{{"name":"{name}","source":null,"req":"{req}",
-            "kind":null,"rename":null,"optional":{optional},"uses_default_features":true,"features":[],
-            "target":null,"registry":null}}]}}"#
+            "manifest_path":"/x/Cargo.toml","rust_version":"1.85.0","dependencies":[{dependency}]}}"#
         ))
-        .unwrap();
-        problems(&package, readme)
+        .unwrap()
+    }
+
+    fn of(name: &str, req: &str, optional: bool, readme: &str) -> Vec<String> {
+        let dependency = format!(
+            r#"{{"name":"{name}","source":null,"req":"{req}","kind":null,"rename":null,
+            "optional":{optional},"uses_default_features":true,"features":[],"target":null,
+            "registry":null}}"#
+        );
+        problems(&package(&dependency), readme)
+    }
+
+    #[test]
+    fn the_oldest_compiler_is_named() {
+        assert_eq!(compiler(&package(""), "a b. It needs\nRust 1.85.\n"), None);
+        assert!(compiler(&package(""), "It needs Rust 1.88.").is_some());
     }
 
     #[test]
