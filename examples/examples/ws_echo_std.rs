@@ -3,7 +3,8 @@
 //!
 //! Run `cargo run -p tidewire-examples --example ws_echo_std -- 127.0.0.1:9001` and connect any
 //! client: `websocat ws://127.0.0.1:9001/`. The two loops below are all that a socket needs for
-//! each protocol. For many connections see `ws_echo`.
+//! each protocol, for a program with its own event loop. With the feature `blocking`, `tidewire-ws`
+//! has both: `blocking::accept`. For many connections see `ws_echo`.
 
 use std::error::Error;
 use std::io::{self, Read, Write};

@@ -181,7 +181,7 @@ impl<R: Role> FrameDecoder<R> {
 
     /// The number of payload bytes of a data frame that have not arrived. `None` if the frame is
     /// compressed.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) const fn payload_due(&self) -> Option<u64> {
         if self.control || self.compressed || self.error.is_some() { None } else { Some(self.payload_left) }
     }

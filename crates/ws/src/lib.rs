@@ -1,6 +1,15 @@
 // The examples of the page need these features. Without them, only its tests are left out.
 #![cfg_attr(
-    any(not(doctest), all(feature = "accept", feature = "axum", feature = "deflate", feature = "rustls")),
+    any(
+        not(doctest),
+        all(
+            feature = "accept",
+            feature = "axum",
+            feature = "blocking",
+            feature = "deflate",
+            feature = "rustls"
+        )
+    ),
     doc = include_str!("../README.md")
 )]
 #![no_std]
@@ -14,12 +23,14 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-#[cfg(feature = "accept")]
+#[cfg(any(feature = "accept", feature = "blocking"))]
 pub mod accept;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 pub mod close;
 #[cfg(feature = "codec")]
 pub mod codec;
-#[cfg(feature = "connect")]
+#[cfg(any(feature = "blocking", feature = "connect"))]
 pub mod connect;
 mod connection;
 mod decode;
@@ -45,6 +56,8 @@ mod prepared;
 mod receive;
 mod role;
 mod send;
+#[cfg(any(feature = "blocking", feature = "tokio"))]
+mod socket;
 mod state;
 #[cfg(feature = "bytes")]
 mod text;

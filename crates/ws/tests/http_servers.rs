@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // a test
 
 mod accept;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod connect;
 
 use axum::response::IntoResponse;

@@ -8,6 +8,7 @@ use tidewire_http1::OwnedResponseHead;
 /// What the server answered: the 101, or a refusal with the start of its body.
 ///
 /// ```
+/// # #[cfg(feature = "connect")]
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// use tidewire_ws::connect::{Connect, Error};
 /// use tokio::io::AsyncWriteExt as _;

@@ -3,16 +3,15 @@
 use super::answer::Response;
 use super::error::{Error, RequestError};
 use super::exchange::{self, Opened};
-use super::stream::{Inner, Stream, open_tcp};
 use super::target::Target;
 #[cfg(feature = "rustls")]
 use super::tls;
 #[cfg(feature = "deflate")]
 use crate::deflate;
 use crate::handshake::client::Request;
+#[cfg(feature = "connect")]
 use crate::tokio::WhenFull;
 use crate::{Client, Connection, Limits};
-use ::tokio::io::{AsyncRead, AsyncWrite};
 use alloc::string::{String, ToString as _};
 #[cfg(feature = "rustls")]
 use alloc::sync::Arc;
@@ -24,15 +23,14 @@ use tidewire_http1::{EncodeError, EncodeErrorKind, FieldBlock};
 #[cfg(feature = "rustls")]
 use tokio_rustls::rustls::ClientConfig;
 
-/// The WebSocket of a client, on a stream that [`Connect::open`] has opened.
-pub type WebSocket = crate::tokio::WebSocket<Stream, Client>;
-
 /// A request for a WebSocket. It can be sent several times, for example to reconnect.
 ///
-/// A mistake in the URL or in a field is reported by [`open`](Self::open) and
-/// [`over`](Self::over), before anything is sent.
+/// On tokio, `open` connects by TCP and `over` takes a stream of your own. On blocking sockets
+/// these are `open_blocking` and `over_blocking`. They report a mistake in the URL or in a field
+/// before anything is sent.
 ///
 /// ```no_run
+/// # #[cfg(feature = "connect")]
 /// # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 /// use tidewire_ws::{Limits, connect::Connect};
@@ -47,19 +45,20 @@ pub type WebSocket = crate::tokio::WebSocket<Stream, Client>;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-#[must_use = "call `open` or `over`"]
+#[must_use = "open it"]
 pub struct Connect {
     target: Result<Target, RequestError>,
     fields: FieldBlock,
     subprotocols: Vec<String>,
     limits: Limits,
-    write_limit: Option<(usize, WhenFull)>,
+    #[cfg(feature = "connect")]
+    pub(super) write_limit: Option<(usize, WhenFull)>,
     head_limits: tidewire_http1::Limits,
     max_body: usize,
     #[cfg(feature = "deflate")]
     deflate: Option<deflate::Config>,
     #[cfg(feature = "rustls")]
-    tls: Option<Arc<ClientConfig>>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
 }
 
 impl Connect {
@@ -71,6 +70,7 @@ impl Connect {
             fields: FieldBlock::new(),
             subprotocols: Vec::new(),
             limits: Limits::DEFAULT,
+            #[cfg(feature = "connect")]
             write_limit: None,
             head_limits: tidewire_http1::Limits::DEFAULT,
             max_body: MAX_BODY,
@@ -117,13 +117,6 @@ impl Connect {
         self
     }
 
-    /// The same with another bound of what waits to be written: see
-    /// [`WebSocket::with_write_limit`](crate::tokio::WebSocket::with_write_limit).
-    pub const fn with_write_limit(mut self, bytes: usize, when_full: WhenFull) -> Self {
-        self.write_limit = Some((bytes, when_full));
-        self
-    }
-
     /// The same with other limits of the answer's head, and of interim (1xx) answers before it.
     /// Default [`tidewire_http1::Limits::DEFAULT`]: 16 KiB, 100 fields, 16 interim answers. Its
     /// `max_body` does not apply.
@@ -136,8 +129,8 @@ impl Connect {
     /// Default 8 KiB: enough for a problem in JSON and for most error pages. 0 means that it is not
     /// read.
     ///
-    /// The body is read until it ends, reaches this bound, or does not come for a second. The
-    /// second needs the timer of tokio.
+    /// The body is read until it ends, reaches this bound, or a second is over. On tokio the second
+    /// needs its timer. `over_blocking` has no such second, because it has no timer.
     pub const fn with_max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
         self
@@ -160,82 +153,43 @@ impl Connect {
         self
     }
 
-    /// Connects by TCP, with TLS for `wss`, and makes the handshake. All addresses of the host are
-    /// tried, one after another. If the future is dropped, the connection closes.
-    ///
-    /// # Errors
-    /// [`Error`].
-    ///
-    /// # Panics
-    /// Outside a tokio runtime with IO and time enabled, as `#[tokio::main]` has.
-    pub async fn open(&self) -> Result<(WebSocket, Response), Error> {
-        let target = self.target()?;
-        #[cfg(not(feature = "rustls"))]
-        if target.is_secure {
-            return Err(RequestError::NoTls.into());
-        }
-        let tcp = open_tcp(target).await?;
-        #[cfg(feature = "rustls")]
-        if target.is_secure {
-            let tls = tls::wrap(tcp, target, self.tls.as_ref()).await?;
-            return self.over(tls).await;
-        }
-        self.over(Stream(Inner::Tcp(tcp))).await
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.subprotocols.iter().map(String::as_str).collect()
     }
 
-    /// Makes the handshake over a stream that is open, such as a Unix socket or a tunnel. For a
-    /// `wss` URL the stream must have TLS already. If the future is dropped, so is the stream.
-    ///
-    /// # Errors
-    /// [`Error`].
-    ///
-    /// # Panics
-    /// If the server refuses, its body has not come with the head, and the tokio runtime has no
-    /// timer.
-    pub async fn over<IO: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        mut io: IO,
-    ) -> Result<(crate::tokio::WebSocket<IO, Client>, Response), Error> {
-        let target = self.target()?;
-        let names: Vec<&str> = self.subprotocols.iter().map(String::as_str).collect();
+    pub(super) fn handshake<'a>(&self, names: &'a [&'a str]) -> Result<Request<'a>, Error> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| Error::Io(io::Error::from(error)))?;
-        let handshake = Request::new(nonce, &names);
+        let handshake = Request::new(nonce, names);
         #[cfg(feature = "deflate")]
         let handshake = match self.deflate {
             Some(config) => handshake.with_deflate(config),
             None => handshake,
         };
-        let options = exchange::Options {
-            target,
+        Ok(handshake)
+    }
+
+    pub(super) fn options(&self) -> Result<exchange::Options<'_>, Error> {
+        Ok(exchange::Options {
+            target: self.target()?,
             fields: &self.fields,
             head_limits: self.head_limits,
             max_body: self.max_body,
-        };
-        let opened = exchange::run(&mut io, &options, &handshake).await?;
-        Ok(self.socket(io, opened))
+        })
     }
 
-    fn socket<IO: AsyncRead + AsyncWrite + Unpin>(
-        &self,
-        io: IO,
-        opened: Opened,
-    ) -> (crate::tokio::WebSocket<IO, Client>, Response) {
+    /// Returns the open connection, the bytes that were read ahead, and the answer.
+    pub(super) fn opened(&self, opened: Opened) -> (Connection<Client>, Vec<u8>, Response) {
         let connection = Connection::new(self.limits);
         #[cfg(feature = "deflate")]
         let connection = match opened.deflate.zip(self.deflate) {
             Some((params, config)) => connection.with_deflate(params, &config),
             None => connection,
         };
-        let socket = crate::tokio::WebSocket::new(io, connection).with_read_ahead(opened.rest);
-        let socket = match self.write_limit {
-            Some((bytes, when_full)) => socket.with_write_limit(bytes, when_full),
-            None => socket,
-        };
-        (socket, opened.response)
+        (connection, opened.rest, opened.response)
     }
 
-    fn target(&self) -> Result<&Target, Error> {
+    pub(super) fn target(&self) -> Result<&Target, Error> {
         self.target.as_ref().map_err(|error| error.clone().into())
     }
 
@@ -248,7 +202,7 @@ impl Connect {
         self.fields.push(name, value)
     }
 
-    /// Keeps the first mistake. [`open`](Self::open) returns it.
+    /// Keeps the first mistake, for the methods that open the connection.
     fn fail(&mut self, error: RequestError) {
         if self.target.is_ok() {
             self.target = Err(error);

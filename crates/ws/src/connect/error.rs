@@ -13,6 +13,7 @@ use tidewire_http1::{EncodeError, EncodeErrorKind};
 /// Why [`Connect`](super::Connect) did not open a WebSocket. The stream is closed.
 ///
 /// ```
+/// # #[cfg(feature = "connect")]
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// use tidewire_ws::connect::{Connect, Error};
 /// let error = Connect::new("ftp://example.com/").open().await.unwrap_err();
@@ -68,6 +69,8 @@ pub enum RequestError {
     Scheme,
     /// The URL asks for TLS, and the feature `rustls` is off.
     NoTls,
+    /// The URL asks for TLS, which `open_blocking` does not have.
+    BlockingTls,
     /// A field cannot be sent. The kind is `ReservedField` for a field of the handshake.
     Field {
         /// Its name.
@@ -120,6 +123,9 @@ impl fmt::Display for RequestError {
                 "the URL asks for TLS: enable the feature `rustls` of tidewire-ws, or pass a TLS stream to \
                  `over`",
             ),
+            Self::BlockingTls => {
+                f.write_str("a blocking client has no TLS of its own: pass a TLS stream to `over_blocking`")
+            }
             Self::Field { name, error } if error.kind() == EncodeErrorKind::ReservedField => {
                 write!(f, "the handshake writes the field {name} itself: leave it out")
             }

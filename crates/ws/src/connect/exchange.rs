@@ -1,4 +1,5 @@
-//! The request out, the answer in. tidewire-http1 reads it.
+//! The request and its answer, which tidewire-http1 reads. Here is no IO: `tokio.rs` and
+//! `blocking.rs` have it.
 
 use super::answer::Response;
 use super::error::{Error, RequestError};
@@ -6,12 +7,11 @@ use super::target::Target;
 #[cfg(feature = "deflate")]
 use crate::deflate;
 use crate::handshake::client::Request;
-use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use ::tokio::time::{Duration, timeout};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use std::io;
 use tidewire_http1::{BodyLength, Client, Connection, EncodeError, Event, FieldBlock, Fields};
 
 /// An answer that opens a WebSocket.
@@ -31,43 +31,131 @@ pub(super) struct Options<'a> {
     pub(super) max_body: usize,
 }
 
-/// Sends the request and reads the answer.
-pub(super) async fn run<IO: AsyncRead + AsyncWrite + Unpin>(
-    io: &mut IO,
-    options: &Options<'_>,
-    handshake: &Request<'_>,
-) -> Result<Opened, Error> {
-    // The body of a refusal may declare any length, and only its start is read.
-    let limits = options.head_limits.with_max_body(u64::MAX);
-    let mut answer = Answer { io, http: Connection::new(limits), input: Vec::new(), at: 0 };
-    let mut request = Vec::with_capacity(512);
-    put_request(&mut answer.http, options, handshake, &mut request)
-        .map_err(|error| RequestError::Field { name: String::from("of the request"), error })?;
-    let sent = match answer.io.write_all(&request).await {
-        Ok(()) => answer.io.flush().await,
-        Err(error) => Err(error),
-    };
-    // A server may refuse and close before it has read the request. Then its answer is the reason.
-    let mut response = match (answer.head().await, sent) {
-        (Err(Error::Closed | Error::Io(_)), Err(error)) => return Err(Error::Io(error)),
-        (read, _) => read?,
-    };
-    if response.status() != 101 {
-        answer.refusal(&mut response, options.max_body).await;
-        return Err(Error::Refused(Box::new(response)));
+/// An exchange whose request is made.
+///
+/// ```text
+/// write the request ─► sent ─► head ─── 101 ─────────────► opened
+///                               │ ▲   └─ other status ─► body ─► Error::Refused
+///                      came in ─┘ └─ room, read            │ ▲
+///                                               room, read └─┘ until it is whole, long enough or late
+/// ```
+pub(super) struct Exchange<'a> {
+    handshake: &'a Request<'a>,
+    http: Connection<Client>,
+    input: Vec<u8>,
+    /// The first byte of `input` that is not decoded.
+    at: usize,
+    /// Why the request was not sent as a whole.
+    unsent: Option<io::Error>,
+    max_body: usize,
+}
+
+impl<'a> Exchange<'a> {
+    /// Returns the exchange and the bytes of the request.
+    pub(super) fn new(options: &Options<'_>, handshake: &'a Request<'a>) -> Result<(Self, Vec<u8>), Error> {
+        // The body of a refusal may declare any length, and only its start is read.
+        let limits = options.head_limits.with_max_body(u64::MAX);
+        let mut http = Connection::new(limits);
+        let mut request = Vec::with_capacity(512);
+        put_request(&mut http, options, handshake, &mut request)
+            .map_err(|error| RequestError::Field { name: String::from("of the request"), error })?;
+        let max_body = options.max_body;
+        Ok((Self { handshake, http, input: Vec::new(), at: 0, unsent: None, max_body }, request))
     }
-    let agreed = match handshake.verify(101, response.head.fields()) {
-        Ok(agreed) => agreed,
-        Err(error) => return Err(Error::Handshake(error, Box::new(response))),
-    };
-    response.subprotocol = agreed.subprotocol().map(String::from);
-    answer.input.drain(..answer.at);
-    Ok(Opened {
-        response,
-        rest: answer.input,
-        #[cfg(feature = "deflate")]
-        deflate: agreed.deflate(),
-    })
+
+    /// Reports how the request was written. A server may refuse and close before it has read the
+    /// request. Then its answer is the reason, so a failed write is not the end.
+    pub(super) fn sent(&mut self, written: io::Result<()>) {
+        self.unsent = written.err();
+    }
+
+    /// Decodes the head of the final answer. `None` means: read more.
+    pub(super) fn head(&mut self) -> Result<Option<Response>, Error> {
+        let mut fields = Fields::new();
+        loop {
+            let input = self.input.get(self.at..).unwrap_or_default();
+            let (used, event) = self.http.decode(input, &mut fields).map_err(Error::Http)?;
+            self.at = self.at.saturating_add(used);
+            match event {
+                Some(Event::Response(head)) if !head.is_interim() => {
+                    let head = head.to_owned_head(Bytes::copy_from_slice(head.as_bytes()));
+                    return Ok(Some(Response { head, subprotocol: None, body: Vec::new(), is_whole: false }));
+                }
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Room for the next read.
+    pub(super) fn room(&mut self) -> &mut Vec<u8> {
+        self.input.drain(..self.at);
+        self.at = 0;
+        self.input.reserve(READ_SIZE);
+        &mut self.input
+    }
+
+    /// Reports a read before the head is complete.
+    pub(super) fn came(&mut self, read: io::Result<usize>) -> Result<(), Error> {
+        match (read, self.unsent.take()) {
+            (Ok(1..), unsent) => {
+                self.unsent = unsent;
+                Ok(())
+            }
+            (_, Some(error)) | (Err(error), None) => Err(Error::Io(error)),
+            (Ok(0), None) => Err(Error::Closed),
+        }
+    }
+
+    /// Decodes what has come of the body of a refusal. Returns whether nothing more is wanted. A
+    /// failure ends the body, because the status is already known.
+    pub(super) fn body(&mut self, response: &mut Response) -> bool {
+        if self.max_body == 0 {
+            return true;
+        }
+        let mut fields = Fields::new();
+        loop {
+            let input = self.input.get(self.at..).unwrap_or_default();
+            let Ok((used, event)) = self.http.decode(input, &mut fields) else { return true };
+            self.at = self.at.saturating_add(used);
+            match event {
+                Some(Event::Data(data)) => {
+                    let room = self.max_body.saturating_sub(response.body.len());
+                    response.body.extend_from_slice(&data[..data.len().min(room)]);
+                    if data.len() > room {
+                        return true;
+                    }
+                }
+                Some(Event::End) => {
+                    response.is_whole = true;
+                    return true;
+                }
+                Some(_) => {}
+                None => return false,
+            }
+        }
+    }
+
+    /// Reports the end of the stream. A body without a length lasts until then.
+    pub(super) fn body_ended(&mut self, response: &mut Response) {
+        response.is_whole = matches!(self.http.finish(), Ok(Some(Event::End)));
+    }
+
+    /// Verifies a 101.
+    pub(super) fn opened(mut self, mut response: Response) -> Result<Opened, Error> {
+        let agreed = match self.handshake.verify(101, response.head.fields()) {
+            Ok(agreed) => agreed,
+            Err(error) => return Err(Error::Handshake(error, Box::new(response))),
+        };
+        response.subprotocol = agreed.subprotocol().map(String::from);
+        self.input.drain(..self.at);
+        Ok(Opened {
+            response,
+            rest: self.input,
+            #[cfg(feature = "deflate")]
+            deflate: agreed.deflate(),
+        })
+    }
 }
 
 fn put_request(
@@ -84,89 +172,8 @@ fn put_request(
     http.send_end(out)
 }
 
-/// The receiving side of the exchange.
-struct Answer<'io, IO> {
-    io: &'io mut IO,
-    http: Connection<Client>,
-    input: Vec<u8>,
-    /// The first byte of `input` that is not decoded.
-    at: usize,
-}
-
-impl<IO: AsyncRead + Unpin> Answer<'_, IO> {
-    /// Reads the head of the final answer.
-    async fn head(&mut self) -> Result<Response, Error> {
-        let mut fields = Fields::new();
-        loop {
-            let input = self.input.get(self.at..).unwrap_or_default();
-            let (used, event) = self.http.decode(input, &mut fields).map_err(Error::Http)?;
-            self.at = self.at.saturating_add(used);
-            let has_event = event.is_some();
-            match event {
-                Some(Event::Response(head)) if !head.is_interim() => {
-                    let head = head.to_owned_head(Bytes::copy_from_slice(head.as_bytes()));
-                    return Ok(Response { head, subprotocol: None, body: Vec::new(), is_whole: false });
-                }
-                _ => {}
-            }
-            if !has_event && self.read().await? == 0 {
-                return Err(Error::Closed);
-            }
-        }
-    }
-
-    /// Reads the start of the body. A failure here ends it, because the status is already known.
-    async fn refusal(&mut self, response: &mut Response, max: usize) {
-        if max > 0 && !self.body(response, max) {
-            let read = async {
-                while matches!(self.read().await, Ok(1..)) {
-                    if self.body(response, max) {
-                        return;
-                    }
-                }
-                // A body without a length lasts until the connection closes.
-                response.is_whole = matches!(self.http.finish(), Ok(Some(Event::End)));
-            };
-            // If the time is over, what came is kept.
-            let _ = timeout(BODY_WAIT, read).await;
-        }
-    }
-
-    /// Decodes what has come. Returns whether nothing more is wanted.
-    fn body(&mut self, response: &mut Response, max: usize) -> bool {
-        let mut fields = Fields::new();
-        loop {
-            let input = self.input.get(self.at..).unwrap_or_default();
-            let Ok((used, event)) = self.http.decode(input, &mut fields) else { return true };
-            self.at = self.at.saturating_add(used);
-            match event {
-                Some(Event::Data(data)) => {
-                    let room = max.saturating_sub(response.body.len());
-                    response.body.extend_from_slice(&data[..data.len().min(room)]);
-                    if data.len() > room {
-                        return true;
-                    }
-                }
-                Some(Event::End) => {
-                    response.is_whole = true;
-                    return true;
-                }
-                Some(_) => {}
-                None => return false,
-            }
-        }
-    }
-
-    async fn read(&mut self) -> Result<usize, Error> {
-        self.input.drain(..self.at);
-        self.at = 0;
-        self.input.reserve(READ_SIZE);
-        self.io.read_buf(&mut self.input).await.map_err(Error::Io)
-    }
-}
-
-/// Most answers fit in one read.
-const READ_SIZE: usize = 4 * 1024;
 /// A body that was sent comes within a round trip or two. The status must not wait for one that
 /// never comes.
-const BODY_WAIT: Duration = Duration::from_secs(1);
+pub(super) const BODY_WAIT: core::time::Duration = core::time::Duration::from_secs(1);
+/// Most answers fit in one read.
+const READ_SIZE: usize = 4 * 1024;

@@ -1,14 +1,18 @@
 //! A client: from a URL to a WebSocket, in two lines.
 //!
 //! ```no_run
+//! # #[cfg(feature = "connect")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut socket = tidewire_ws::connect("ws://127.0.0.1:8080/chat").await?;
 //! socket.send("Hello".into()).await?;
 //! # Ok(()) }
 //! ```
 //! [`Connect`] has the options: header fields, subprotocols, compression, limits, TLS, and
-//! [`over`](Connect::over) for a stream of your own. If the server answers with something other
+//! `over` for a stream of your own. If the server answers with something other
 //! than a WebSocket, the [`Error`] has the status, all fields, and the start of the body.
+//!
+//! With the feature `blocking`, `blocking::connect`, [`Connect`]'s `open_blocking` and
+//! `over_blocking` do the same without tokio.
 //!
 //! Redirects are not followed: the error shows where they lead. A 401 is not answered.
 //!
@@ -26,26 +30,23 @@
 //! belong into a field.
 
 mod answer;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod builder;
 mod error;
 mod exchange;
+#[cfg(feature = "connect")]
 mod stream;
 mod target;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "connect")]
+mod tokio;
 
 pub use answer::Response;
-pub use builder::{Connect, WebSocket};
+pub use builder::Connect;
 pub use error::{Error, RequestError};
+#[cfg(feature = "connect")]
 pub use stream::Stream;
-
-/// Connects to the server of this URL. See [`Connect`] for options.
-///
-/// # Errors
-/// [`Error`].
-///
-/// # Panics
-/// Outside a tokio runtime with IO and time enabled, as `#[tokio::main]` has.
-pub async fn connect(url: &str) -> Result<WebSocket, Error> {
-    Connect::new(url).open().await.map(|(socket, _)| socket)
-}
+#[cfg(feature = "connect")]
+pub use tokio::{WebSocket, connect};

@@ -61,7 +61,7 @@ impl<'a> Options<'a> {
         self
     }
 
-    #[cfg(all(feature = "deflate", any(feature = "accept", feature = "hyper")))]
+    #[cfg(all(feature = "deflate", any(feature = "accept", feature = "blocking", feature = "hyper")))]
     pub(crate) const fn deflate_config(&self) -> Option<deflate::Config> {
         self.deflate
     }

@@ -57,8 +57,6 @@
 //! whether a message is unfinished, how many of its bytes have arrived, and whether it waits for
 //! the peer's close. Give up a peer that is slower than you allow.
 
-mod error;
-mod keys;
 mod payload;
 mod permit;
 mod piece;
@@ -69,8 +67,8 @@ mod wakers;
 mod websocket;
 mod write;
 
-pub use error::Error;
+pub use crate::socket::{Error, Parts};
 pub use permit::Permit;
 pub use piece::Piece;
 pub use split::{MessageWriter, Reader, ReuniteError, Writer};
-pub use websocket::{Parts, WebSocket, WhenFull};
+pub use websocket::{WebSocket, WhenFull};

@@ -1,8 +1,8 @@
 //! The right to queue one message at once.
 
-use super::error::Error;
 use super::split::Shared;
 use super::websocket::WebSocket;
+use crate::socket::Error;
 use crate::{Message, PreparedMessage, Role, Server};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use core::fmt;

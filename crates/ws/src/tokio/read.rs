@@ -1,11 +1,11 @@
 //! The reading half: from the stream to messages.
 
-use super::error::Error;
 use super::payload::Incoming;
 use super::piece::Piece;
 use super::wakers::Half;
-use super::websocket::{Phase, TAKEN, WebSocket};
+use super::websocket::{TAKEN, WebSocket};
 use crate::role::Side;
+use crate::socket::{Error, MAX_DRAIN, MAX_PONGS, Phase};
 use crate::{Message, Role, thread_buffer};
 use ::tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use alloc::vec::Vec;
@@ -307,10 +307,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin, R: Role> Stream for WebSocket<IO, R> {
 const READ: usize = 64 * 1024;
 /// If this many bytes are not decoded yet, the connection keeps the read buffer instead of a copy.
 const WORTH_KEEPING: usize = READ / 8;
-/// If this many bytes wait to be written, pongs are not added.
-const MAX_PONGS: usize = 4 * 1024;
-/// How many bytes after a peer's close, or after its error, are read and dropped.
-const MAX_DRAIN: usize = 1 << 20;
 
 std::thread_local! {
     /// Shared by the connections of the thread, which read one after the other. A stream that is

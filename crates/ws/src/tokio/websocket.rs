@@ -1,8 +1,8 @@
 //! The fields and options of a WebSocket over a tokio stream. `read.rs` and `write.rs` have its
 //! actions.
 
-use super::keys::MaskingKeys;
 use super::wakers::Wakers;
+use crate::socket::{MaskingKeys, Parts, Phase, WRITE_LIMIT};
 use crate::utf8::PartialCharacter;
 use crate::{Client, Connection, Limits, Outbox, Role, Server};
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -71,35 +71,6 @@ pub struct WebSocket<IO: AsyncWrite + Unpin, R: Role> {
     pub(super) refused: bool,
 }
 
-/// What [`WebSocket::into_inner`] returns.
-///
-/// ```
-/// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
-/// # let (server, client) = tokio::io::duplex(1024);
-/// # let mut client = tidewire_ws::tokio::WebSocket::client(client, tidewire_ws::Limits::DEFAULT);
-/// use tidewire_ws::{Limits, tokio::WebSocket};
-/// let mut socket = WebSocket::server(server, Limits::DEFAULT);
-/// socket.flush().await?;
-/// let parts = socket.into_inner();
-/// assert!(parts.unwritten.is_empty());
-/// let mut socket = WebSocket::new(parts.io, parts.connection).with_read_ahead(parts.unread);
-/// socket.send("Hello".into()).await?;
-/// assert_eq!(client.next().await.unwrap()?, "Hello".into());
-/// # Ok::<(), tidewire_ws::tokio::Error>(()) }).unwrap();
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Parts<IO, R> {
-    /// The stream.
-    pub io: IO,
-    /// The state of the protocol, with the part of an unfinished message that has arrived.
-    pub connection: Connection<R>,
-    /// Bytes that were read and not decoded.
-    pub unread: Vec<u8>,
-    /// Bytes that were queued and not written. The first of them may be the rest of a frame.
-    pub unwritten: Outbox,
-}
-
 /// What happens to a message if more bytes than the limit wait to be written.
 ///
 /// ```
@@ -129,18 +100,6 @@ pub enum WhenFull {
     /// The connection is closed with 1013 (try again later). The queue is still sent, and nothing
     /// is added to it.
     Close,
-}
-
-/// The state of the reading half.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Reading,
-    /// The peer broke a rule. The queue and a close are written, then this error is returned.
-    Failing(crate::Error),
-    /// The close is sent. Up to this many bytes that still arrive are dropped, so that a reset does
-    /// not destroy the close before the peer reads it.
-    Draining(usize),
-    Over,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO, Server> {
@@ -312,5 +271,4 @@ impl<IO: AsyncWrite + Unpin, R: Role> fmt::Debug for WebSocket<IO, R> {
     }
 }
 
-const WRITE_LIMIT: usize = 1 << 20;
 pub(super) const TAKEN: &str = "only `into_inner` takes the stream";

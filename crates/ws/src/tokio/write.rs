@@ -1,8 +1,8 @@
 //! The writing half: from messages to the queue, and from the queue to the stream.
 
-use super::error::Error;
 use super::wakers::Half;
-use super::websocket::{Phase, TAKEN, WebSocket, WhenFull};
+use super::websocket::{TAKEN, WebSocket, WhenFull};
+use crate::socket::{CONTROL_ROOM, Error, MAX_BATCH, MAX_SLICES, Phase};
 use crate::utf8::PartialCharacter;
 use crate::{EncodeError, EncodeErrorKind, Kind, Message, PreparedMessage, Role, Server, close};
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -340,9 +340,3 @@ impl<IO: AsyncWrite + Unpin, R: Role> WebSocket<IO, R> {
         Ok(R::key(|| self.keys.get_or_insert_default().next())?)
     }
 }
-
-/// Above this, more messages in one write save no time that can be measured.
-const MAX_BATCH: usize = 64 * 1024;
-/// How many bytes of pings and pongs of the caller a full queue still takes.
-const CONTROL_ROOM: usize = 4 * 1024;
-const MAX_SLICES: usize = 16;

@@ -1,6 +1,6 @@
 //! The client against scripted servers, against tokio-tungstenite, and over TLS.
 
-mod tls;
+pub(crate) mod tls;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::error::Error as _;

@@ -1,8 +1,8 @@
 //! A message that one writer sends in pieces.
 
-use super::super::error::Error;
 use super::operation::{After, Before};
 use super::shared::Shared;
+use crate::socket::Error;
 use crate::{Kind, Role, close};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use bytes::Bytes;

@@ -1,9 +1,9 @@
 //! One call of a writer: it waits for its turn, queues, and waits for the stream.
 
-use super::super::error::Error;
 use super::super::waiting::Need;
 use super::shared::{Place, Shared, State};
 use crate::Role;
+use crate::socket::Error;
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};

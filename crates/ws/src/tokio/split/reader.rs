@@ -1,10 +1,10 @@
 //! The part that reads.
 
-use super::super::error::Error;
 use super::super::payload::Incoming;
 use super::super::piece::Piece;
 use super::super::websocket::WebSocket;
 use super::shared::Shared;
+use crate::socket::Error;
 use crate::{Message, Role};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use alloc::sync::Arc;

@@ -15,11 +15,11 @@
 //! A task that waits is woken by the stream, which can be written again, or by `settle`. `settle`
 //! looks at the state after each action, whoever acted.
 
-use super::super::error::Error;
 use super::super::payload::Incoming;
 use super::super::waiting::{Goal, Need, Ticket, Waiting, wake};
 use super::super::wakers::Half;
-use super::super::websocket::{Phase, WebSocket, WhenFull};
+use super::super::websocket::{WebSocket, WhenFull};
+use crate::socket::{Error, Phase};
 use crate::{EncodeError, EncodeErrorKind, Role};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use alloc::sync::Arc;

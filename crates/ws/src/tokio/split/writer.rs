@@ -1,12 +1,12 @@
 //! The part that writes, which can be cloned.
 
-use super::super::error::Error;
 use super::super::permit::Permit;
 use super::super::waiting::Need;
 use super::super::websocket::WebSocket;
 use super::message_writer::MessageWriter;
 use super::operation::{After, Before};
 use super::shared::{Place, Shared};
+use crate::socket::Error;
 use crate::{Kind, Message, PreparedMessage, Role, Server, close};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use alloc::sync::Arc;

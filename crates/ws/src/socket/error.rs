@@ -5,6 +5,7 @@ use std::io;
 /// Why a WebSocket cannot continue, or why a message cannot be sent.
 ///
 /// ```
+/// # #[cfg(feature = "tokio")]
 /// # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
 /// # let (server, client) = tokio::io::duplex(1024);
 /// use tidewire_ws::tokio::{Error, WebSocket};
@@ -24,7 +25,7 @@ use std::io;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stream failed.
+    /// The stream failed. If [`can_retry`](Self::can_retry), it was only not ready.
     Io(io::Error),
     /// The peer broke the protocol or a limit. A close frame was sent.
     Protocol(crate::Error),
@@ -32,14 +33,27 @@ pub enum Error {
     Encode(EncodeError),
     /// Too many bytes wait to be written. The message was not queued.
     Full,
-    /// [`next`](super::WebSocket::next) was called on a connection that returns messages
-    /// [in pieces](crate::Connection::in_pieces). Nothing was read: call
-    /// [`next_piece`](super::WebSocket::next_piece).
+    /// `next` was called on a connection that returns messages
+    /// [in pieces](crate::Connection::in_pieces). Nothing was read: on tokio call `next_piece`.
     InPieces,
-    /// [`next_piece`](super::WebSocket::next_piece) was called on a connection that returns whole
-    /// messages. Nothing was read: call [`next`](super::WebSocket::next), or first
-    /// [`in_pieces`](super::WebSocket::in_pieces).
+    /// `next_piece` was called on a connection that returns whole messages. Nothing was read: call
+    /// `next`, or first `in_pieces`.
     NotInPieces,
+}
+
+impl Error {
+    /// Whether a blocking stream was not ready in time: `WouldBlock` or `TimedOut`, from a read
+    /// time-out, a write time-out or a non-blocking stream. Nothing was lost, and the WebSocket
+    /// continues with the next call. `blocking::WebSocket` says which call.
+    #[must_use]
+    pub fn can_retry(&self) -> bool {
+        matches!(self, Self::Io(error) if Self::is_not_ready(error))
+    }
+
+    /// Unix reports a time-out as `WouldBlock`, Windows as `TimedOut`.
+    pub(crate) fn is_not_ready(error: &io::Error) -> bool {
+        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    }
 }
 
 impl fmt::Display for Error {

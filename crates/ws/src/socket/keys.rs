@@ -5,7 +5,7 @@ use std::io;
 
 /// Random bytes of the operating system, read 256 at a time.
 #[derive(Debug)]
-pub(super) struct MaskingKeys {
+pub(crate) struct MaskingKeys {
     bytes: [u8; 256],
     used: usize,
 }
@@ -17,7 +17,7 @@ impl Default for MaskingKeys {
 }
 
 impl MaskingKeys {
-    pub(super) fn next(&mut self) -> io::Result<[u8; 4]> {
+    pub(crate) fn next(&mut self) -> io::Result<[u8; 4]> {
         if self.used == self.bytes.len() {
             getrandom::fill(&mut self.bytes)?;
             self.used = 0;
