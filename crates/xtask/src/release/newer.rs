@@ -5,9 +5,9 @@
 
 use cargo_metadata::Package;
 
-/// The features of each crate. `accept` and `connect` use tidewire-http1, and `rustls` is over
-/// `connect`.
-const NEWER: [(&str, &[&str]); 1] = [("tidewire-ws", &["accept", "connect", "rustls"])];
+/// The features of each crate. `accept`, `blocking` and `connect` use tidewire-http1, and `rustls`
+/// is over `connect`.
+const NEWER: [(&str, &[&str]); 1] = [("tidewire-ws", &["accept", "blocking", "connect", "rustls"])];
 
 /// The features of this package that need a newer compiler.
 pub(super) fn newer_features(package: &str) -> &'static [&'static str] {
