@@ -67,12 +67,15 @@ const fn bare(name: &'static str, version: &'static str, features: &'static [&'s
 
 #[rustfmt::skip]
 pub(super) const GROUPS: &[Group] = &[
-    Group { title: "WebSocket, without IO", rows: &[
+    Group { title: "WebSocket, without tokio", rows: &[
         Row { name: "ws", features: "", dependencies: &[ours("tidewire-ws", "ws", &[])] },
+        Row { name: "ws-blocking", features: "`blocking`",
+              dependencies: &[ours("tidewire-ws", "ws", &["blocking"])] },
         Row { name: "tungstenite", features: "", dependencies: &[other("tungstenite", "0.30", &[])] },
     ] },
     Group { title: "WebSocket over a tokio stream", rows: &[
-        Row { name: "ws-tokio", features: "`tokio`", dependencies: &[ours("tidewire-ws", "ws", &["tokio"])] },
+        Row { name: "ws-tokio", features: "`accept`, `connect`",
+              dependencies: &[ours("tidewire-ws", "ws", &["accept", "connect"])] },
         Row { name: "tokio-tungstenite", features: "",
               dependencies: &[other("tokio-tungstenite", "0.30", &[])] },
         Row { name: "fastwebsockets", features: "`upgrade`",
@@ -89,6 +92,8 @@ pub(super) const GROUPS: &[Group] = &[
     ] },
     Group { title: "Server-Sent Events", rows: &[
         Row { name: "sse", features: "", dependencies: &[ours("tidewire-sse", "sse", &[])] },
+        Row { name: "sse-stream", features: "`stream`",
+              dependencies: &[ours("tidewire-sse", "sse", &["stream"])] },
         Row { name: "eventsource-stream", features: "",
               dependencies: &[other("eventsource-stream", "0.2", &[])] },
         Row { name: "axum-sse", features: "for its `Sse`: `http1`, `tokio`",
