@@ -85,8 +85,11 @@ impl Log {
             self.response_ended();
         }
         let readings = [self.observer.reading_requests(), self.observer.reading_responses()];
-        if readings == [Reading::Switched; 2] {
+        // A client that has ended its side may still get frames.
+        if readings[0] == Reading::Switched {
             log_frames("client", &mut self.frames.0, &mut self.up);
+        }
+        if readings[1] == Reading::Switched {
             log_frames("server", &mut self.frames.1, &mut self.down);
         }
         for (reading, buffer) in readings.into_iter().zip([&mut self.up, &mut self.down]) {

@@ -6,19 +6,22 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream that takes no bytes while it is shut. When it opens, it wakes nobody: the task that
-/// writes next finds it open. It never has input.
+/// writes next finds it open. Its only input is a close of the peer.
 #[derive(Clone, Default)]
 struct Gate {
     open: Arc<AtomicBool>,
     /// So often it calls the waker during the write, as tokio does with a task that takes too long.
     yields: Arc<AtomicU32>,
-    read: Arc<AtomicU32>,
+    closes: Arc<AtomicBool>,
 }
 
 impl AsyncRead for Gate {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.read.fetch_add(1, Ordering::Relaxed);
-        Poll::Pending
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.closes.swap(false, Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        buf.put_slice(&client_frame(8, b""));
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -54,26 +57,34 @@ fn poll<F: Future>(future: Pin<&mut F>, waker: &std::task::Waker) -> Poll<F::Out
 
 #[test]
 fn who_finishes_the_write_wakes_all_writers_that_waited_for_it() {
-    let (gate, mut reader, writer) = gate();
+    let (gate, _reader, writer) = gate();
     let (sending, send_waker) = Task::new();
-    let (reading, read_waker) = Task::new();
     let (reserving, reserve_waker) = Task::new();
     let mut send = pin!(writer.send("more than ten bytes".into()));
     assert!(poll(send.as_mut(), &send_waker).is_pending());
     let mut reserve = pin!(writer.reserve());
     assert!(poll(reserve.as_mut(), &reserve_waker).is_pending());
-    let mut next = pin!(reader.next());
-    assert!(poll(next.as_mut(), &read_waker).is_pending());
-    assert_eq!(gate.read.load(Ordering::Relaxed), 1, "a full queue does not stop the reader");
     gate.open.store(true, Ordering::Relaxed);
     assert!(writer.flush().now_or_never().unwrap().is_ok());
-    assert_eq!(
-        (sending.wakes(), reading.wakes(), reserving.wakes()),
-        (1, 0, 1),
-        "only input wakes the reader"
-    );
+    assert_eq!((sending.wakes(), reserving.wakes()), (1, 1));
     assert!(poll(send, &send_waker).is_ready());
     assert!(poll(reserve, &reserve_waker).is_ready());
+}
+
+/// After the peer's close, the reader waits only until the queue is written.
+#[test]
+fn a_writer_that_finishes_the_queue_wakes_the_reader_that_waits_for_the_end() {
+    let (gate, mut reader, writer) = gate();
+    writer.queue("queued".into()).now_or_never().unwrap().unwrap();
+    gate.closes.store(true, Ordering::Relaxed);
+    assert!(reader.next().now_or_never().unwrap().unwrap().unwrap().is_close());
+    let (reading, waker) = Task::new();
+    let mut next = pin!(reader.next());
+    assert!(poll(next.as_mut(), &waker).is_pending());
+    gate.open.store(true, Ordering::Relaxed);
+    assert!(writer.flush().now_or_never().unwrap().is_ok());
+    assert_eq!(reading.wakes(), 1);
+    assert!(matches!(poll(next, &waker), Poll::Ready(None)));
 }
 
 /// The waker is called before the task is in the list of those that wait.
