@@ -1,4 +1,5 @@
-//! The payload of a large binary message is read straight into the message, without a buffer between.
+//! The payload of a large binary message is read straight into the message, without a buffer
+//! between.
 
 use crate::{Connection, Message, Role};
 use alloc::vec::Vec;
