@@ -188,7 +188,7 @@ impl<R: Role> FrameDecoder<R> {
 
     /// Consumes payload that is not longer than the rest of the frame. Returns whether the frame
     /// ends with it.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn take_payload(&mut self, payload: &mut [u8]) -> bool {
         matches!(self.payload(payload), (_, Some(Step::Payload { last: true })))
     }

@@ -99,7 +99,7 @@ impl IncomingMessage {
     }
 
     /// The buffer of a binary message, if it is in use.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "blocking", feature = "tokio"))]
     pub(crate) fn binary_mut(&mut self) -> Option<&mut Vec<u8>> {
         match &mut self.gathered {
             Gathered::Binary(bytes) if self.gathering => Some(bytes),

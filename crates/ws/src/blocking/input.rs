@@ -1,7 +1,8 @@
 //! The read buffer of a blocking WebSocket.
 //!
 //! A thread waits inside `read`, so each connection needs a buffer of its own while it waits. The
-//! buffer has 4 KiB. While more arrives than fits into it, it has 64 KiB.
+//! buffer has 8 KiB. If more arrives at one time, it has 64 KiB, until eight reads in a row would
+//! have fitted into 8 KiB. So messages of 8 KiB do not allocate each time.
 
 use alloc::vec::Vec;
 use std::io::{self, ErrorKind, Read};
@@ -13,13 +14,13 @@ pub(super) struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    /// The last read filled the buffer, so more bytes probably wait.
-    was_filled: bool,
+    /// How many more reads have a large buffer.
+    large_reads: u8,
 }
 
 impl Input {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        Self { end: bytes.len(), buffer: bytes, start: 0, was_filled: false }
+        Self { end: bytes.len(), buffer: bytes, start: 0, large_reads: 0 }
     }
 
     pub(super) fn unread(&mut self) -> &mut [u8] {
@@ -38,7 +39,10 @@ impl Input {
 
     /// Reads once. `due` is how many bytes of the current frame are still to come.
     pub(super) fn read(&mut self, stream: &mut impl Read, due: u64) -> io::Result<usize> {
-        self.make_room(if self.was_filled || due > SMALL as u64 { LARGE } else { SMALL });
+        if due > SMALL as u64 {
+            self.large_reads = STAYS_LARGE;
+        }
+        self.make_room(if self.large_reads > 0 { LARGE } else { SMALL });
         let room = &mut self.buffer[self.end..];
         let n = loop {
             match stream.read(room) {
@@ -46,8 +50,8 @@ impl Input {
                 read => break read?.min(room.len()),
             }
         };
-        self.was_filled = n == room.len();
         self.end = self.end.saturating_add(n);
+        self.large_reads = if self.end >= SMALL { STAYS_LARGE } else { self.large_reads.saturating_sub(1) };
         Ok(n)
     }
 
@@ -69,10 +73,11 @@ impl Input {
     }
 }
 
-/// Most messages fit, and a page of memory is the least that the system gives.
-const SMALL: usize = 4 * 1024;
+/// Most messages fit.
+const SMALL: usize = 8 * 1024;
 /// With more, a read costs less than the copy of its bytes.
 const LARGE: usize = 64 * 1024;
+const STAYS_LARGE: u8 = 8;
 
 #[cfg(test)]
 mod tests {
@@ -83,16 +88,19 @@ mod tests {
     fn the_buffer_is_large_only_while_much_arrives() {
         let mut input = Input::new(vec![1, 2, 3]);
         input.take(1);
-        let mut stream = &vec![7; 10_000][..];
+        let mut stream = &vec![7; 20_000][..];
         assert_eq!(input.read(&mut stream, 0).unwrap(), SMALL - 2);
         assert_eq!((input.unread()[..3].to_vec(), input.buffer.len()), (vec![2, 3, 7], SMALL));
         input.take(SMALL);
-        assert_eq!(input.read(&mut stream, 0).unwrap(), 10_000 - SMALL + 2);
-        assert_eq!(input.buffer.capacity(), LARGE);
-        input.take(10_000);
+        assert_eq!(input.read(&mut stream, 0).unwrap(), 20_000 - SMALL + 2);
+        input.take(20_000);
+        for _ in 0..STAYS_LARGE {
+            assert_eq!(input.read(&mut stream, 0).unwrap(), 0);
+            assert_eq!(input.buffer.capacity(), LARGE);
+        }
         assert_eq!(input.read(&mut stream, 0).unwrap(), 0);
         assert_eq!(input.buffer.capacity(), SMALL);
-        assert_eq!(input.read(&mut stream, 5000).unwrap(), 0);
+        assert_eq!(input.read(&mut stream, 10_000).unwrap(), 0);
         assert_eq!(input.buffer.capacity(), LARGE);
         assert_eq!(input.into_unread(), []);
     }

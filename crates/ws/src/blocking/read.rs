@@ -2,7 +2,7 @@
 
 use super::websocket::WebSocket;
 use crate::role::Side;
-use crate::socket::{Error, MAX_DRAIN, MAX_PONGS, Phase};
+use crate::socket::{Error, MAX_DRAIN, MAX_PONGS, Phase, payload_room, took_payload};
 use crate::{ErrorKind, Message, Role};
 use std::io::{self, Read, Write};
 
@@ -64,22 +64,45 @@ impl<S: Read + Write, R: Role> Iterator for WebSocket<S, R> {
                 self.phase = Self::after_close();
                 continue;
             }
-            match self.input.read(&mut self.stream, self.connection.frames.payload_due().unwrap_or(0)) {
-                Ok(1..) => {}
+            let (read, message) = self.read();
+            let stopped = match read {
+                Ok(1..) => None,
                 Ok(0) => {
                     self.phase = Phase::Over;
                     return self.connection.finish().err().map(|error| Err(error.into()));
                 }
-                Err(error) => {
-                    let error = Error::Io(error);
-                    return if error.can_retry() { Some(Err(error)) } else { self.stopped(error) };
-                }
+                Err(error) => Some(Error::Io(error)),
+            };
+            match (message, stopped) {
+                (Some(message), _) => return Some(Ok(message)),
+                (None, Some(error)) if error.can_retry() => return Some(Err(error)),
+                (None, Some(error)) => return self.stopped(error),
+                (None, None) => {}
             }
         }
     }
 }
 
 impl<S: Read + Write, R: Role> WebSocket<S, R> {
+    /// Reads once into the buffer. Or reads the payload of a large message straight into the
+    /// message, and returns it when it is whole.
+    fn read(&mut self) -> (io::Result<usize>, Option<Message>) {
+        let due = self.connection.frames.payload_due().unwrap_or(0);
+        if !self.input.unread().is_empty() {
+            return (self.input.read(&mut self.stream, due), None);
+        }
+        let Some(mut room) = payload_room(&mut self.connection) else {
+            return (self.input.read(&mut self.stream, due), None);
+        };
+        let limit = room.limit() as u64;
+        let message = room.get_mut();
+        let before = message.len();
+        // Into memory that is not zeroed before. What came before an error is kept.
+        let read = (&mut self.stream).take(limit).read_to_end(message);
+        let n = message.len().saturating_sub(before);
+        (read, took_payload(&mut self.connection, n))
+    }
+
     /// Returns the next message of the bytes that were read. After an error of the peer, prepares
     /// the close.
     fn take_message(&mut self) -> Result<Option<Message>, Error> {

@@ -12,7 +12,8 @@ use std::io::{Read, Write};
 /// `StreamOwned`, or a type of your own. It is an [`Iterator`] of messages.
 ///
 /// [`next`](Self::next) waits for a message. It answers pings and closes itself. One thread both
-/// reads and writes. A waiting WebSocket takes about 4 KiB, its read buffer.
+/// reads and writes. A waiting WebSocket has a read buffer of 8 KiB, or of 64 KiB after it has
+/// received much.
 ///
 /// ```
 /// # use std::net::{TcpListener, TcpStream};

@@ -3,10 +3,12 @@
 mod error;
 mod keys;
 mod parts;
+mod payload;
 
 pub use error::Error;
 pub(crate) use keys::MaskingKeys;
 pub use parts::Parts;
+pub(crate) use payload::{payload_room, took_payload};
 
 /// The state of the reading half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,8 @@
 //! What is read: whole messages, or their pieces. A large payload is read straight into its
 //! message, without a buffer between.
 
-use crate::{Connection, Message, Role};
+use crate::{Connection, Message, Role, socket};
 use alloc::vec::Vec;
-use bytes::BufMut as _;
 use bytes::buf::Limit;
 
 /// What a WebSocket returns to its reader.
@@ -42,29 +41,11 @@ impl<R: Role> Incoming<R> for Message {
         connection.decode_owned(input)
     }
 
-    /// Not for text, which must be checked before it becomes a `String`.
     fn payload_room(connection: &mut Connection<R>) -> Option<Limit<&mut Vec<u8>>> {
-        let due = connection.frames.payload_due().filter(|_| !connection.state.drops_input())?;
-        let due = usize::try_from(due).unwrap_or(usize::MAX);
-        let message = connection.message.binary_mut().filter(|_| due >= WORTH_A_READ)?;
-        if message.len() == message.capacity() {
-            // The memory grows with the bytes that have arrived, not with the declared length. It
-            // never exceeds the declared length.
-            message.reserve_exact(due.min(message.len().saturating_add(AHEAD)));
-        }
-        let spare = message.spare_capacity_mut().len();
-        Some(message.limit(due.min(spare)))
+        socket::payload_room(connection)
     }
 
     fn took_payload(connection: &mut Connection<R>, n: usize) -> Option<Self> {
-        let message = connection.message.binary_mut()?;
-        let start = message.len().checked_sub(n)?;
-        let last = connection.frames.take_payload(&mut message[start..]);
-        (last && connection.message.fin).then(|| connection.message.take())
+        socket::took_payload(connection, n)
     }
 }
-
-/// Below this length, one more read costs as much as a copy.
-const WORTH_A_READ: usize = 16 * 1024;
-/// How many bytes may be reserved above twice the bytes that have arrived.
-const AHEAD: usize = 64 * 1024;

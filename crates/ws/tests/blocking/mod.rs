@@ -151,6 +151,42 @@ fn nothing_is_lost_on_a_slow_stream() {
     }
 }
 
+/// A large binary message is read straight into its memory.
+#[test]
+fn nothing_of_a_large_message_is_lost_on_a_slow_stream() {
+    let key = [9, 8, 7, 6];
+    let data: Vec<u8> = (0..100_000_u32).map(|n| n as u8 ^ (n >> 8) as u8).collect();
+    let mut client = Connection::<Client>::new(Limits::DEFAULT);
+    let mut wire = Vec::new();
+    client.send_binary(&data, key, &mut wire).unwrap();
+    client.send_text("between", key, &mut wire).unwrap();
+    client.send_binary(&data, key, &mut wire).unwrap();
+    for step in [100, 9999, usize::MAX] {
+        for not_ready in [None, Some(IoKind::WouldBlock), Some(IoKind::Interrupted)] {
+            let mut server = WebSocket::server(Slow::new(&wire, step, not_ready), Limits::DEFAULT);
+            for expected in [Message::binary(data.clone()), "between".into(), Message::binary(data.clone())] {
+                assert!(next(&mut server).unwrap().unwrap() == expected, "{step} {not_ready:?}");
+            }
+            assert!(next(&mut server).is_err());
+        }
+    }
+    // The end of the stream, and its failure, inside the payload.
+    for (at, not_ready) in [(50_000, IoKind::WouldBlock), (50_000, IoKind::Interrupted)] {
+        let mut server = WebSocket::server(Slow::new(&wire[..at], 999, Some(not_ready)), Limits::DEFAULT);
+        let error = next(&mut server).unwrap_err();
+        assert!(
+            matches!(error, Error::Protocol(error) if error.kind() == ErrorKind::UnexpectedEnd),
+            "{error:?}"
+        );
+    }
+    let mut server = WebSocket::server(Slow::new(&wire, 999, Some(IoKind::WouldBlock)), Limits::DEFAULT);
+    while server.connection().unfinished_len() < 30_000 {
+        assert!(server.next().unwrap().unwrap_err().can_retry());
+    }
+    server.get_mut().not_ready = Some(IoKind::ConnectionReset);
+    assert!(matches!(server.next(), Some(Err(Error::Io(_)))) && server.next().is_none());
+}
+
 #[test]
 fn an_error_of_the_peer_is_answered_with_a_close() {
     for (wire, kind, code) in [
