@@ -17,6 +17,8 @@
 //! --all-features`). Lints and documentation are separate builds, but they share one check of the
 //! dependencies, which generates no code.
 
+mod tests;
+
 use clap::builder::PossibleValuesParser;
 
 use crate::release::manifests;
@@ -58,8 +60,8 @@ const STEPS: &[Step] = &[
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
     step("loom", Lane::Cargo, &[], 25, loom::run),
     step("embed", Lane::Cargo, &["programs"], 20, embed::run),
-    step("build-tests", Lane::Cargo, &[], 50, build_tests),
-    step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests),
+    step("build-tests", Lane::Cargo, &[], 50, tests::build),
+    step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests::run),
 ];
 
 pub(crate) fn run(args: &Args) -> Result {
@@ -113,24 +115,6 @@ fn lints() -> Result {
 fn documentation() -> Result {
     let mut doc = cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]);
     start(doc.env("RUSTDOCFLAGS", "-D warnings"))
-}
-
-const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--no-fail-fast"];
-
-fn build_tests() -> Result {
-    start(cargo(&TESTS).args(["--no-run", "--quiet"]))
-}
-
-/// Runs unit, integration and documentation tests. After a failure the others still run, and the
-/// list of failures is at the end.
-fn tests() -> Result {
-    let mut tests = cargo(&TESTS);
-    if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        // Many tests wait for a time-out, so more tests than cores can run at a time.
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        tests.env("RUST_TEST_THREADS", (4 * cores).to_string());
-    }
-    start(&mut tests)
 }
 
 #[cfg(test)]
