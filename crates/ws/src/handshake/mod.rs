@@ -29,6 +29,7 @@ pub mod client;
 mod fields;
 mod key;
 mod origin;
+mod refusal;
 pub mod server;
 
 pub use key::accept_key;
