@@ -55,8 +55,8 @@ impl AsyncRead for Upgraded {
         match &mut self.0 {
             #[cfg(feature = "hyper")]
             Io::Hyper(io) => {
-                // The read buffers of tokio and hyper share no safe constructor for memory that is
-                // not initialized. The thread's buffer is initialized once and then reused.
+                // No safe code passes uninitialised memory from a buffer of tokio to a buffer of
+                // hyper. So the free part of the buffer is cleared before the read.
                 let mut filled = hyper::rt::ReadBuf::new(buf.initialize_unfilled());
                 let read = Pin::new(io).poll_read(cx, filled.unfilled());
                 let n = filled.filled().len();
