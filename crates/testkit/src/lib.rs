@@ -5,6 +5,7 @@ pub mod inflate;
 pub mod limits;
 pub mod linear;
 pub mod mutate;
+mod notation;
 pub mod raw;
 mod rng;
 pub mod run;
@@ -12,5 +13,6 @@ pub mod split;
 mod subject;
 pub mod vectors;
 
+pub use notation::show;
 pub use rng::Rng;
-pub use subject::{Event, Failure, Outcome, Subject, show};
+pub use subject::{Event, Failure, Outcome, Subject};

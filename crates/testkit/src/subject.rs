@@ -1,5 +1,6 @@
 //! The trait that a decoder implements for the tests, and the log that they compare.
 
+use crate::show;
 use std::fmt;
 
 /// A decoder under test: `decode` and `finish`, with events that own their data.
@@ -127,14 +128,4 @@ impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().join("\n"))
     }
-}
-
-/// Bytes as a quoted text: printable ASCII as it is, other bytes escaped. Over 96 bytes: the length
-/// and a hash, so that the log of a large body is readable and still depends on every byte.
-pub fn show(bytes: &[u8]) -> String {
-    if bytes.len() <= 96 {
-        return format!("\"{}\"", bytes.escape_ascii());
-    }
-    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    format!("of {} bytes, fnv {:016x}", bytes.len(), bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv))
 }

@@ -31,14 +31,20 @@
 //! - `events`: a line for each event, with the number of bytes consumed when it came. An error has
 //!   the offset of the byte that cannot be accepted. `left N`: N bytes at the end were not
 //!   consumed.
+//! - Bytes in a log are quoted and have the same escapes. A byte that comes 16 times or more in a
+//!   row is written as `\{N*TEXT}`, as in `131 binary "\{125*x}"`. So a log shows all bytes, and
+//!   different bytes always give a different log.
+//! - The sentence is the paragraph directly before the `wire` block. Paragraphs before it explain
+//!   the chapter.
 //! - A heading may have several cases (a good case, then broken ones), each with its sentence.
+//! - A fence of four backticks shows a case, as here, and is not one.
 //! - `seeds` names the fuzz targets whose corpora get the inputs. The option `seeds=a,b` does so
 //!   for one case.
 //!
 //! With `TIDEWIRE_BLESS=1` a run does not compare the logs, but writes them into the document.
 //! Review that diff like code, since a log is a statement about the protocol.
 
-use crate::{Subject, split};
+use crate::{Subject, notation, split};
 use std::path::PathBuf;
 
 /// One case of a wire document.
@@ -166,23 +172,27 @@ pub fn load(markdown: &str) -> Vec<Vector> {
     let mut lines = markdown.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let at = index + 1;
-        if let Some(info) = line.strip_prefix("```") {
+        if line.starts_with("```") {
+            // A longer fence may contain shorter ones.
+            let info = line.trim_start_matches('`');
+            let fence = &line[..line.len() - info.len()];
             let mut body = Vec::new();
             let end = loop {
                 let (index, line) =
                     lines.next().unwrap_or_else(|| panic!("line {at}: the fence is not closed"));
-                if line == "```" {
+                if line == fence {
                     break index;
                 }
                 body.push(line);
             };
             let mut words = info.split_whitespace().map(String::from);
-            match words.next().as_deref() {
+            match words.next().as_deref().filter(|_| fence.len() == 3) {
                 Some("wire") => {
                     assert!(open.is_none(), "line {at}: no `events` block between two `wire` blocks");
                     assert!(!sentence.is_empty(), "line {at}: a case needs a sentence");
                     number += 1;
-                    let input = unescape(&body.concat()).unwrap_or_else(|error| panic!("line {at}: {error}"));
+                    let input =
+                        notation::parse(&body.concat()).unwrap_or_else(|error| panic!("line {at}: {error}"));
                     let mut case = Vector {
                         heading: heading.clone(),
                         sentence: sentence.clone(),
@@ -235,55 +245,6 @@ pub fn load(markdown: &str) -> Vec<Vector> {
 fn slug(text: &str) -> String {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
-}
-
-/// The bytes of a `wire` block, without the line ends of the document.
-fn unescape(text: &str) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        let (&escape, tail) = rest.split_first().ok_or("a backslash at the end")?;
-        rest = tail;
-        match escape {
-            b'r' => out.push(b'\r'),
-            b'n' => out.push(b'\n'),
-            b't' => out.push(b'\t'),
-            b'0' => out.push(0),
-            b'\\' | b'}' => out.push(escape),
-            b'x' => {
-                let (hex, tail) = rest.split_at_checked(2).ok_or("two digits follow \\x")?;
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let value = digit(hex[0]).zip(digit(hex[1])).ok_or("two digits follow \\x")?;
-                out.push((value.0 * 16 + value.1) as u8);
-                rest = tail;
-            }
-            b'{' => {
-                let end = closing(rest).ok_or("\\{ has no }")?;
-                let inner = str::from_utf8(&rest[..end]).map_err(|_| "a cut character in \\{}")?;
-                let (count, what) = inner.split_once('*').ok_or("\\{N*TEXT} has no *")?;
-                let count: usize = count.parse().map_err(|_| format!("{count} is not a count"))?;
-                out.extend_from_slice(&unescape(what)?.repeat(count));
-                rest = &rest[end + 1..];
-            }
-            other => return Err(format!("\\{} is not an escape", char::from(other))),
-        }
-    }
-    Ok(out)
-}
-
-/// The index of the first closing brace that is not escaped.
-fn closing(text: &[u8]) -> Option<usize> {
-    let mut escaped = false;
-    text.iter().position(|byte| {
-        let found = !escaped && *byte == b'}';
-        escaped = !escaped && *byte == b'\\';
-        found
-    })
 }
 
 /// Joins spaces outside of quotes, so that columns may be aligned with spaces.
@@ -360,6 +321,15 @@ The same, broken.
     }
 
     #[test]
+    fn a_case_in_a_longer_fence_is_only_shown() {
+        let shown = format!("How a document looks:\n\n````wire\n{DOCUMENT}````\n\n");
+        assert_eq!(load(&shown), []);
+        let cases = load(&(shown + DOCUMENT));
+        let slugs = |cases: &[Vector]| cases.iter().map(Vector::slug).collect::<Vec<_>>();
+        assert_eq!(slugs(&cases), slugs(&load(DOCUMENT)));
+    }
+
+    #[test]
     fn blessing_changes_the_logs_only() {
         let cases = load(DOCUMENT);
         let got = [vec!["1 new".into(), "2 lines".into(), "3 three".into()], vec![]];
@@ -370,11 +340,5 @@ The same, broken.
                 .replace("3   chunk size=5\n8   data \"hel  lo\"", "1 new\n2 lines\n3 three")
                 .replace("0 error Bad\n", "")
         );
-    }
-
-    #[test]
-    fn a_wrong_escape_is_an_error() {
-        assert_eq!(unescape(r"\q"), Err("\\q is not an escape".into()));
-        assert_eq!(unescape(r"\x+1"), Err("two digits follow \\x".into()));
     }
 }
