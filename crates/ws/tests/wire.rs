@@ -72,6 +72,12 @@ fn limits(case: &Vector) -> Limits {
     limits
 }
 
+/// Each chapter with accepted inputs has two or more that are nearly the same and refused.
+#[test]
+fn every_good_case_has_its_broken_relatives() {
+    vectors::check_relatives("websocket", 2);
+}
+
 #[test]
 fn the_defaults_are_the_documented_ones() {
     tidewire_testkit::limits::check("tidewire-ws", &[&Limits::DEFAULT], &[]);

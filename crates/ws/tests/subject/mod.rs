@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use tidewire_testkit as kit;
 use tidewire_ws::frame::Header;
-use tidewire_ws::{Client, Connection, Error, Event, FrameDecoder, FrameEvent, Kind, Limits, Role, Server};
+use tidewire_ws::{
+    Client, Connection, Error, ErrorKind, Event, FrameDecoder, FrameEvent, Kind, Limits, Role, Server,
+};
 
 /// The pending replies of a connection, for code that is generic over the role. A client masks with
 /// zeros.
@@ -26,16 +28,24 @@ impl Replies for Connection<Client> {
 
 /// A connection whose events are written as in `docs/wire/websocket.md`. Its pending replies are
 /// taken after each event and written as `send`.
+///
+/// An input that ends between two messages is logged as `open`. To the library it is
+/// [`ErrorKind::NoClose`], because a connection must not end without a close frame. In a document,
+/// only the example ends there, and its sender has made no mistake.
 pub struct Messages<R> {
     connection: Connection<R>,
     waiting: VecDeque<kit::Event>,
+    /// The bytes at the end of the input that are the beginning of a header.
+    begun: usize,
+    /// `open` was logged.
+    is_open: bool,
     /// The inflated pieces of the current message, joined until it ends.
     inflated: Option<Vec<u8>>,
 }
 
 impl<R: Role> Messages<R> {
     pub fn new(connection: Connection<R>) -> Self {
-        Self { connection, waiting: VecDeque::new(), inflated: None }
+        Self { connection, waiting: VecDeque::new(), begun: 0, is_open: false, inflated: None }
     }
 
     /// A subject for compressed messages in pieces, which it joins.
@@ -57,7 +67,9 @@ where
         if let Some(event) = self.waiting.pop_front() {
             return Ok((0, Some(event)));
         }
+        let given = input.len();
         let (n, event) = self.connection.decode(input).map_err(failure)?;
+        self.begun = given - n;
         let mut ended = None;
         let event = match event {
             None => return Ok((n, None)),
@@ -109,7 +121,13 @@ where
         if let Some(event) = self.waiting.pop_front() {
             return Ok(Some(event));
         }
-        self.connection.finish().map(|_| None).map_err(failure)
+        match self.connection.finish() {
+            Err(error) if error.kind() == ErrorKind::NoClose && self.begun == 0 => {
+                let first = !std::mem::replace(&mut self.is_open, true);
+                Ok(first.then(|| kit::Event::other("open")))
+            }
+            finished => finished.map(|_| None).map_err(failure),
+        }
     }
 }
 
