@@ -83,13 +83,14 @@ pub(crate) struct ClientSubject {
     pub(crate) fields: Fields,
     method: &'static str,
     upgrade: bool,
-    again: bool,
+    /// How many requests follow, each after a complete response.
+    more: u32,
 }
 
 impl ClientSubject {
-    pub(crate) fn new(limits: Limits, method: &'static str, upgrade: bool, again: bool) -> Self {
+    pub(crate) fn new(limits: Limits, method: &'static str, upgrade: bool, more: u32) -> Self {
         let mut new =
-            Self { connection: Connection::new(limits), fields: Fields::new(), method, upgrade, again };
+            Self { connection: Connection::new(limits), fields: Fields::new(), method, upgrade, more };
         new.request();
         new
     }
@@ -111,7 +112,8 @@ impl ClientSubject {
             Entry::Head { line, .. } | Entry::Other(line) => Log::other(line),
             Entry::Data(data) => Log::Data(data),
             Entry::End => {
-                if self.again && self.connection.next_exchange().is_ok() {
+                if self.more > 0 && self.connection.next_exchange().is_ok() {
+                    self.more -= 1;
                     self.request();
                 }
                 Log::other("end")

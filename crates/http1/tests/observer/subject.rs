@@ -53,20 +53,21 @@ impl Subject for RequestSubject {
     }
 }
 
-/// Reads responses. Their client has sent one request, or sends one after each response.
+/// Reads responses. Their client has sent one request, and sends others after complete responses.
 pub(crate) struct ResponseSubject {
     observer: Observer,
     fields: Fields,
     request: String,
-    again: bool,
+    /// How many requests follow, each after a complete response.
+    more: u32,
 }
 
 impl ResponseSubject {
-    pub(crate) fn new(limits: Limits, method: &'static str, upgrade: bool, again: bool) -> Self {
+    pub(crate) fn new(limits: Limits, method: &'static str, upgrade: bool, more: u32) -> Self {
         let target = if method == "CONNECT" { "h:1" } else { "/" };
         let offer = if upgrade { "Connection: upgrade\r\nUpgrade: other\r\n" } else { "" };
         let request = format!("{method} {target} HTTP/1.1\r\nHost: h:1\r\n{offer}\r\n");
-        let mut subject = Self { observer: Observer::new(limits), fields: Fields::new(), request, again };
+        let mut subject = Self { observer: Observer::new(limits), fields: Fields::new(), request, more };
         subject.ask();
         subject
     }
@@ -88,7 +89,8 @@ impl Subject for ResponseSubject {
         let (used, event) = decoded.map_err(|error| Failure::new(error.offset(), error.kind()))?;
         let is_end = matches!(event, Some(Event::End));
         let event = event.map(|event| log(Side::Responses, event));
-        if is_end && self.again && self.observer.reading_responses() == Reading::AwaitsRequest {
+        if is_end && self.more > 0 && self.observer.reading_responses() == Reading::AwaitsRequest {
+            self.more -= 1;
             self.ask();
         }
         Ok((used, event))
