@@ -80,6 +80,16 @@ fn the_readme_shows_what_is_printed() {
 }
 
 #[test]
+fn the_wire_documents_show_what_is_printed() {
+    let readme = include_str!("../../../../docs/wire/README.md");
+    let (_, command) = readme.split_once("$ printf '").unwrap();
+    let (bytes, command) = command.split_once("' | cargo run -q --release -- explain\n").unwrap();
+    let (shown, _) = command.split_once("```").unwrap();
+    let bytes = bytes.replace("\\r", "\r").replace("\\n", "\n");
+    assert_eq!(explain(&[], bytes.as_bytes()).stdout, shown);
+}
+
+#[test]
 fn a_huge_body_takes_few_lines() {
     let mut input = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n".to_vec();
     input.resize(input.len() + 4_000_000, b'x');
