@@ -1,4 +1,5 @@
-//! Wire documents: `docs/wire/*.md` are documentation and test vectors.
+//! Wire documents: `docs/wire/*.md` are documentation and test vectors. `docs/wire/README.md`
+//! explains them to readers, and its tables list every word of the logs.
 //!
 //! A case has a sentence, the bytes, and the event log:
 //!
