@@ -18,6 +18,7 @@ mod links;
 mod loom;
 mod markdown;
 mod no_std;
+mod pointers;
 mod programs;
 mod prose;
 mod published;
@@ -68,6 +69,8 @@ enum Command {
     /// Check the links of all Markdown files, that README.md leads to every document in two clicks,
     /// and that the crates stand in the same order everywhere.
     Links,
+    /// Check the files, items and commands that documents name in backticks.
+    Pointers,
     /// Run the loom models: threads that share locks, in every possible order.
     Loom,
     /// Prove that the crates of layers 0 to 2 do not link std without their default features
@@ -114,6 +117,7 @@ fn main() -> ExitCode {
         Command::CompileTimes(args) => return bench::run("compile-times", &args),
         Command::Layers(args) => layers::run(&args),
         Command::Links => links::run(),
+        Command::Pointers => pointers::run(),
         Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
