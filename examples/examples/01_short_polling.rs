@@ -1,12 +1,18 @@
 //! Short polling: the client asks, the server answers at once, and the client asks again later.
 //!
 //! ```text
-//!   client                    server
-//!     │ ── GET since=A ────────► │
-//!     │ ◄── 200 messages, B ──── │
-//!     │       (a pause)          │
-//!     │ ── GET since=B ────────► │
-//!     │ ◄── 304 ──────────────── │   nothing new
+//!   client                                                  server
+//!     │ ── GET /c/demo?since=earliest HTTP/1.1 ──────────────► │
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │
+//!     │ ◄── {"messages":[…],"cursor":"A",…} ────────────────── │   A: the position after these messages
+//!     │ ── GET /c/demo?since=A HTTP/1.1 ─────────────────────► │
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │
+//!     │ ◄── {"messages":[…],"cursor":"B",…} ────────────────── │
+//!     │ ── GET /c/demo?since=B HTTP/1.1 ─────────────────────► │
+//!     │ ── If-None-Match: "B" ───────────────────────────────► │
+//!     │ ◄── HTTP/1.1 304 Not Modified ──────────────────────── │   nothing new
+//!     │                       (a pause)                        │
+//!     │ ── GET /c/demo?since=B HTTP/1.1 ─────────────────────► │   and so on
 //! ```
 //!
 //! It works everywhere, and a cache may answer for the server. Messages are late by up to one

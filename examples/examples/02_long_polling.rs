@@ -1,12 +1,17 @@
 //! Long polling: the client asks, and the server answers when there is a message.
 //!
 //! ```text
-//!   client                    server
-//!     │ ── GET since=A&wait ───► │
-//!     │ ◄── 200 messages, B ──── │   there were messages already
-//!     │ ── GET since=B&wait ───► │
-//!     │                          │   held, up to 25 s
-//!     │ ◄── 200 messages, C ──── │   as soon as one is published
+//!   client                                                  server
+//!     │ ── GET /c/demo?since=earliest&wait=25 HTTP/1.1 ──────► │
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │   at once: there were messages already
+//!     │ ◄── {"messages":[…],"cursor":"A",…} ────────────────── │   A: the position after these messages
+//!     │ ── GET /c/demo?since=A&wait=25 HTTP/1.1 ─────────────► │
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │
+//!     │ ◄── {"messages":[…],"cursor":"B",…} ────────────────── │
+//!     │ ── GET /c/demo?since=B&wait=25 HTTP/1.1 ─────────────► │
+//!     │                                                        │   held, up to 25 s
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │   as soon as a message is published
+//!     │ ◄── {"messages":[…],"cursor":"C",…} ────────────────── │
 //! ```
 //!
 //! It works everywhere, and messages come at once. An idle reader costs one request in 25 seconds.

@@ -1,13 +1,21 @@
 //! Server-Sent Events: the client asks once, and the answer never ends.
 //!
 //! ```text
-//!   client                    server
-//!     │ ── GET since=A ────────► │
-//!     │ ◄── 200 ──────────────── │
-//!     │ ◄── id: B  data: one ─── │
-//!     │ ◄── id: C  data: two ─── │   … as they are published
-//!     ✕                          │   the connection is cut
-//!     │ ── Last-Event-ID: C ───► │   a browser does this by itself
+//!   client                                                  server
+//!     │ ── GET /c/demo?since=earliest HTTP/1.1 ──────────────► │
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │   an answer that does not end
+//!     │ ◄── id: A ──────────────────────────────────────────── │   A: the position before the first message
+//!     │ ◄── retry: … ───────────────────────────────────────── │   milliseconds until a client reconnects
+//!     │ ◄── id: B ──────────────────────────────────────────── │
+//!     │ ◄── data: one ──────────────────────────────────────── │
+//!     │ ◄── id: C ──────────────────────────────────────────── │
+//!     │ ◄── data: two ──────────────────────────────────────── │   … as they are published
+//!     ✕                                                        │   the connection is cut
+//!     │ ── GET /c/demo?since=earliest HTTP/1.1 ──────────────► │   a browser repeats its request by itself
+//!     │ ── Last-Event-ID: C ─────────────────────────────────► │   and says what it has
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │
+//!     │ ◄── id: D ──────────────────────────────────────────── │
+//!     │ ◄── data: three ────────────────────────────────────── │
 //! ```
 //!
 //! A browser's `EventSource` uses it: text, one way, and it resumes by itself. The id of each event

@@ -2,12 +2,18 @@
 //! time.
 //!
 //! ```text
-//!   client                    server
-//!     │ ── GET, Upgrade ───────► │
-//!     │ ◄── 101 ──────────────── │   no HTTP from here on
-//!     │ ◄── 81 2c {"cursor":B… ─ │   a frame: 2 bytes of header, then the message
-//!     │ ◄── 81 2c {"cursor":C… ─ │
-//!     │ ── 88 82 ………… ─────────► │   a client's frames are masked
+//!   client                                                  server
+//!     │ ── GET /c/demo?since=earliest HTTP/1.1 ──────────────► │
+//!     │ ── Upgrade: websocket ───────────────────────────────► │
+//!     │ ◄── HTTP/1.1 101 Switching Protocols ───────────────── │   no HTTP from here on
+//!     │ ◄── 81 2… ──────────────────────────────────────────── │   a header of 2 bytes: a whole text, its length
+//!     │ ◄── {"type":"hello","cursor":"A"} ──────────────────── │   the payload
+//!     │ ◄── 81 4… ──────────────────────────────────────────── │
+//!     │ ◄── {"type":"message","cursor":"B",…} ──────────────── │
+//!     │ ◄── 81 4… ──────────────────────────────────────────── │
+//!     │ ◄── {"type":"message","cursor":"C",…} ──────────────── │
+//!     │ ── 88 82 … ──────────────────────────────────────────► │   close; a client's frames are masked
+//!     │ ◄── 88 02 … ────────────────────────────────────────── │   close, from the server
 //! ```
 //!
 //! It is for traffic both ways, with the fewest bytes per message. The application must resume by
@@ -20,7 +26,7 @@
 
 use std::error::Error;
 
-use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, remark, show_bytes};
+use tidewire_examples::{OnWaiting, Wire, read_cut_and_resume, show_bytes, show_text};
 use tidewire_ws::frame::Header;
 use tidewire_ws::handshake::client;
 use tidewire_ws::{Client, Connection, Event, Limits};
@@ -56,7 +62,7 @@ fn read(
         let (used, event) = websocket.decode(&mut input)?;
         match event {
             Some(Event::Text(json)) => {
-                remark(json);
+                show_text('<', json);
                 let object: serde_json::Value = serde_json::from_str(json)?;
                 if object["type"] == "message" {
                     messages.push(object["data"].as_str().ok_or("not text")?.to_owned());

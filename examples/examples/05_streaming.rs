@@ -1,11 +1,14 @@
 //! HTTP streaming: the client asks once, and reads the answer line by line.
 //!
 //! ```text
-//!   client                    server
-//!     │ ── GET feed=stream ────► │
-//!     │ ◄── 200 ──────────────── │
-//!     │ ◄── {"cursor":B,…} ───── │   newline-delimited JSON, one message per line,
-//!     │ ◄── {"cursor":C,…} ───── │   one or more lines per chunk
+//!   client                                                  server
+//!     │ ── GET /c/demo?feed=stream&since=earliest HTTP/1.1 ──► │
+//!     │ ◄── HTTP/1.1 200 OK ────────────────────────────────── │   an answer that does not end
+//!     │ ◄── Transfer-Encoding: chunked ─────────────────────── │
+//!     │ ◄── 2… ─────────────────────────────────────────────── │   the size of a chunk, in hexadecimal
+//!     │ ◄── {"type":"hello","cursor":"A"} ──────────────────── │   a line of JSON in this chunk
+//!     │ ◄── {"type":"message","cursor":"B",…,"data":"one"} ─── │   one message per line,
+//!     │ ◄── {"type":"message","cursor":"C",…,"data":"two"} ─── │   one or more lines per chunk
 //! ```
 //!
 //! It is the easiest for programs: any HTTP client can read lines. In a browser, `fetch` gives the

@@ -14,4 +14,4 @@ mod wire;
 
 pub use page::serve;
 pub use resume::{OnWaiting, read_cut_and_resume};
-pub use wire::{Head, Wire, remark, show_bytes};
+pub use wire::{Head, Wire, remark, show_bytes, show_text};

@@ -155,6 +155,11 @@ pub fn show_bytes(direction: char, bytes: &[u8], meaning: &str) {
     println!("{direction} {:<24} {meaning}", hex.join(" "));
 }
 
+/// Prints text that came in a form which [`Wire`] does not know.
+pub fn show_text(direction: char, text: &str) {
+    show(direction, text.as_bytes());
+}
+
 fn show(direction: char, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     for line in text.strip_suffix('\n').unwrap_or(&text).split('\n') {

@@ -23,7 +23,9 @@ use clap::builder::PossibleValuesParser;
 
 use crate::release::manifests;
 use crate::steps::{self, Lane, Step, step};
-use crate::{api, autobahn, browser, compliance, corpus, embed, layers, loom, no_std, programs, prose};
+use crate::{
+    api, autobahn, browser, compliance, corpus, embed, layers, links, loom, no_std, pointers, programs, prose,
+};
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 
 /// Which steps.
@@ -45,6 +47,8 @@ const STEPS: &[Step] = &[
     step("formatting", Lane::Beside, &["toolchain"], 2, formatting),
     step("layers", Lane::Beside, &[], 1, layers::all),
     step("prose", Lane::Beside, &[], 1, prose::all),
+    step("links", Lane::Beside, &[], 1, links::run),
+    step("pointers", Lane::Beside, &[], 3, pointers::run),
     step("api", Lane::Beside, &[], 1, api::run),
     step("manifests", Lane::Beside, &[], 2, manifests::run),
     step("compliance", Lane::Beside, &[], 1, compliance::run),

@@ -11,12 +11,9 @@ mod scope;
 use cargo_metadata::{Metadata, MetadataCommand, TargetKind};
 use files::Graph;
 use std::path::{Path, PathBuf};
-use tidewire_testkit::run::{Result, files, read, root};
+use tidewire_testkit::run::{Result, root};
 
 pub(crate) use crates::{is_protocol, pure};
-
-/// Names the file of each concept.
-const DOCUMENT: &str = "docs/ARCHITECTURE.md";
 
 /// Which crates to check.
 #[derive(clap::Args)]
@@ -63,34 +60,9 @@ pub(crate) fn all() -> Result {
 }
 
 fn check(metadata: &Metadata) -> Result {
-    let checks = [crates::check(metadata), no_cycles(&targets(metadata, |_| true)), document(metadata)];
+    let checks = [crates::check(metadata), no_cycles(&targets(metadata, |_| true))];
     let problems: Vec<_> = checks.into_iter().filter_map(Result::err).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n\n")) }
-}
-
-/// Checks that the files exist which docs/ARCHITECTURE.md names.
-fn document(metadata: &Metadata) -> Result {
-    let root = metadata.workspace_root.as_std_path();
-    let path = root.join(DOCUMENT);
-    if !path.is_file() {
-        return Ok(()); // Another workspace.
-    }
-    let exist: Vec<_> = files(&root.join("crates"), ".rs");
-    let text = read(&path)?;
-    let missing: Vec<_> =
-        named(&text).filter(|name| !exist.iter().any(|file| file.ends_with(name))).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(format!("{DOCUMENT} names files that do not exist: {}", missing.join(", ")))
-}
-
-/// The Rust files that a document names in backticks, as `folder/file.rs` or `file.rs: function`.
-fn named(text: &str) -> impl Iterator<Item = &str> {
-    let codes = text.split('`').skip(1).step_by(2);
-    codes
-        .filter_map(|code| code.split(':').next())
-        .filter(|name| name.ends_with(".rs") && !name.contains('*'))
 }
 
 /// A library, a program or an example.
@@ -137,15 +109,4 @@ fn no_cycles(targets: &[Target]) -> Result {
         "{text}The imports of these files form cycles. Move the shared items into a file that both \
          can use; see docs/ARCHITECTURE.md."
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::named;
-
-    #[test]
-    fn a_document_names_files_in_backticks() {
-        let text = "`a/b.rs` and c.rs, `d.rs: function`, `e/*.rs`, `f()`\n```\ng.rs\n```\n`h.rs`";
-        assert_eq!(named(text).collect::<Vec<_>>(), ["a/b.rs", "d.rs", "h.rs"]);
-    }
 }

@@ -14,8 +14,11 @@ mod coverage;
 mod embed;
 mod fuzz;
 mod layers;
+mod links;
 mod loom;
+mod markdown;
 mod no_std;
+mod pointers;
 mod programs;
 mod prose;
 mod published;
@@ -63,6 +66,11 @@ enum Command {
     /// Compare the dependencies of every crate with the layers of docs/ARCHITECTURE.md, and find
     /// import cycles between files.
     Layers(layers::Args),
+    /// Check the links of all Markdown files, that README.md leads to every document in two clicks,
+    /// and that the crates stand in the same order everywhere.
+    Links,
+    /// Check the files, items and commands that documents name in backticks.
+    Pointers,
     /// Run the loom models: threads that share locks, in every possible order.
     Loom,
     /// Prove that the crates of layers 0 to 2 do not link std without their default features
@@ -108,6 +116,8 @@ fn main() -> ExitCode {
         Command::BenchWs(args) => return bench::run("bench-ws", &args),
         Command::CompileTimes(args) => return bench::run("compile-times", &args),
         Command::Layers(args) => layers::run(&args),
+        Command::Links => links::run(),
+        Command::Pointers => pointers::run(),
         Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),

@@ -67,15 +67,18 @@ pub(crate) fn all() -> Result {
 }
 
 /// The paths of the files that are checked, relative to the root and sorted.
-fn sources(root: &Path) -> Vec<String> {
-    let mut names = listed(root);
-    if names.is_empty() {
-        names = walked(root);
-    }
+pub(crate) fn sources(root: &Path) -> Vec<String> {
+    let mut names = all_files(root);
     names.retain(|name| rules::knows(name) && !GENERATED.iter().any(|folder| name.starts_with(folder)));
     names.retain(|name| root.join(name).is_file());
     names.sort();
     names
+}
+
+/// The paths of the files of the repository, relative to the root.
+pub(crate) fn all_files(root: &Path) -> Vec<String> {
+    let names = listed(root);
+    if names.is_empty() { walked(root) } else { names }
 }
 
 /// The files that git knows, and the new ones that it does not ignore. Empty without git.

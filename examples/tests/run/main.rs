@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod drawings;
 mod other_servers;
 mod running;
 mod servers;
