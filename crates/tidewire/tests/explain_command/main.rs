@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `captures.rs` | files and standard input, of every kind |
+//! | `kinds.rs` | every kind of `--as` |
 //! | `output.rs` | when and how the output is written, and error messages |
 //! | `live.rs` | connections to a server |
 #![allow(clippy::unwrap_used)]
@@ -11,6 +12,7 @@
 mod common;
 
 mod captures;
+mod kinds;
 mod live;
 mod output;
 

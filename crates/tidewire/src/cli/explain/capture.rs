@@ -20,15 +20,16 @@ pub(super) fn run(
 ) -> Result<ExitCode, Box<dyn Error>> {
     let mut input = Input::open(name, is_hex)?;
     let mut bytes = Vec::new();
-    let mut complete = false;
+    let mut complete;
     let (kind, detected_by) = loop {
+        complete = !input.read(&mut bytes)?;
         let known = match kind {
-            Some(kind) => Some((kind, None)),
+            // The first byte is awaited even so: only then it is known that the input is not empty.
+            Some(kind) => (complete || !bytes.is_empty()).then_some((kind, None)),
             None => detect(&bytes, complete).map(|(kind, reason)| (kind, Some(reason))),
         };
-        match known {
-            Some(known) => break known,
-            None => complete = !input.read(&mut bytes)?,
+        if let Some(known) = known {
+            break known;
         }
     };
     if bytes.is_empty() {
