@@ -28,6 +28,8 @@
 //! - `console server`: `$ cargo run --release -- OPTIONS` starts the server of the page. It stays
 //!   until the next such block, or until the page ends. It has no heartbeats, unless the OPTIONS
 //!   say so: on a busy machine, one could come between any two lines.
+//! - `console shown`: is not run. It shows, for example, what a reader sees after a change of the
+//!   program.
 //!
 //! In the output that a page shows, `…` is any text of a line, also none, and a line that has only
 //! `…` is any number of lines, also none. All else must be equal, apart from blanks at the end of a

@@ -131,6 +131,7 @@ fn steps(block: &Block<'_>) -> Result<Vec<Step>, Fault> {
             }
             None => Ok(Vec::new()),
         },
+        ("console", ["shown"]) => Ok(Vec::new()),
         ("console", []) => {
             Ok(commands(block)?.into_iter().map(|shown| Step::Run { shown, fails: false }).collect())
         }
@@ -170,7 +171,12 @@ fn commands(block: &Block<'_>) -> Result<Vec<Shown>, Fault> {
             });
         } else {
             let Some(last) = found.last_mut() else {
-                return Err((line, "a `console` block begins with a line `$ COMMAND`".to_owned()));
+                return Err((
+                    line,
+                    "a `console` block begins with a line `$ COMMAND`; \
+                     a block that is not run is marked `sh` or `console shown`"
+                        .to_owned(),
+                ));
             };
             let is_below = last.output.is_empty() && is_second_line(text);
             if continues || is_below {
@@ -239,7 +245,7 @@ fn the_info_string_says_how_a_block_is_run() {
     ] {
         assert_eq!(only_steps(&format!("```{info}\n$ one\n```\n")), [expected], "{info}");
     }
-    for info in ["", "sh", "text", "text foreground", "rust", "consoles"] {
+    for info in ["", "sh", "console shown", "text", "text foreground", "rust", "consoles"] {
         assert_eq!(only_steps(&format!("```{info}\n$ one\n```\n")), [], "{info}");
     }
 }

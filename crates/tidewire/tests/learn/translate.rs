@@ -5,32 +5,28 @@ use std::path::{Path, PathBuf};
 /// The address of the server, as the pages say it.
 pub(crate) const ADDRESS: &str = "127.0.0.1:8080";
 
-/// The program, as the pages say it. The first form also begins the second one.
-const PROGRAM: [&str; 2] = ["cargo run -q --release --", "cargo run --release --"];
-const EXAMPLE: &str = "cargo run -q -p tidewire-examples --example ";
-
 /// Programs that a reader needs, besides those of this project.
 const TOOLS: [&str; 7] = ["curl", "python3", "node", "grep", "head", "tee", "tail"];
 
 /// Returns the command with the programs that cargo has built, and with the address of a server.
 pub(crate) fn command(text: &str, address: Option<&str>) -> Result<String, String> {
-    let mut command = text.to_owned();
-    for form in PROGRAM {
-        command = command.replace(form, &quoted(&program()));
+    let mut command = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("cargo run ") {
+        let run = CargoRun::parse(after);
+        let program = match run.example {
+            Some(name) => example(name)?,
+            None => program(),
+        };
+        command += &format!("{before}{}", quoted(&program));
+        rest = run.arguments;
     }
-    while let Some((before, after)) = command.split_once(EXAMPLE) {
-        let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-        let (name, arguments) = after.split_at(end);
-        let arguments =
-            arguments.strip_prefix(" --").filter(|rest| rest.starts_with(' ')).unwrap_or(arguments);
-        command = format!("{before}{}{arguments}", quoted(&example(name)?));
-    }
+    command += rest;
     if is_word_of(&command, "cargo") {
-        return Err(format!(
-            "the test does not run cargo; it knows `{}` and `{EXAMPLE}NAME`. \
-             A block with the info string `sh` is not run",
-            PROGRAM.join("` and `")
-        ));
+        return Err("the test runs of cargo only `cargo run -q --release --` and \
+                    `cargo run -q -p tidewire-examples --example NAME`. \
+                    A block with the info string `sh` is not run"
+            .to_owned());
     }
     if let Some(tool) = TOOLS.into_iter().find(|tool| is_word_of(text, tool) && !is_installed(tool)) {
         return Err(format!("this command needs {tool}, which is not installed"));
@@ -46,11 +42,8 @@ pub(crate) fn command(text: &str, address: Option<&str>) -> Result<String, Strin
 
 /// Returns the command that starts the server of a page on a free port.
 pub(crate) fn server(text: &str) -> Result<String, String> {
-    let options = PROGRAM.iter().find_map(|form| {
-        let options = text.trim_end().strip_prefix(form.trim_end_matches(" --"))?;
-        options.strip_prefix(" --").or(Some("").filter(|_| options.is_empty()))
-    });
-    let Some(options) = options else {
+    let run = text.strip_prefix("cargo run").map(|rest| CargoRun::parse(rest.trim_start()));
+    let Some(CargoRun { example: None, arguments: options }) = run else {
         return Err("a block `console server` has the command `cargo run --release -- OPTIONS`".to_owned());
     };
     if is_word_of(options, "--listen") {
@@ -58,6 +51,37 @@ pub(crate) fn server(text: &str) -> Result<String, String> {
     }
     let heartbeat = if is_word_of(options, "--heartbeat") { "" } else { " --heartbeat 3600" };
     Ok(format!("exec {}{options} --listen 127.0.0.1:0{heartbeat}", quoted(&program())))
+}
+
+/// What follows `cargo run`.
+struct CargoRun<'a> {
+    /// The name of an example; `None` for the program.
+    example: Option<&'a str>,
+    /// The arguments for the program, and the rest of the command.
+    arguments: &'a str,
+}
+
+impl<'a> CargoRun<'a> {
+    fn parse(text: &'a str) -> Self {
+        let mut found = Self { example: None, arguments: text };
+        loop {
+            let rest = found.arguments.trim_start_matches(' ');
+            let (word, after) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
+            match word {
+                "-q" | "--quiet" | "--release" | "-p" | "tidewire" | "tidewire-examples" => {}
+                "--example" => {
+                    let after = after.trim_start_matches(' ');
+                    let is_end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+                    let (name, after) = after.split_at(after.find(is_end).unwrap_or(after.len()));
+                    found = Self { example: Some(name), arguments: after };
+                    continue;
+                }
+                "--" => return Self { arguments: after, ..found },
+                _ => return found,
+            }
+            found.arguments = after;
+        }
+    }
 }
 
 fn program() -> PathBuf {
@@ -97,7 +121,10 @@ fn the_program_and_the_address_are_replaced() {
     let program = quoted(&program());
     let run = |text: &str| command(text, Some("127.0.0.1:54321"));
     assert_eq!(run("echo a | cargo run -q --release -- explain"), Ok(format!("echo a | {program} explain")));
-    assert_eq!(run("cargo run --release -- --help"), Ok(format!("{program} --help")));
+    for form in ["cargo run --release --", "cargo run -q --release --", "cargo run -q -p tidewire --"] {
+        assert_eq!(run(&format!("{form} --help | head")), Ok(format!("{program} --help | head")));
+        assert_eq!(run(&format!("x=$({form}\n{form} -q)")), Ok(format!("x=$({program}\n{program} -q)")));
+    }
     assert_eq!(
         run("curl http://127.0.0.1:8080/c/x; curl 127.0.0.1:8080"),
         Ok("curl http://127.0.0.1:54321/c/x; curl 127.0.0.1:54321".to_owned())
@@ -106,9 +133,24 @@ fn the_program_and_the_address_are_replaced() {
 }
 
 #[test]
+fn an_example_is_replaced_with_its_arguments() {
+    for (text, name, arguments) in [
+        ("-q -p tidewire-examples --example chat", Some("chat"), ""),
+        ("-p tidewire-examples --example chat -- 127.0.0.1:0 &", Some("chat"), " 127.0.0.1:0 &"),
+        ("-p tidewire-examples --example chat | head", Some("chat"), " | head"),
+        ("-p tidewire-examples --example chat)", Some("chat"), ")"),
+        ("--release -- --comet", None, " --comet"),
+        ("-q", None, ""),
+    ] {
+        let run = CargoRun::parse(text);
+        assert_eq!((run.example, run.arguments.trim_end()), (name, arguments), "{text}");
+    }
+}
+
+#[test]
 fn a_command_that_cannot_run_here_is_refused() {
     for (text, sentence) in [
-        ("cargo xtask check", "the test does not run cargo"),
+        ("cargo xtask check", "the test runs of cargo only"),
         ("curl http://127.0.0.1:8080/", "no block `console server`"),
         (
             "cargo run -q -p tidewire-examples --example no_such",
@@ -131,9 +173,8 @@ fn the_server_gets_a_free_port_and_the_options_of_the_page() {
     }
     let own = server("cargo run --release -- --heartbeat 1").unwrap();
     assert!(own.ends_with("--heartbeat 1 --listen 127.0.0.1:0"), "{own}");
-    for text in
-        ["cargo run", "tidewire", "cargo run --release -- --listen 127.0.0.1:9", "cargo run --released"]
-    {
+    let example = "cargo run -p tidewire-examples --example chat";
+    for text in ["tidewire", example, "cargo run -- --listen 127.0.0.1:9"] {
         assert!(server(text).is_err(), "{text}");
     }
 }
