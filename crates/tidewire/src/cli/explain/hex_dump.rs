@@ -260,6 +260,7 @@ impl<W: Write> HexDump<W> {
 
     /// Prints why a direction was refused: where, which byte, why, and what the recipient does.
     pub(super) fn refused(&mut self, refusal: &Refusal) -> io::Result<()> {
+        self.name_direction(refusal.direction)?;
         let Refusal { direction, offset, len, sentence, answer, section, kind, .. } = refusal;
         let recent = self.recent(*direction);
         let (end, byte) = (recent.end(), recent.get(*offset, 1).first().copied().filter(|_| *len > 0));
@@ -286,21 +287,29 @@ impl<W: Write> HexDump<W> {
             let before = OFFSET_WIDTH + 2 + 3 * (offset - from) as usize;
             writeln!(self.out, "{}{}", " ".repeat(before), self.colors.text(BAD, "^^"))?;
         }
-        let mut line = |name: &str, text: &str| {
-            writeln!(self.out, "{}{text}", self.colors.text(BOLD, &format!("{name:<9}")))
-        };
-        line("why", &format!("{sentence} [{section}]"))?;
-        line("then", answer)?;
-        line("decoder", kind)?;
+        self.line("why", &format!("{sentence} [{section}]"))?;
+        self.line("then", answer)?;
+        self.line("decoder", kind)?;
         if let Some(hint) = hint::of(refusal) {
-            line("hint", hint)?;
+            self.line("hint", hint)?;
         }
         if end > offset + len {
             let rest = end - offset - len;
             let bytes = if rest == 1 { "byte" } else { "bytes" };
-            line("unread", &format!("{rest} more {bytes}"))?;
+            self.line("unread", &format!("{rest} more {bytes}"))?;
         }
         self.out.flush()
+    }
+
+    /// Prints a hint about the whole input.
+    pub(super) fn hint(&mut self, text: &str) -> io::Result<()> {
+        self.line("hint", text)?;
+        self.out.flush()
+    }
+
+    /// Prints a line below the dump, with its name.
+    fn line(&mut self, name: &str, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}{text}", self.colors.text(BOLD, &format!("{name:<9}")))
     }
 
     /// Prints that nothing was refused.
