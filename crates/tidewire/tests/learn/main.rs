@@ -6,6 +6,7 @@
 //! | `expected.rs` | compares an output with what the page shows: the meaning of `…` |
 //! | `translate.rs` | turns a command of a page into one that runs here |
 //! | `process.rs` | a running command and its output |
+//! | `folder.rs` | the folder in which commands run |
 //! | `run.rs` | runs a page, and reports what differs |
 //! | `shape.rs` | rules for the text of `docs/LEARN.md`: exercises, glossary |
 //!
@@ -13,11 +14,11 @@
 //!
 //! Fenced blocks with these info strings are run, in the order of the page. All others are not.
 //!
-//! - `console`: A line `$ COMMAND` is run with `bash -c`, in the root of the repository. It goes on
-//!   in the next line after a `\` at its end. Lines that begin with exactly two blanks, directly
-//!   below the command, are further lines of it. The lines up to the next `$` are what the command
-//!   prints, to standard output and standard error. If there are none, only the status is checked.
-//!   The status must be 0, and a command may take a minute.
+//! - `console`: A line `$ COMMAND` is run with `bash -c`, in a folder that looks like the root of
+//!   the repository. It goes on in the next line after a `\` at its end. Lines that begin with
+//!   exactly two blanks, directly below the command, are further lines of it. The lines up to the
+//!   next `$` are what the command prints, to standard output and standard error. If there are
+//!   none, only the status is checked. The status must be 0, and a command may take a minute.
 //! - `console fails`: the same, but the status must not be 0.
 //! - `console background`, or `console background=NAME` if there are several: the command is
 //!   started and keeps running. The lines below it must be printed within a minute. Other lines may
@@ -39,7 +40,7 @@
 //! program, and `cargo run -q -p tidewire-examples --example NAME` for an example. The test puts
 //! the address of its own server there, and the programs that cargo has built. It does not run
 //! cargo. An output of `tidewire explain` that contains the address has other bytes here, so it
-//! needs `…`. Each command has a shell of its own.
+//! needs `…`. Each command has a shell of its own. A page removes the files that it makes.
 //!
 //! # For the writer of a page
 //!
@@ -56,6 +57,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod expected;
+mod folder;
 mod page;
 mod process;
 mod run;

@@ -2,11 +2,10 @@
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-
-use crate::root;
 
 /// How long a command may take, and how long to wait for a line of a command that keeps running.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,13 +31,13 @@ struct State {
 }
 
 impl Process {
-    /// Starts a command of bash in the root of the repository, with nothing to read.
-    pub(crate) fn start(command: &str) -> Result<Self, String> {
+    /// Starts a command of bash in a folder, with nothing to read.
+    pub(crate) fn start(command: &str, folder: &Path) -> Result<Self, String> {
         // Both outputs use one pipe, so that their lines keep their order.
         let told = |error: std::io::Error| format!("bash cannot be started: {error}");
         let (mut reader, writer) = std::io::pipe().map_err(told)?;
         let mut bash = Command::new("bash");
-        bash.args(["-c", command]).current_dir(root()).process_group(0);
+        bash.args(["-c", command]).current_dir(folder).process_group(0);
         bash.stdin(Stdio::null()).stdout(writer.try_clone().map_err(told)?).stderr(writer);
         for (name, _) in std::env::vars_os() {
             let upper = name.to_string_lossy().to_uppercase();
@@ -141,22 +140,27 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect()
 }
 
+#[cfg(test)]
+fn start(command: &str) -> Process {
+    Process::start(command, &crate::root()).unwrap()
+}
+
 #[test]
 fn both_outputs_are_read_in_order_and_the_status_is_returned() {
-    let process = Process::start("echo one; echo two >&2; printf three; exit 3").unwrap();
+    let process = start("echo one; echo two >&2; printf three; exit 3");
     let (status, lines) = process.end(PATIENCE);
     assert_eq!((status.unwrap().code(), lines), (Some(3), vec!["one".into(), "two".into(), "three".into()]));
 }
 
 #[test]
-fn a_command_runs_in_the_root_with_nothing_to_read() {
-    let (status, lines) = Process::start("cat; head -n 1 Cargo.toml").unwrap().end(PATIENCE);
+fn a_command_runs_in_the_folder_with_nothing_to_read() {
+    let (status, lines) = start("cat; head -n 1 Cargo.toml").end(PATIENCE);
     assert_eq!((status.unwrap().code(), lines), (Some(0), vec!["[workspace]".into()]));
 }
 
 #[test]
 fn lines_are_awaited_also_if_they_are_not_complete() {
-    let mut process = Process::start("echo one; printf two; read -r < <(sleep 600)").unwrap();
+    let mut process = start("echo one; printf two; read -r < <(sleep 600)");
     let (found, lines) = process.wait(PATIENCE, |lines, _| (lines.len() == 2).then_some(()));
     assert_eq!((found, lines.concat().as_str()), (Some(()), "onetwo"));
     assert_eq!(process.status(), None);
@@ -164,7 +168,7 @@ fn lines_are_awaited_also_if_they_are_not_complete() {
 
 #[test]
 fn a_command_that_does_not_end_in_time_has_no_status() {
-    let process = Process::start("echo one; sleep 600").unwrap();
+    let process = start("echo one; sleep 600");
     process.wait(PATIENCE, |lines, _| (lines.len() == 1).then_some(()));
     let (status, lines) = process.end(Duration::from_millis(10));
     assert_eq!((status, lines), (None, vec!["one".into()]));
@@ -172,7 +176,7 @@ fn a_command_that_does_not_end_in_time_has_no_status() {
 
 #[test]
 fn dropping_a_command_ends_all_its_processes() {
-    let process = Process::start("sleep 600 & sleep 600 & echo $!; wait").unwrap();
+    let process = start("sleep 600 & sleep 600 & echo $!; wait");
     let (id, _) = process.wait(PATIENCE, |lines, _| lines.first().cloned());
     let output = process.output.clone();
     drop(process);

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use crate::expected::{self, Difference};
+use crate::folder::Folder;
 use crate::page::{Page, Section, Shown, Step};
 use crate::process::{PATIENCE, Process};
 use crate::{root, translate};
@@ -63,7 +64,7 @@ impl Report {
 
 fn run(page: &Page, settings: &Settings) -> Report {
     let mut report = Report::default();
-    let mut runner = Runner { page, settings, server: None, background: BTreeMap::new() };
+    let mut runner = Runner::new(page, settings);
     // The server of a section that is left out, in case a later section needs it.
     let mut left_out = None;
     for section in page.sections.iter().filter(|section| !section.steps.is_empty()) {
@@ -92,12 +93,18 @@ fn run(page: &Page, settings: &Settings) -> Report {
     if let Some(only) = settings.only.as_ref().filter(|_| report.sections.is_empty()) {
         writeln!(report.sections, "no section with commands has {only:?} in its heading").unwrap();
     }
+    let files = runner.folder.left_behind();
+    if report.faults.is_empty() && !files.is_empty() {
+        let files = files.join(", ");
+        report.faults.push(format!("{}: the commands leave these files behind: {files}", page.name));
+    }
     report
 }
 
 struct Runner<'a> {
     page: &'a Page,
     settings: &'a Settings,
+    folder: Folder,
     server: Option<Server>,
     background: BTreeMap<String, Background>,
 }
@@ -119,7 +126,11 @@ struct Background {
     command: String,
 }
 
-impl Runner<'_> {
+impl<'a> Runner<'a> {
+    fn new(page: &'a Page, settings: &'a Settings) -> Self {
+        Self { page, settings, folder: Folder::create(), server: None, background: BTreeMap::new() }
+    }
+
     /// Runs the steps of a section up to the first fault. The steps after it may depend on it.
     fn section(&mut self, section: &Section, report: &mut Report) -> Result<(), String> {
         let outcome = section.steps.iter().try_for_each(|step| self.step(step, report));
@@ -153,7 +164,7 @@ impl Runner<'_> {
         self.server = None;
         let fault = |text: &str| self.fault(shown.line, &shown.command, text);
         let command = translate::server(&shown.command).map_err(|text| fault(&text))?;
-        let process = Process::start(&command).map_err(|text| fault(&text))?;
+        let process = Process::start(&command, self.folder.path()).map_err(|text| fault(&text))?;
         let (address, lines) = process.wait(self.settings.patience, |lines, _| {
             let line =
                 lines.iter().rev().skip(1).find_map(|line| line.strip_prefix("tidewire listens on http://"));
@@ -240,7 +251,7 @@ impl Runner<'_> {
     fn spawn(&self, shown: &Shown) -> Result<Process, String> {
         let address = self.server.as_ref().map(|server| server.address.as_str());
         translate::command(&shown.command, address)
-            .and_then(|command| Process::start(&command))
+            .and_then(|command| Process::start(&command, self.folder.path()))
             .map_err(|text| self.fault(shown.line, &shown.command, &text))
     }
 

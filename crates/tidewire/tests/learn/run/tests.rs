@@ -165,8 +165,7 @@ fn a_background_command_that_has_failed_is_a_fault() {
     ] {
         let page = Page::parse("page.md", &format!("```console background\n$ {command}\na\n```\n")).unwrap();
         let settings = Settings { only: None, bless: false, patience: PATIENCE };
-        let mut runner =
-            Runner { page: &page, settings: &settings, server: None, background: BTreeMap::new() };
+        let mut runner = Runner::new(&page, &settings);
         runner.step(&page.sections[0].steps[0], &mut Report::default()).unwrap();
         let start = Instant::now();
         let ends = !command.contains("sleep");
@@ -235,4 +234,12 @@ fn outputs_are_written_into_the_page() {
     // Then nothing is left to change.
     let (report, page) = run_text(expected, None, true);
     assert_eq!(report.blessed(&page), None);
+}
+
+#[test]
+fn a_page_removes_its_files() {
+    let text = "```console\n$ echo a > new.txt; mkdir -p folder\n$ cat new.txt\na\n```\n";
+    assert_eq!(faults(text), ["page.md: the commands leave these files behind: folder, new.txt"]);
+    let tidy = text.to_owned() + "```console\n$ rm -r new.txt folder\n```\n";
+    assert_eq!(faults(&tidy), <[String; 0]>::default());
 }
