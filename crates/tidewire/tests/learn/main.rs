@@ -109,7 +109,7 @@ fn other_pages_show_what_happens() {
     let names: Vec<_> = pages.iter().map(|page| page.name.as_str()).collect();
     // It has had such a block for long.
     assert!(names.contains(&"README.md"), "{names:?}");
-    pages.iter().for_each(run::check);
+    pages.iter().filter(|page| run::is_chosen(page)).for_each(run::check);
 }
 
 fn learn_page() -> Page {

@@ -23,13 +23,31 @@ struct Settings {
     patience: Duration,
 }
 
+impl Settings {
+    fn from_environment() -> Self {
+        Self {
+            only: std::env::var("TIDEWIRE_LEARN_ONLY").ok(),
+            bless: std::env::var_os("TIDEWIRE_BLESS").is_some(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Whether the section is to be run.
+    fn chooses(&self, section: &Section) -> bool {
+        let heading = section.heading.to_lowercase();
+        self.only.as_ref().is_none_or(|only| heading.contains(&only.to_lowercase()))
+    }
+}
+
+/// Whether a section of the page is to be run.
+pub(crate) fn is_chosen(page: &Page) -> bool {
+    let settings = Settings::from_environment();
+    page.sections.iter().any(|section| settings.chooses(section))
+}
+
 /// Runs a page. Fails if anything differs from what the page shows.
 pub(crate) fn check(page: &Page) {
-    let settings = Settings {
-        only: std::env::var("TIDEWIRE_LEARN_ONLY").ok(),
-        bless: std::env::var_os("TIDEWIRE_BLESS").is_some(),
-        patience: PATIENCE,
-    };
+    let settings = Settings::from_environment();
     let report = run(page, &settings);
     eprintln!("{}\n{}", page.name, report.sections);
     if let Some(text) = report.blessed(page) {
@@ -68,9 +86,7 @@ fn run(page: &Page, settings: &Settings) -> Report {
     // The server of a section that is left out, in case a later section needs it.
     let mut left_out = None;
     for section in page.sections.iter().filter(|section| !section.steps.is_empty()) {
-        if let Some(only) = &settings.only
-            && !section.heading.to_lowercase().contains(&only.to_lowercase())
-        {
+        if !settings.chooses(section) {
             let server = section.steps.iter().rfind(|step| matches!(step, Step::Server(_)));
             left_out = server.or(left_out);
             continue;
@@ -91,7 +107,7 @@ fn run(page: &Page, settings: &Settings) -> Report {
         writeln!(report.sections, "{outcome} {seconds:6.1} s  {}", section.heading).unwrap();
     }
     if let Some(only) = settings.only.as_ref().filter(|_| report.sections.is_empty()) {
-        writeln!(report.sections, "no section with commands has {only:?} in its heading").unwrap();
+        report.faults.push(format!("{}: no section with commands has {only:?} in its heading", page.name));
     }
     let files = runner.folder.left_behind();
     if report.faults.is_empty() && !files.is_empty() {

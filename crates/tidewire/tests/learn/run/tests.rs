@@ -213,7 +213,7 @@ fn one_section_runs_alone_with_its_server() {
         report.sections
     );
     let (report, _) = run_text(PAGE, Some("no such"), false);
-    assert_eq!(report.sections, "no section with commands has \"no such\" in its heading\n");
+    assert_eq!(report.faults, ["page.md: no section with commands has \"no such\" in its heading"]);
 }
 
 #[test]
