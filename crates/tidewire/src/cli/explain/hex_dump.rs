@@ -100,9 +100,10 @@ impl<W: Write> HexDump<W> {
     /// Prints one field and the fields within it.
     fn block(&mut self, notes: &[Note]) -> io::Result<()> {
         let Some(first) = notes.first() else { return Ok(()) };
-        self.name_direction(first.direction)?;
+        let has_title = self.name_direction(first.direction)?;
         if matches!(first.kind, NoteKind::RequestLine | NoteKind::StatusLine | NoteKind::FrameHeader)
             && first.offset > 0
+            && !has_title
         {
             writeln!(self.out)?;
         }
@@ -146,9 +147,10 @@ impl<W: Write> HexDump<W> {
         Ok(())
     }
 
-    /// Prints a title where the direction changes.
-    fn name_direction(&mut self, direction: Direction) -> io::Result<()> {
-        if self.names_directions && self.last != Some(direction) {
+    /// Prints a title where the direction changes. Returns whether it has.
+    fn name_direction(&mut self, direction: Direction) -> io::Result<bool> {
+        let changes = self.names_directions && self.last != Some(direction);
+        if changes {
             let text = match direction {
                 Direction::Up => "──► client to server ",
                 Direction::Down => "◄── server to client ",
@@ -157,7 +159,7 @@ impl<W: Write> HexDump<W> {
             writeln!(self.out, "\n{}", self.colors.text(BOLD, &line))?;
         }
         self.last = Some(direction);
-        Ok(())
+        Ok(changes)
     }
 
     /// The columns of offset, hexadecimal and text.
@@ -333,11 +335,14 @@ impl<W: Write> HexDump<W> {
     }
 }
 
-/// Returns a word in pieces of at most `max` characters.
+/// Returns a word in pieces of at most `max` characters. An escape such as `\n` stays in one piece.
 fn pieces_of(word: &str, max: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = word;
     while let Some((at, _)) = rest.char_indices().nth(max) {
+        let backslashes = rest[..at].len() - rest[..at].trim_end_matches('\\').len();
+        // A piece must not be empty.
+        let at = if backslashes % 2 == 1 && at > 1 { at - 1 } else { at };
         let (piece, more) = rest.split_at(at);
         pieces.push(piece);
         rest = more;
