@@ -8,7 +8,7 @@
 //! | `process.rs` | a running command and its output |
 //! | `folder.rs` | the folder in which commands run |
 //! | `run.rs` | runs a page, and reports what differs |
-//! | `shape.rs` | rules for the text of `docs/LEARN.md`: exercises, glossary |
+//! | `shape.rs` | rules for the text of `docs/LEARN.md`: chapters, exercises, glossary |
 //!
 //! # How to write a page
 //!

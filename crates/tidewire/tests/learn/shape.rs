@@ -15,6 +15,7 @@ impl Found {
     pub(crate) fn in_page(page: &Page) -> Self {
         let mut found = Self::default();
         found.read_exercises(page);
+        found.read_chapters(page);
         found.read_glossary(page);
         found
     }
@@ -47,6 +48,29 @@ impl Found {
 
     fn expect_none(&mut self, line: Option<usize>, fault: &str) {
         self.faults.extend(line.map(|line| format!("line {line}: {fault}")));
+    }
+
+    /// A chapter with an exercise has a drawing, something to run, and a question with its answer.
+    fn read_chapters(&mut self, page: &Page) {
+        let is_heading = |line: &String| line.starts_with("## ");
+        let starts: Vec<_> = (0..page.lines.len()).filter(|&at| is_heading(&page.lines[at])).collect();
+        let ends = starts.iter().skip(1).copied().chain([page.lines.len()]);
+        for (&start, end) in starts.iter().zip(ends) {
+            let lines = &page.lines[start..end];
+            let has = |is_it: &dyn Fn(&str) -> bool| lines.iter().any(|line| is_it(line));
+            if !has(&|line| line.starts_with("**Exercise")) {
+                continue;
+            }
+            for (what, is_there) in [
+                ("drawing (a `text` block)", has(&|line| fence(line).is_some_and(|fence| fence.2 == "text"))),
+                ("**Run it.**", has(&|line| line.starts_with("**Run it.**"))),
+                ("question (**…?**)", has(&|line| line.starts_with("**") && line.contains("?**"))),
+            ] {
+                if !is_there {
+                    self.faults.push(format!("line {}: this chapter has no {what}", start + 1));
+                }
+            }
+        }
     }
 
     /// Every term of the glossary is used elsewhere on the page.
@@ -117,7 +141,7 @@ const GLOSSARY: &str = "a log\n## Glossary\n| **log** | a list |\n";
 #[test]
 fn exercises_have_answers() {
     let answer = "<details><summary>Answer</summary>\nyes\n</details>\n";
-    let good = format!("**Exercise.** One?\n{answer}## Two\n**Exercise**: two?\n{answer}{answer}{GLOSSARY}");
+    let good = format!("**Exercise.** One?\n{answer}**Exercise**: two?\n{answer}{answer}{GLOSSARY}");
     let good = found(&good);
     assert_eq!((good.exercises, good.terms, good.faults), (2, 1, vec![]));
     for (text, expected) in [
@@ -132,6 +156,22 @@ fn exercises_have_answers() {
     ] {
         let faults = found(&(text.clone() + GLOSSARY)).faults;
         assert!(matches!(&faults[..], [fault] if fault.starts_with(expected)), "{text:?}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_chapter_has_its_parts() {
+    let chapter = "## One\n```text\na ──► b\n```\n**Run it.** Now.\n**Why is\n**Why?** So.\n**Exercise.**\n\
+        <details></details>\n";
+    assert_eq!(found(&(chapter.to_owned() + GLOSSARY)).faults, <[String; 0]>::default());
+    for (part, expected) in [
+        ("```text\na ──► b\n```\n", "line 1: this chapter has no drawing (a `text` block)"),
+        ("**Run it.** Now.\n", "line 1: this chapter has no **Run it.**"),
+        ("**Why?** So.\n", "line 1: this chapter has no question (**…?**)"),
+    ] {
+        // The next chapter has all parts, but they are not those of this one.
+        let text = chapter.replace(part, "") + &chapter.replace("One", "Two") + GLOSSARY;
+        assert_eq!(found(&text).faults, [expected]);
     }
 }
 
