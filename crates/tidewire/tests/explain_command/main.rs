@@ -3,6 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `captures.rs` | files and standard input, of every kind |
+//! | `kinds.rs` | every kind of `--as` |
+//! | `hints.rs` | hints for a person who has the wrong kind or input |
 //! | `output.rs` | when and how the output is written, and error messages |
 //! | `live.rs` | connections to a server |
 #![allow(clippy::unwrap_used)]
@@ -11,6 +13,8 @@
 mod common;
 
 mod captures;
+mod hints;
+mod kinds;
 mod live;
 mod output;
 

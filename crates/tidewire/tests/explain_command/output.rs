@@ -130,6 +130,48 @@ fn no_line_is_wider_than_the_output() {
     }
 }
 
+/// A long word is cut where the line ends, but not within an escape.
+#[test]
+fn an_escape_stays_on_one_line() {
+    for len in 30..90 {
+        let content = "\n".to_owned() + &"x".repeat(len) + "\n\n\n";
+        let input = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{content}", content.len());
+        let outcome = explain(&["--limit", "1000"], input.as_bytes());
+        assert!(outcome.stdout.contains("\\n"), "{}", outcome.stdout);
+        assert!(!outcome.stdout.contains("\\\n"), "{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn a_title_of_a_direction_is_directly_above_its_bytes() {
+    let mut trace = String::new();
+    for (title, text) in [
+        ("=> Send header", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("<= Recv header", "HTTP/1.1 204 A\r\n\r\n"),
+        ("=> Send header", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("=> Send header", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ("<= Recv header", "HTTP/1.1 204 A\r\n\r\nHTTP/1.1 204 A\r\n\r\n"),
+    ] {
+        trace += &format!("{title}, {} bytes\n", text.len());
+        for row in text.as_bytes().chunks(16) {
+            let digits: Vec<_> = row.iter().map(|byte| format!("{byte:02x}")).collect();
+            trace += &format!("0000: {}\n", digits.join(" "));
+        }
+    }
+    let outcome = explain(&[], trace.as_bytes());
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    let is_title = |line: &str| line.contains("──►") || line.contains("◄──");
+    let titles: Vec<_> = (0..lines.len()).filter(|&at| is_title(lines[at])).collect();
+    assert_eq!(titles.len(), 4, "{}", outcome.stdout);
+    for at in titles {
+        assert_eq!((lines[at - 1], lines[at + 1].is_empty()), ("", false), "{}", outcome.stdout);
+    }
+    // Two requests in a row are separated.
+    assert_eq!(outcome.stdout.matches("\n\n    27  47 45 54").count(), 0, "{}", outcome.stdout);
+    assert_eq!(outcome.stdout.matches("\n\n    54  47 45 54").count(), 1, "{}", outcome.stdout);
+}
+
 #[test]
 fn errors_say_what_to_do() {
     let cases: [(&[&str], &str); 8] = [

@@ -54,6 +54,11 @@ impl Explainer {
         self.dump.accepted(text)
     }
 
+    /// Prints a hint about the whole input.
+    pub(super) fn print_hint(&mut self, text: &str) -> io::Result<()> {
+        self.dump.hint(text)
+    }
+
     /// Prints why bytes were refused. Returns whether any were.
     pub(super) fn print_refusal(&mut self) -> io::Result<bool> {
         match first_refusal(&self.annotator) {

@@ -100,9 +100,10 @@ impl<W: Write> HexDump<W> {
     /// Prints one field and the fields within it.
     fn block(&mut self, notes: &[Note]) -> io::Result<()> {
         let Some(first) = notes.first() else { return Ok(()) };
-        self.name_direction(first.direction)?;
+        let has_title = self.name_direction(first.direction)?;
         if matches!(first.kind, NoteKind::RequestLine | NoteKind::StatusLine | NoteKind::FrameHeader)
             && first.offset > 0
+            && !has_title
         {
             writeln!(self.out)?;
         }
@@ -146,9 +147,10 @@ impl<W: Write> HexDump<W> {
         Ok(())
     }
 
-    /// Prints a title where the direction changes.
-    fn name_direction(&mut self, direction: Direction) -> io::Result<()> {
-        if self.names_directions && self.last != Some(direction) {
+    /// Prints a title where the direction changes. Returns whether it has.
+    fn name_direction(&mut self, direction: Direction) -> io::Result<bool> {
+        let changes = self.names_directions && self.last != Some(direction);
+        if changes {
             let text = match direction {
                 Direction::Up => "──► client to server ",
                 Direction::Down => "◄── server to client ",
@@ -157,7 +159,7 @@ impl<W: Write> HexDump<W> {
             writeln!(self.out, "\n{}", self.colors.text(BOLD, &line))?;
         }
         self.last = Some(direction);
-        Ok(())
+        Ok(changes)
     }
 
     /// The columns of offset, hexadecimal and text.
@@ -260,6 +262,7 @@ impl<W: Write> HexDump<W> {
 
     /// Prints why a direction was refused: where, which byte, why, and what the recipient does.
     pub(super) fn refused(&mut self, refusal: &Refusal) -> io::Result<()> {
+        self.name_direction(refusal.direction)?;
         let Refusal { direction, offset, len, sentence, answer, section, kind, .. } = refusal;
         let recent = self.recent(*direction);
         let (end, byte) = (recent.end(), recent.get(*offset, 1).first().copied().filter(|_| *len > 0));
@@ -286,21 +289,29 @@ impl<W: Write> HexDump<W> {
             let before = OFFSET_WIDTH + 2 + 3 * (offset - from) as usize;
             writeln!(self.out, "{}{}", " ".repeat(before), self.colors.text(BAD, "^^"))?;
         }
-        let mut line = |name: &str, text: &str| {
-            writeln!(self.out, "{}{text}", self.colors.text(BOLD, &format!("{name:<9}")))
-        };
-        line("why", &format!("{sentence} [{section}]"))?;
-        line("then", answer)?;
-        line("decoder", kind)?;
+        self.line("why", &format!("{sentence} [{section}]"))?;
+        self.line("then", answer)?;
+        self.line("decoder", kind)?;
         if let Some(hint) = hint::of(refusal) {
-            line("hint", hint)?;
+            self.line("hint", hint)?;
         }
         if end > offset + len {
             let rest = end - offset - len;
             let bytes = if rest == 1 { "byte" } else { "bytes" };
-            line("unread", &format!("{rest} more {bytes}"))?;
+            self.line("unread", &format!("{rest} more {bytes}"))?;
         }
         self.out.flush()
+    }
+
+    /// Prints a hint about the whole input.
+    pub(super) fn hint(&mut self, text: &str) -> io::Result<()> {
+        self.line("hint", text)?;
+        self.out.flush()
+    }
+
+    /// Prints a line below the dump, with its name.
+    fn line(&mut self, name: &str, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}{text}", self.colors.text(BOLD, &format!("{name:<9}")))
     }
 
     /// Prints that nothing was refused.
@@ -324,11 +335,14 @@ impl<W: Write> HexDump<W> {
     }
 }
 
-/// Returns a word in pieces of at most `max` characters.
+/// Returns a word in pieces of at most `max` characters. An escape such as `\n` stays in one piece.
 fn pieces_of(word: &str, max: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = word;
     while let Some((at, _)) = rest.char_indices().nth(max) {
+        let backslashes = rest[..at].len() - rest[..at].trim_end_matches('\\').len();
+        // A piece must not be empty.
+        let at = if backslashes % 2 == 1 && at > 1 { at - 1 } else { at };
         let (piece, more) = rest.split_at(at);
         pieces.push(piece);
         rest = more;

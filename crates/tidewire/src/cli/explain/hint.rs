@@ -39,8 +39,9 @@ pub(super) fn of(refusal: &Refusal) -> Option<&'static str> {
             "RSV1 marks a compressed message; begin the input with the handshake, \
              which shows whether compression was agreed on"
         }
-        "Syntax(UnexpectedEnd)" | "UnexpectedEnd" => {
-            "more bytes were announced than followed; the capture may have been cut off"
+        // An empty input was not cut off: nothing was there.
+        "Syntax(UnexpectedEnd)" | "UnexpectedEnd" if refusal.offset > 0 => {
+            "the capture may have been cut off, or a length in it is too large"
         }
         _ if is("Syntax(Chunked(") => {
             "after a wrong chunk, a recipient cannot know where the next message starts"

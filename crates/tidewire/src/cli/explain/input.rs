@@ -6,6 +6,8 @@ use std::io::{self, IsTerminal, Read};
 /// Reads the bytes that are to be explained.
 pub(super) struct Input {
     source: Box<dyn Read>,
+    /// What an error calls the source.
+    name: String,
     buffer: Vec<u8>,
     /// Whether the source is text: pairs of hexadecimal digits.
     is_hex: bool,
@@ -16,7 +18,9 @@ pub(super) struct Input {
 impl Input {
     /// Opens the file of this name; `-` is standard input.
     pub(super) fn open(name: &str, is_hex: bool) -> Result<Self, Box<dyn Error>> {
-        Ok(Self { source: open(name)?, buffer: vec![0; READ_SIZE], is_hex, high_digit: None })
+        let source = open(name)?;
+        let name = if name == "-" { "standard input" } else { name }.to_owned();
+        Ok(Self { source, name, buffer: vec![0; READ_SIZE], is_hex, high_digit: None })
     }
 
     /// Reads once and appends the bytes. Returns `false` at the end of the input.
@@ -24,7 +28,9 @@ impl Input {
         let n = loop {
             match self.source.read(&mut self.buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                outcome => break outcome?,
+                outcome => {
+                    break outcome.map_err(|error| format!("{} cannot be read: {error}", self.name))?;
+                }
             }
         };
         if !self.is_hex {

@@ -88,7 +88,7 @@ pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<(InputKind, &'stati
         } else if method > 0 && line.get(method) == Some(&b' ') {
             (InputKind::Request, "it begins with a method")
         } else {
-            (InputKind::Request, "it matches no other kind")
+            (InputKind::Request, NO_OTHER_KIND)
         },
     )
 }
@@ -109,8 +109,11 @@ fn detect_frame(first: u8, second: u8) -> Option<(InputKind, &'static str)> {
     })
 }
 
+/// The reason if nothing was detected.
+pub(super) const NO_OTHER_KIND: &str = "it matches no other kind";
+
 /// How many bytes to wait for the end of the first line.
-const LONGEST_FIRST_LINE: usize = 8192;
+pub(super) const LONGEST_FIRST_LINE: usize = 8192;
 
 #[cfg(test)]
 mod tests {

@@ -30,7 +30,8 @@ use input_kind::InputKind;
     printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nHost: b\\r\\n\\r\\n' | tidewire explain\n  \
     curl -siN --raw http://127.0.0.1:8080/c/demo | tidewire explain\n  \
     curl -sN --raw -o /dev/null --trace - http://127.0.0.1:8080/c/demo | tidewire explain\n  \
-    echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | tidewire explain --hex\n\n\
+    echo '81 85 37 fa 21 3d 7f 9f 4d 51 58' | tidewire explain --hex\n  \
+    printf 'data: hello\\n\\n' | tidewire explain --as sse\n\n\
     Exit status:\n  \
     0    all bytes were accepted\n  \
     1    a byte was refused, or the input or the server cannot be read\n  \
