@@ -81,11 +81,11 @@ fn first_line(at: u64, line: &[u8], meaning: &str, notes: &mut Notes) {
             notes.add((at, a_end), 1, NoteKind::Method, method_section(a), brief(a, 32), method(a));
             let (form, section) = target(a, b);
             notes.add((b_at, b_end), 1, NoteKind::Target, section, brief(b, 60), form);
-            notes.add(c_span, 1, NoteKind::Version, "RFC 9112 §2.3", brief(c, 8), version(c));
+            notes.add(c_span, 1, NoteKind::Version, "RFC 9112 §9.3", brief(c, 8), version(c));
         }
         Direction::Down => {
             notes.add(span, 0, NoteKind::StatusLine, "RFC 9112 §4", "status line", meaning);
-            notes.add((at, a_end), 1, NoteKind::Version, "RFC 9112 §2.3", brief(a, 8), version(a));
+            notes.add((at, a_end), 1, NoteKind::Version, "RFC 9112 §9.3", brief(a, 8), version(a));
             let (meaning, section) = status(b);
             notes.add((b_at, b_end), 1, NoteKind::Status, section, brief(b, 3), meaning);
             if !c.is_empty() {

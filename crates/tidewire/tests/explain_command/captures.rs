@@ -18,7 +18,7 @@ fn a_request_on_standard_input() {
     16  50 2f 31 2e 31 0d 0a     P/1.1␍␊     [RFC 9110 §9.3.3]
                                              /c/demo → origin form: a path [RFC 9112 §3.2.1]
                                              HTTP/1.1 → the connection stays open for the next
-                                             request, unless one side says close [RFC 9112 §2.3]
+                                             request, unless one side says close [RFC 9112 §9.3]
     23  48 6f 73 74 3a 20 61 0d  Host: a␍  Host: a → which site the request is for: one address can
     31  0a                       ␊         serve many names [RFC 9112 §3.2]
     32  43 6f 6e 74 65 6e 74 2d  Content-  Content-Length: 5 → the body is 5 bytes [RFC 9110 §8.6]
