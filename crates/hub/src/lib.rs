@@ -4,6 +4,7 @@
 mod api;
 mod channel;
 mod channel_state;
+mod close_code;
 mod commands;
 mod config;
 mod context;
@@ -52,6 +53,7 @@ pub use api::conditions;
 pub use api::handshake;
 pub use channel::{Changed, Channel, Page};
 pub use channel_state::Published;
+pub use close_code::CloseCode;
 pub use config::HubConfig;
 pub use cors::{Access, OriginError, Origins};
 pub use counters::Work;
