@@ -16,37 +16,39 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::{after, comet, seq};
 
-/// A way to read a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feed {
-    Poll,
-    LongPoll,
-    Sse,
-    Stream,
-    WsV1,
-    WsBare,
-    Xhr,
-    Mixed,
-    Replace,
-    Iframe,
-    Jsonp,
+macro_rules! feeds {
+    ($($feed:ident)*) => {
+        /// A way to read a channel.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Feed {
+            $($feed,)*
+        }
+
+        impl Feed {
+            /// All feeds that carry cursors. The last two need a server with `--comet`.
+            pub const ALL: [Feed; [$(stringify!($feed)),*].len()] = [$(Feed::$feed),*];
+        }
+    };
 }
 
+feeds! { Poll LongPoll Sse Stream WsV1 WsBare Xhr Mixed Replace Iframe Jsonp }
+
 impl Feed {
-    /// All feeds that carry cursors. The last two need a server with `--comet`.
-    pub const ALL: [Feed; 11] = [
-        Feed::Poll,
-        Feed::LongPoll,
-        Feed::Sse,
-        Feed::Stream,
-        Feed::WsV1,
-        Feed::WsBare,
-        Feed::Xhr,
-        Feed::Mixed,
-        Feed::Replace,
-        Feed::Iframe,
-        Feed::Jsonp,
-    ];
+    /// The value of `feed=`. `None` for a WebSocket, which an `Upgrade` asks for.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Feed::Poll => "poll",
+            Feed::LongPoll => "longpoll",
+            Feed::Sse => "sse",
+            Feed::Stream => "stream",
+            Feed::Xhr => "xhr",
+            Feed::Mixed => "multipart",
+            Feed::Replace => "replace",
+            Feed::Iframe => "iframe",
+            Feed::Jsonp => "jsonp",
+            Feed::WsV1 | Feed::WsBare => return None,
+        })
+    }
 
     /// Whether the feed sends the event name of a message.
     pub fn names_events(self) -> bool {
