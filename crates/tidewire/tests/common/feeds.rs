@@ -14,7 +14,19 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{after, comet, seq};
+use super::{Server, after, comet, seq};
+
+/// Returns the names of all feeds of the server (`crates/hub/src/feeds/catalogue.rs`), from the
+/// refusal of an unknown one. A WebSocket has no name: an `Upgrade` asks for it.
+pub fn catalogue(server: &Server) -> Vec<String> {
+    let response = server.raw().send("GET /c/a?feed=? HTTP/1.1\r\nHost: x\r\n\r\n").response();
+    let problem: Value = serde_json::from_slice(&response.body).unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    let names = detail.strip_prefix("Feed is one of ").and_then(|rest| rest.split_once(';'));
+    let names: Vec<_> = names.expect(detail).0.split(", ").map(str::to_owned).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    names
+}
 
 macro_rules! feeds {
     ($($feed:ident)*) => {

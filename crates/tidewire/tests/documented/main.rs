@@ -10,23 +10,14 @@ mod lists;
 mod text;
 
 use common::{Feed, Server};
-use text::{code_spans, lines_of, read, section, section_of, table};
+use text::{between, code_spans, lines_of, read, section, section_of, table};
 
 const HTTP_API: &str = "docs/http-api.md";
 const TRANSPORTS: &str = "docs/transports.md";
 
-/// The names in the refusal of an unknown feed: the whole catalogue of the server
-/// (`crates/hub/src/feeds/catalogue.rs`).
+/// The names of all feeds.
 fn catalogue() -> Vec<String> {
-    let server = Server::start(&["--threads", "1"]);
-    let request = "GET /c/a?feed=? HTTP/1.1\r\nHost: x\r\n\r\n";
-    let problem: serde_json::Value =
-        serde_json::from_slice(&server.raw().send(request).response().body).unwrap();
-    let detail = problem["detail"].as_str().unwrap();
-    let names = detail.strip_prefix("Feed is one of ").and_then(|rest| rest.split_once(';'));
-    let names: Vec<_> = names.expect(detail).0.split(", ").map(str::to_owned).collect();
-    assert!(names.len() >= 10, "{names:?}");
-    names
+    common::feeds::catalogue(&Server::start(&["--threads", "1"]))
 }
 
 /// A row of the table of feeds in `docs/http-api.md`.
@@ -136,13 +127,31 @@ fn every_feed_is_described() {
 
 #[test]
 fn accept_chooses_the_feed_that_the_table_names() {
-    let server = Server::start(&["--threads", "1"]);
-    for row in rows().iter().filter(|row| row.accept != "no") {
-        let media = row.accept.trim_matches('`');
-        let request = format!("HEAD /c/a HTTP/1.1\r\nHost: x\r\nAccept: {media}\r\n\r\n");
+    let server = Server::start(&["--threads", "1", "--comet"]);
+    let media_type = |target: &str, fields: &str| {
+        let request = format!("HEAD /c/a{target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
         let response = server.raw().send(request).head_response();
-        let got = response.field("content-type").unwrap();
-        assert!(got.starts_with(media), "{HTTP_API}: Accept: {media} of {} gives {got}", row.feed);
+        let whole = response.field("content-type").unwrap();
+        whole.split(';').next().unwrap().to_owned()
+    };
+    let text = read(HTTP_API);
+    let choice = between(&text, "**The feed.**", "**Parameters.**");
+    for name in common::feeds::catalogue(&server) {
+        let sent = media_type(&format!("?feed={name}&callback=f&wait=0"), "");
+        // A long poll has the same type as a short one, which is also the default.
+        let is_chosen = name != "longpoll" && media_type("", &format!("Accept: {sent}\r\n")) == sent;
+        let row = rows().into_iter().find(|row| row.feed == code(&name));
+        let listed =
+            row.unwrap_or_else(|| panic!("feed {name}: add a row to the table of {HTTP_API}")).accept;
+        let expected = if is_chosen { code(&sent) } else { "no".to_owned() };
+        assert_eq!(
+            listed, expected,
+            "feed {name}: the server (right) and the column `Accept` of {HTTP_API}, \"The feeds\", differ"
+        );
+        assert!(
+            !is_chosen || name == "poll" || code_spans(choice).iter().any(|code| code.ends_with(&sent)),
+            "feed {name}: add `{sent}` to the list of {HTTP_API}, \"Read\", **The feed.**"
+        );
     }
 }
 
