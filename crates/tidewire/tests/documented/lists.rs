@@ -4,7 +4,7 @@ use tidewire::App;
 use tidewire::hub::{CloseCode, RESERVED_EVENTS};
 
 use crate::HTTP_API;
-use crate::text::{between, code_spans, lines_of, read, section, table};
+use crate::text::{between, code_spans, lines_of, read, section, table, visit};
 
 /// The number of a close code in `tidewire_ws::close`.
 fn number(name: &str) -> u16 {
@@ -105,20 +105,6 @@ fn close_codes_are_named() {
         });
     }
     assert!(files > 100, "{files} files");
-}
-
-/// Calls `look` for every Rust file in a folder.
-fn visit(folder: &str, look: &mut impl FnMut(&str, &str)) {
-    let full = format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"));
-    for entry in std::fs::read_dir(full).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        if entry.path().is_dir() {
-            visit(&path, look);
-        } else if path.ends_with(".rs") {
-            look(&path, &read(&path));
-        }
-    }
 }
 
 #[test]

@@ -69,3 +69,17 @@ pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let rest = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}")).1;
     rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
 }
+
+/// Calls `look` for every Rust file in a folder.
+pub(crate) fn visit(folder: &str, look: &mut impl FnMut(&str, &str)) {
+    let full = format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(full).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            visit(&path, look);
+        } else if path.ends_with(".rs") {
+            look(&path, &read(&path));
+        }
+    }
+}
