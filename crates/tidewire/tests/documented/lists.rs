@@ -1,7 +1,7 @@
-//! Close codes, reserved event names, objects, paths and options.
+//! Close codes, reserved event names, objects, paths, and the interval of heartbeats.
 
 use tidewire::App;
-use tidewire::hub::{CloseCode, RESERVED_EVENTS};
+use tidewire::hub::{CloseCode, RESERVED_EVENTS, Settings};
 
 use crate::HTTP_API;
 use crate::text::{between, code_spans, lines_of, read, section, table, visit};
@@ -189,4 +189,31 @@ fn every_path_is_documented() {
         assert!(listed.contains(&path), "path {path}: add a row to the table of {HTTP_API}, \"Paths\"");
     }
     assert_eq!(listed, App::PATHS, "{HTTP_API} (left) has paths that are not served, or another order");
+}
+
+/// The documents and clients that depend on the interval of heartbeats.
+#[test]
+fn documents_and_clients_know_the_interval_of_heartbeats() {
+    let interval = Settings::DEFAULT.heartbeat.as_secs();
+    for (file, words) in [
+        (HTTP_API, format!("every {interval} seconds")),
+        ("docs/transports.md", format!("every {interval} s")),
+        ("docs/operation.md", format!("`--heartbeat` ({interval} s)")),
+        ("crates/tidewire/src/cli/options.rs", format!("in whole seconds [default: {interval}s]")),
+        ("crates/client/src/error.rs", format!("every {interval} seconds")),
+    ] {
+        assert!(read(file).contains(&words), "heartbeats come {words}: correct {file}");
+    }
+    let rust = read("crates/client/src/options.rs");
+    let rust = between(&rust, "heartbeat_timeout: Duration::from_secs(", ")").parse::<u64>().unwrap();
+    let js = read("crates/tidewire/web/src/subscription.ts");
+    let js = between(&js, "heartbeatTimeout: ", ",").replace('_', "").parse::<u64>().unwrap() / 1_000;
+    for (file, timeout) in
+        [("crates/client/src/options.rs", rust), ("crates/tidewire/web/src/subscription.ts", js)]
+    {
+        assert!(
+            timeout > 2 * interval,
+            "{file}: a client gives up after {timeout} s, which is less than two heartbeats"
+        );
+    }
 }
