@@ -69,9 +69,9 @@ impl Params {
     }
 }
 
-/// The start for a client that sends none; `docs/http-api.md` says so at `since`. Short polls start at the oldest kept message. Long polls
-/// and streams start now. Pictures (`multipart/x-mixed-replace`) start with the newest message. Raw
-/// bytes start at the first piece of the newest upload.
+/// The start for a client that sends none. `docs/http-api.md` says it too. Short polls start at the
+/// oldest kept message. Long polls and streams start now. Pictures (`multipart/x-mixed-replace`)
+/// start with the newest message. Raw bytes start at the first piece of the newest upload.
 fn default_start(delivery: Delivery) -> Start {
     match delivery {
         Delivery::Poll => Start::Earliest,

@@ -112,7 +112,8 @@ fn fixed_bounds_have_the_values_of_their_constants() {
         let spellings = spellings(name, value);
         assert!(
             spellings.iter().any(|words| says(&bound, words)),
-            "{place} is {value}; correct its row in {LIMITS}, which says: {bound} (expected one of {spellings:?})"
+            "{place} is {value}; correct its row in {LIMITS}, which says: {bound} (write one of \
+             {spellings:?})"
         );
     }
 }
@@ -131,8 +132,8 @@ fn every_bound_has_a_row() {
                 let is_elsewhere = ELSEWHERE.iter().any(|(known, _)| place.starts_with(known));
                 assert!(
                     is_elsewhere || listed.iter().any(|(known, _)| *known == place),
-                    "{place} has no row in {LIMITS}: add one to the fixed bounds of its crate, or a reason to \
-                     ELSEWHERE in crates/tidewire/tests/documented/bounds.rs"
+                    "{place} has no row in {LIMITS}: add one to the fixed bounds of its crate, or a \
+                     reason to ELSEWHERE in crates/tidewire/tests/documented/bounds.rs"
                 );
                 found += 1;
             }

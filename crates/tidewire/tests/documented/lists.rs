@@ -97,7 +97,8 @@ fn close_codes_are_named() {
                 let is_list = path.ends_with("/close_code.rs");
                 assert!(
                     number.is_none() || is_list,
-                    "{path}: {} looks like a close code: use tidewire_hub::CloseCode or tidewire_ws::close: {line}",
+                    "{path}: {} looks like a close code: use tidewire_hub::CloseCode or \
+                     tidewire_ws::close: {line}",
                     number.unwrap_or_default()
                 );
             }
@@ -135,7 +136,8 @@ fn the_playground_knows_the_events_of_the_server() {
     for name in names.split(", ") {
         assert!(
             reader.contains(&format!("event === '{name}'")),
-            "event {name}: crates/tidewire/web/playground/streams.js, class EventStream, takes it for a message"
+            "event {name}: crates/tidewire/web/playground/streams.js, class EventStream, takes it for a \
+             message"
         );
         assert!(
             law.contains(&format!("\"{name}\"")),

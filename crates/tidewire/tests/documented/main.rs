@@ -29,6 +29,7 @@ struct Row {
     /// The heading of the section that describes it, as in a link.
     anchor: String,
     accept: String,
+    heartbeat: String,
     /// What `tidewire-client`, `tidewire.js` and the playground call it, or `no`.
     clients: [String; 3],
     reason: String,
@@ -39,7 +40,7 @@ fn rows() -> Vec<Row> {
     let rows = table(section(&text, "## The feeds"), "feed");
     rows.into_iter()
         .map(|cells| {
-            let [feed, link, accept, client, js, playground, reason] = &cells[..] else {
+            let [feed, link, accept, heartbeat, client, js, playground, reason] = &cells[..] else {
                 panic!("{cells:?}")
             };
             let (technique, anchor) = link.trim_matches(['[', ')']).split_once("](#").expect(link);
@@ -48,6 +49,7 @@ fn rows() -> Vec<Row> {
                 technique: technique.to_owned(),
                 anchor: anchor.to_owned(),
                 accept: accept.clone(),
+                heartbeat: heartbeat.clone(),
                 clients: [client, js, playground].map(|name| name.trim_matches('`').to_owned()),
                 reason: reason.clone(),
             }
@@ -63,8 +65,8 @@ fn code(name: &str) -> String {
 /// Feeds that the law does not read, and why.
 const NOT_IN_THE_LAW: [(&str, &str); 1] = [(
     "raw",
-    "its bytes carry no cursors. tests/every_feed.rs continues with it after each other feed, and tests/raw.rs is \
-     about it",
+    "its bytes carry no cursors. tests/every_feed.rs continues with it after each other feed, and \
+     tests/raw.rs is about it",
 )];
 
 #[test]
@@ -156,6 +158,25 @@ fn accept_chooses_the_feed_that_the_table_names() {
     }
 }
 
+/// The unit tests of the hub write the heartbeats and compare the table in `feeds/mod.rs`.
+#[test]
+fn the_heartbeat_of_every_feed_is_described() {
+    let source = read("crates/hub/src/feeds/mod.rs").replace("//! |", "|");
+    let rows = rows();
+    for cells in table(&source, "`feed=`") {
+        let (feed, heartbeat) = (cells[0].split(" with ").next().unwrap(), &cells[5]);
+        let Some(row) = rows.iter().find(|row| row.feed == feed) else {
+            panic!("feed {feed}: add a row to the table of {HTTP_API}, \"The feeds\"");
+        };
+        assert!(
+            row.heartbeat.split("; ").any(|part| part.ends_with(heartbeat.as_str())),
+            "the heartbeat of {feed} is {heartbeat}, but {HTTP_API}, \"The feeds\", says {}. Correct the \
+             table and the section of the feed",
+            row.heartbeat
+        );
+    }
+}
+
 #[test]
 fn every_technique_is_measured_and_compared() {
     let text = read(TRANSPORTS);
@@ -171,8 +192,8 @@ fn every_technique_is_measured_and_compared() {
         };
         assert!(
             measured.contains(&query),
-            "feed {name}: add a Technique to TECHNIQUES in crates/bench/src/transports/technique.rs, and then \
-             run `cargo xtask transports`, which writes the first table of {TRANSPORTS}"
+            "feed {name}: add a Technique to TECHNIQUES in crates/bench/src/transports/technique.rs, and \
+             then run `cargo xtask transports`, which writes the first table of {TRANSPORTS}"
         );
         for (heading, then) in [
             ("# Transports, measured", "run `cargo xtask transports`"),
