@@ -56,7 +56,7 @@ fn spellings(name: &str, value: &str) -> Vec<String> {
         let digits = n.to_string();
         let mut text = String::new();
         for (n, digit) in digits.chars().enumerate() {
-            if n > 0 && (digits.len() - n) % 3 == 0 {
+            if n > 0 && (digits.len() - n).is_multiple_of(3) {
                 text.push(',');
             }
             text.push(digit);
@@ -64,7 +64,7 @@ fn spellings(name: &str, value: &str) -> Vec<String> {
         text
     };
     let with_units = |n: u64, units: &[(u64, &str)]| -> Vec<String> {
-        let fitting = units.iter().filter(|(size, _)| n % size == 0);
+        let fitting = units.iter().filter(|(size, _)| n.is_multiple_of(*size));
         fitting.map(|(size, unit)| format!("{} {unit}", grouped(n / size))).collect()
     };
     const TIMES: [(u64, &str); 6] = [
