@@ -92,8 +92,8 @@ fn the_table_says_what_each_feed_writes() {
             assert_eq!(*gap, shown(format, &lost), "{place}: gap");
         } else {
             let written = String::from_utf8_lossy(&lost);
-            let says = ["e-1", "e-4", "3"].iter().all(|part| written.contains(part));
-            assert!(says, "feed {label}: a gap must say from where to where, and how many: {written}");
+            let says = written.contains("e-4");
+            assert!(says, "feed {label}: a gap must say the cursor to go on from: {written}");
             assert!(!gap.starts_with("close"), "{place}: gap");
         }
     }
