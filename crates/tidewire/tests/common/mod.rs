@@ -24,7 +24,6 @@ pub mod ws;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 pub use changes::ChannelChanger;
 pub use checked_reader::Client;
@@ -34,27 +33,23 @@ pub use publish::{Post, Published};
 pub use server::Server;
 use socket2::{Domain, Socket, Type};
 pub use tidewire_testkit::Rng;
+pub use tidewire_testkit::deadline::{Deadline, Output, PATIENCE, tail};
 pub use tidewire_testkit::raw::{Raw, Response};
 pub use ws::Ws;
 
-/// How long anything may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits for something that a correct server does at once.
+/// Waits for something that a correct server does at once. The time is for the whole future, so a
+/// loop that skips heartbeats belongs into it.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
-        Err(_) => panic!("{what}: nothing happened for {PATIENCE:?}"),
+        Err(_) => panic!("{what}: it has not come within {PATIENCE:?}"),
     }
 }
 
 /// Polls until `done` returns true.
-pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "{what}: still not so after {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+#[track_caller]
+pub fn eventually(what: &str, done: impl FnMut() -> bool) {
+    Deadline::soon().until(what, done);
 }
 
 /// Connects with a small receive buffer: the server can send only little before the client reads.
