@@ -10,6 +10,7 @@
 //! | `ws.rs` | a WebSocket that blocks |
 //! | `changes.rs` | a simple `tidewire.v1` client that changes its channels |
 //! | `cutting_proxy.rs` | a proxy that cuts connections at random bytes |
+//! | `recording_proxy.rs` | a proxy that records the bytes from the server |
 // Each test binary uses only a part.
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
@@ -19,6 +20,7 @@ pub mod comet;
 pub mod cutting_proxy;
 pub mod feeds;
 pub mod publish;
+pub mod recording_proxy;
 pub mod server;
 pub mod ws;
 
@@ -30,6 +32,7 @@ pub use checked_reader::Client;
 pub use cutting_proxy::CuttingProxy;
 pub use feeds::{Ended, Feed, FeedEvent, Reader, Received, open};
 pub use publish::{Post, Published};
+pub use recording_proxy::RecordingProxy;
 pub use server::Server;
 use socket2::{Domain, Socket, Type};
 pub use tidewire_testkit::Rng;
