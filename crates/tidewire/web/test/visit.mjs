@@ -1,6 +1,7 @@
 // Helpers of the tests of the playground: reading the lanes, and using them.
 import assert from 'node:assert/strict';
 import { launch } from './browser.mjs';
+import { until } from './deadline.mjs';
 import { startServer } from './server.mjs';
 
 export const FIRST = ['poll', 'longpoll', 'sse', 'websocket', 'stream'];
@@ -144,16 +145,4 @@ class Visit {
       Object.fromEntries(cells.map((cell) => [cell.dataset.name, cell.textContent])),
     );
   }
-}
-
-/**
- * Waits until a condition holds, or fails with what was found. The time limit allows for a busy
- * machine.
- */
-export async function until(what, condition, found = () => '') {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`not within a minute: ${what} ${await found()}`);
 }
