@@ -43,7 +43,7 @@ export async function visit(
     assert.deepEqual(complaints, [], 'the page logged errors');
   });
   await page.goto(`${base}/#${channel}`);
-  const it = new Visit(page);
+  const it = new Visit(page, complaints);
   // The page makes a request before it shows the lanes.
   await page.waitForSelector(`#lane-${FIRST.at(-1)}`, { state: 'attached' });
   for (const id of FIRST) await it.until(id, 'connected', (lane) => lane.state === 'connected');
@@ -51,8 +51,9 @@ export async function visit(
 }
 
 class Visit {
-  constructor(page) {
+  constructor(page, complaints) {
     this.page = page;
+    this.complaints = complaints;
   }
 
   /** Returns what a lane shows. */
@@ -83,7 +84,8 @@ class Visit {
     return until(
       `${id}: ${what}`,
       async () => condition(await this.lane(id)),
-      async () => JSON.stringify(await this.lane(id)),
+      // A script that failed may be the reason.
+      async () => `${this.complaints.join('; ')} ${JSON.stringify(await this.lane(id))}`,
     );
   }
 
