@@ -474,13 +474,16 @@ fn the_command_explain_names_the_heartbeat() {
         marks.push(client.proxy.mark());
     }
     for (client, mark) in clients.iter().zip(marks) {
-        Deadline::soon().until(&format!("a heartbeat for {}", client.url), || {
-            let outcome = client.proxy.has_passed(mark, client.heartbeat.unwrap());
-            outcome.is_some_and(|outcome| {
-                outcome.unwrap_or_else(|problem| panic!("{}: {problem}", client.url));
-                true
-            })
-        });
+        let deadline = Deadline::soon();
+        let outcome = loop {
+            if let Some(outcome) = client.proxy.has_passed(mark, client.heartbeat.unwrap()) {
+                break outcome;
+            }
+            deadline
+                .check("a heartbeat", || format!("{}: {}", client.url, tail(&client.proxy.after(mark).0)));
+            std::thread::sleep(LOOK);
+        };
+        outcome.unwrap_or_else(|problem| panic!("{}: {problem}", client.url));
     }
     site.publish(1);
     for Explaining { url, names: [first, note, second], mut output, .. } in clients {

@@ -13,6 +13,7 @@ pub struct RecordingProxy {
     /// `127.0.0.1:PORT`
     pub address: String,
     /// The pieces from the server, of all connections. A piece is recorded before it is passed on.
+    /// An empty piece is the end of a connection.
     pieces: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
@@ -55,8 +56,10 @@ impl RecordingProxy {
         if bytes.windows(heartbeat.len()).any(|window| window == heartbeat) {
             return Some(Ok(()));
         }
-        let shown = String::from_utf8_lossy(heartbeat);
-        (pieces >= ENOUGH).then(|| Err(format!("no heartbeat {shown:?} on the wire, but: {}", tail(&bytes))))
+        let has_ended = self.pieces.lock().unwrap()[mark..].iter().any(Vec::is_empty);
+        let shown = heartbeat.escape_ascii();
+        let is_over = pieces >= ENOUGH || has_ended;
+        is_over.then(|| Err(format!("no heartbeat \"{shown}\" on the wire, but: {}", tail(&bytes))))
     }
 }
 
@@ -72,5 +75,6 @@ fn pass(mut from: TcpStream, mut to: TcpStream, record: impl Fn(Vec<u8>)) {
             break;
         }
     }
+    record(Vec::new());
     let _ = to.shutdown(Shutdown::Write);
 }
