@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tidewire_testkit::deadline::{Deadline, Output, tail};
 
 const ROUNDS: usize = 50;
 const DEPTH: usize = 16;
@@ -21,6 +23,7 @@ fn sixteen_messages_that_come_together_are_answered_in_one_send() {
     let traced = Traced::start();
     let mut client = TcpStream::connect(&traced.address).unwrap();
     client.set_nodelay(true).unwrap();
+    Deadline::soon().limit(&client);
     client
         .write_all(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -86,8 +89,7 @@ impl Traced {
             .unwrap_or_else(|error| {
                 panic!("strace does not start ({error}); install it (on Debian: strace)")
             });
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let line = Output::of(server.stdout.take().unwrap()).line("an address").unwrap_or_default();
         let address = line.trim().rsplit('/').next().unwrap().to_owned();
         assert!(
             address.starts_with("127.0.0.1:"),
@@ -101,13 +103,13 @@ impl Traced {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
         // The log is complete when it contains the end of the process.
-        let start = Instant::now();
+        let deadline = Deadline::soon();
         let log = loop {
             let log = fs::read_to_string(&self.log).unwrap();
             if log.contains("+++ killed by SIGKILL") {
                 break log;
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "strace does not end: {log}");
+            deadline.check("the end of strace", || tail(log.as_bytes()));
             sleep(Duration::from_millis(20));
         };
         let _ = fs::remove_file(&self.log);

@@ -138,7 +138,7 @@ async fn a_subscription_waits_for_an_hour_at_most() {
         let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(1));
         let options = Options::DEFAULT.with_feeds([Feed::Sse]).with_backoff(backoff);
         let mut events = Client::new(&server.url).unwrap().subscribe(options);
-        let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
+        let Ok(Event::Disconnected { retry_in, .. }) = next(&mut events).await else { panic!() };
         assert_eq!(retry_in, Duration::from_secs(3600), "{asked}");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use script::*;
 use tidewire_client::{Backoff, Client, Error, Event, Feed, Options, Publish, Since, Subscription};
+use tidewire_testkit::deadline::Deadline;
 
 const HTTP_FEEDS: [Feed; 4] = [Feed::Sse, Feed::Stream, Feed::LongPoll, Feed::Poll];
 const PROBLEM: &str = "Content-Type: application/problem+json\r\n";
@@ -160,7 +161,7 @@ async fn a_204_on_a_stream_ends_the_subscription_normally() {
         let server = always(|_, _| b"HTTP/1.1 204 No Content\r\n\r\n".to_vec());
         let mut events = subscribe(&server.url, options(&[feed, Feed::Poll]));
         for _ in 0..2 {
-            assert!(matches!(events.next().await, Err(Error::Stopped)));
+            assert!(matches!(next(&mut events).await, Err(Error::Stopped)));
         }
         assert_eq!(server.count(), 1);
         let mut events = subscribe(&server.url, options(&[feed, Feed::Poll]));
@@ -213,7 +214,7 @@ async fn each_failed_request_is_reported() {
             let mut events = subscribe(&server.url, options(feeds));
             let mut told = 0;
             while told < 12 {
-                let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+                let event = tokio::time::timeout(PATIENCE, events.next()).await;
                 told += 1;
                 match event.unwrap_or_else(|_| panic!("{name}: nothing after {told} events")) {
                     Ok(Event::Disconnected { .. }) => {}
@@ -255,10 +256,7 @@ async fn behind_a_cache_another_feed_is_tried() {
         })
     });
     let mut events = subscribe(&server.url, options(&[Feed::LongPoll, Feed::Stream]).with_since(at("e-0")));
-    let mut texts = Vec::new();
-    while texts.last().is_none_or(|text| text != "e-3 m3") {
-        texts.extend(take(&mut events, 1).await);
-    }
+    let texts = take_until(&mut events, |texts| texts.last().is_some_and(|text| text == "e-3 m3")).await;
     let messages: Vec<&String> = texts.iter().filter(|text| text.starts_with("e-")).collect();
     assert_eq!(messages, ["e-1 m1", "e-2 m2", "e-3 m3"]);
 }
@@ -295,10 +293,8 @@ async fn messages_of_a_log_before_a_reset_are_not_delivered_again() {
         _ => bytes(poll(&[1], "e-1")),
     });
     let mut events = subscribe(&server.url, options(&[Feed::Poll]).with_since(at("e-0")));
-    let mut texts = Vec::new();
-    while texts.last().is_none_or(|text| text != "reset unknown-epoch e-0") {
-        texts.extend(take(&mut events, 1).await);
-    }
+    let is_back = |texts: &[String]| texts.last().is_some_and(|text| text == "reset unknown-epoch e-0");
+    let mut texts = take_until(&mut events, is_back).await;
     texts.extend(take(&mut events, 1).await);
     texts.retain(|text| !text.contains(REPEATED) && !text.starts_with("poll at"));
     assert_eq!(texts, ["e-1 m1", "reset unknown-epoch f-0", "f-1 m1", "reset unknown-epoch e-0", "e-1 m1"]);
@@ -411,8 +407,9 @@ fn gone(cursor: &str) -> Step {
 /// Checks that some more polls yield no event.
 async fn is_quiet(server: &Always, events: &mut Subscription) {
     server.count();
-    let mut polls = 0;
+    let (mut polls, deadline) = (0, Deadline::soon());
     while polls < 3 {
+        deadline.check("three polls", || format!("{polls} polls"));
         let next = tokio::time::timeout(Duration::from_millis(20), events.next()).await;
         assert!(next.is_err(), "{next:?}");
         polls += server.count();
@@ -459,7 +456,11 @@ async fn the_first_feed_is_not_tried_in_a_loop() {
         let mut events = subscribe(&server.url, options);
         let reading = tokio::spawn(async move { while events.next().await.is_ok() {} });
         let times = tokio::task::spawn_blocking(move || {
-            let all = std::iter::repeat_with(|| server.received());
+            let deadline = Deadline::soon();
+            let all = std::iter::repeat_with(|| {
+                deadline.check("five polls of the second feed", || "requests of the first feed");
+                server.received()
+            });
             all.filter(|(request, _)| !request.contains("feed=sse"))
                 .map(|(_, at)| at)
                 .take(5)

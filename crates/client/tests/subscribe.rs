@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use script::*;
 use tidewire_client::{Awaited, Backoff, Client, Error, Event, Feed, Options, Since, Subscription};
+use tidewire_testkit::deadline::Deadline;
 
 const SSE: &str = "text/event-stream";
 const NDJSON: &str = "application/x-ndjson";
@@ -257,11 +258,11 @@ async fn the_server_says_when_to_come_back() {
     let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_secs(1));
     let mut events = subscribe(&server, options(&[Feed::Sse, Feed::Poll]).with_backoff(backoff));
     let start = Instant::now();
-    let Ok(Event::Disconnected { retry_in, .. }) = events.next().await else { panic!() };
+    let Ok(Event::Disconnected { retry_in, .. }) = next(&mut events).await else { panic!() };
     assert!(retry_in >= Duration::from_secs(1));
     assert_eq!(take(&mut events, 1).await, ["sse at e-0"]);
     assert!(start.elapsed() >= Duration::from_secs(1));
-    let Ok(Event::Disconnected { retry_in, reason: Error::Ended, .. }) = events.next().await else {
+    let Ok(Event::Disconnected { retry_in, reason: Error::Ended, .. }) = next(&mut events).await else {
         panic!()
     };
     assert!(retry_in >= Duration::from_millis(400));
@@ -311,7 +312,7 @@ async fn the_servers_own_refusal_is_final() {
     let client = client.with_header("user-agent", "mine/1").unwrap();
     let mut events = client.subscribe(options(&[Feed::Sse, Feed::Poll]));
     for _ in 0..2 {
-        let Err(Error::Refused(problem)) = events.next().await else { panic!() };
+        let Err(Error::Refused(problem)) = next(&mut events).await else { panic!() };
         assert_eq!(
             (problem.status, &*problem.title, &*problem.detail),
             (403, "Forbidden", "You may not read this channel.")
@@ -354,7 +355,7 @@ async fn a_server_cannot_make_the_client_exceed_its_limit() {
         let server = serve(vec![steps]);
         let client = Client::new(&server.url).unwrap().with_max_message(4000);
         let mut events = client.subscribe(options(&[feed]));
-        let end = events.next().await;
+        let end = next(&mut events).await;
         assert!(matches!(end, Err(Error::TooLarge { limit: 4000 })), "{feed}: {end:?}");
     }
 }
@@ -374,7 +375,9 @@ async fn a_caller_can_drop_next_halfway_without_a_loss() {
     let server = serve(vec![script]);
     let mut events = subscribe(&server, options(&[Feed::Sse]));
     let (mut texts, mut dropped) = (Vec::new(), 0);
+    let deadline = Deadline::soon();
     while texts.len() < 21 {
+        deadline.check("all messages", || format!("{texts:?}"));
         match tokio::time::timeout(Duration::from_micros(300), events.next()).await {
             Ok(event) => texts.push(text(&event)),
             Err(_) if texts.is_empty() => {}
@@ -396,12 +399,12 @@ async fn an_unreachable_server_is_tried_again() {
         Client::new("http://127.0.0.1:1/c/demo").unwrap().subscribe(options(&Feed::ALL).with_retry_limit(2));
     for _ in 0..2 {
         let Ok(Event::Disconnected { feed: Feed::WebSocket, reason: Error::Connect { .. }, .. }) =
-            events.next().await
+            next(&mut events).await
         else {
             panic!()
         };
     }
-    assert!(matches!(events.next().await, Err(Error::GaveUp { attempts: 3, .. })));
+    assert!(matches!(next(&mut events).await, Err(Error::GaveUp { attempts: 3, .. })));
 }
 
 #[tokio::test]
@@ -413,7 +416,8 @@ async fn a_missing_answer_is_a_failure_of_the_poll() {
     let mut events =
         subscribe_briefly(&server, options(&[Feed::LongPoll]).with_wait(Duration::from_millis(50)));
     assert_eq!(take(&mut events, 1).await, ["longpoll at e-0"]);
-    let Ok(Event::Disconnected { reason: Error::Timeout(Awaited::Answer), .. }) = events.next().await else {
+    let Ok(Event::Disconnected { reason: Error::Timeout(Awaited::Answer), .. }) = next(&mut events).await
+    else {
         panic!()
     };
     assert_eq!(take(&mut events, 2).await, ["longpoll at e-0", "e-1 m1"]);

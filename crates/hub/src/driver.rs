@@ -229,8 +229,10 @@ mod tests {
     }
 
     fn read_until(socket: &mut TcpStream, text: &str) {
-        let mut all = Vec::new();
+        let (mut all, since) = (Vec::new(), Instant::now());
         while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
+            // Heartbeats must not keep this wait alive.
+            assert!(since.elapsed() < PATIENCE, "no {text:?} in {}", String::from_utf8_lossy(&all));
             let mut bytes = [0; 4096];
             let n = socket.read(&mut bytes).unwrap();
             assert!(n > 0, "{}", String::from_utf8_lossy(&all));

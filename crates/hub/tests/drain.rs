@@ -2,14 +2,14 @@
 //! acknowledged.
 #![allow(clippy::unwrap_used)]
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tidewire_hub::server::{Listen, Server};
 use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
 use tidewire_testkit::Rng;
+use tidewire_testkit::deadline::Deadline;
+use tidewire_testkit::raw::Raw;
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -17,16 +17,11 @@ const READERS: usize = 150;
 
 const MESSAGES: usize = 400;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Reads a stream of these channels to its end.
 fn read_all(address: SocketAddr, names: &[&str]) -> String {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(socket, "GET /c/{}?since=earliest&feed=stream HTTP/1.0\r\n\r\n", names.join(",")).unwrap();
-    let mut text = String::new();
-    socket.read_to_string(&mut text).unwrap();
-    text
+    let mut raw = Raw::connect(address);
+    raw.send(format!("GET /c/{}?since=earliest&feed=stream HTTP/1.0\r\n\r\n", names.join(",")));
+    String::from_utf8(raw.rest()).unwrap()
 }
 
 /// The numbers of the messages of a channel, in the order of their arrival.
@@ -57,11 +52,8 @@ fn a_stopping_server_delivers_every_acknowledged_message() {
         })
         .collect();
     let wanted: usize = readers.iter().map(|(names, _)| names.len()).sum();
-    let since = Instant::now();
-    while channels.iter().map(|channel| channel.subscribers()).sum::<usize>() < wanted {
-        assert!(since.elapsed() < PATIENCE, "readers are missing");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let subscribers = || channels.iter().map(|channel| channel.subscribers()).sum::<usize>();
+    Deadline::soon().until("all readers", || subscribers() == wanted);
     let mut published = [0; NAMES.len()];
     for _ in 0..MESSAGES {
         let index = rng.below(NAMES.len());

@@ -1,20 +1,28 @@
 //! A client for tests of servers. It sends any bytes, and returns the bytes that came.
 //!
-//! Every wait is bounded: if a server does not answer, the test fails and shows the bytes that came
-//! before.
+//! Every wait has a deadline for the whole of it, however many bytes arrive: a stream of heartbeats
+//! does not keep a test alive. A test that fails shows the bytes that came last.
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// A test fails if the server sends nothing for this long.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::deadline::{Deadline, PATIENCE, SHOWN, tail};
+
+/// How long a whole body may take, or the bytes to the end of a connection. They may be many.
+const WHOLE: Duration = PATIENCE.saturating_mul(2);
+
+/// How long a connection may be read. It ends loops of a test around these functions.
+const LIFE: Duration = PATIENCE.saturating_mul(5);
 
 /// A connection, and the bytes that were read from it but not yet returned.
 pub struct Raw {
     stream: Stream,
     input: Vec<u8>,
+    /// The last bytes that were read, returned or not.
+    last: Vec<u8>,
+    life: Deadline,
 }
 
 enum Stream {
@@ -44,10 +52,13 @@ impl Raw {
 
     /// Uses a connected socket.
     pub fn over(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
         stream.set_nodelay(true).expect("a connected socket has the option");
-        Self { stream: Stream::Tcp(stream), input: Vec::new() }
+        Self::new(Stream::Tcp(stream))
+    }
+
+    fn new(stream: Stream) -> Self {
+        Self { stream, input: Vec::new(), last: Vec::new(), life: Deadline::after(LIFE) }
     }
 
     /// Connects to a Unix socket.
@@ -55,8 +66,8 @@ impl Raw {
     pub fn unix(path: &std::path::Path) -> Self {
         let stream = std::os::unix::net::UnixStream::connect(path)
             .unwrap_or_else(|e| panic!("cannot connect to {}: {e}", path.display()));
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
-        Self { stream: Stream::Unix(stream), input: Vec::new() }
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out above zero can be set");
+        Self::new(Stream::Unix(stream))
     }
 
     /// Sends bytes. Panics if the server has closed the connection.
@@ -100,7 +111,8 @@ impl Raw {
 
     /// Reads one response; `None` if the connection ends instead.
     pub fn response_or_end(&mut self) -> Option<Response> {
-        if self.input.is_empty() && self.read() == 0 { None } else { Some(self.response()) }
+        let is_over = self.input.is_empty() && self.read("a response or the end", &Deadline::soon()) == 0;
+        if is_over { None } else { Some(self.response()) }
     }
 
     /// Reads the response to a HEAD request: only a head, also if it has fields of a body.
@@ -111,29 +123,31 @@ impl Raw {
     /// Reads up to and including `needle`. The bytes after it remain for the next call.
     pub fn until(&mut self, needle: impl AsRef<[u8]>) -> Vec<u8> {
         let needle = needle.as_ref();
+        let awaited = format!("{:?}", String::from_utf8_lossy(needle));
+        let deadline = Deadline::soon();
         loop {
             if let Some(at) = self.input.windows(needle.len()).position(|window| window == needle) {
                 return self.input.drain(..at + needle.len()).collect();
             }
-            assert!(
-                self.read() > 0,
-                "the connection ended before {:?}; it said: {self:?}",
-                String::from_utf8_lossy(needle)
-            );
+            let n = self.read(&awaited, &deadline);
+            assert!(n > 0, "the connection ended before {awaited}; it said: {self:?}");
         }
     }
 
     /// Reads exactly `len` bytes.
     pub fn exactly(&mut self, len: usize) -> Vec<u8> {
+        let deadline = Deadline::after(WHOLE);
         while self.input.len() < len {
-            assert!(self.read() > 0, "the connection ended before {len} bytes; it said: {self:?}");
+            let n = self.read(&format!("{len} bytes"), &deadline);
+            assert!(n > 0, "the connection ended before {len} bytes; it said: {self:?}");
         }
         self.input.drain(..len).collect()
     }
 
     /// Reads to the end of the connection, which may be a reset.
     pub fn rest(&mut self) -> Vec<u8> {
-        while self.read() > 0 {}
+        let deadline = Deadline::after(WHOLE);
+        while self.read("the end of the connection", &deadline) > 0 {}
         std::mem::take(&mut self.input)
     }
 
@@ -144,30 +158,36 @@ impl Raw {
         }
         self.set_patience(time);
         let mut byte = [0; 1];
-        let silent = match self.read_some(&mut byte) {
+        match self.read_some(&mut byte) {
             Ok(n) => {
-                self.input.extend_from_slice(&byte[..n]);
+                self.keep(&byte[..n]);
                 false
             }
             Err(kind) => matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        };
-        self.set_patience(PATIENCE);
-        silent
+        }
     }
 
     /// Reads at least a byte into `input`. Returns the number of bytes; 0 at the end.
-    fn read(&mut self) -> usize {
+    #[track_caller]
+    fn read(&mut self, awaited: &str, deadline: &Deadline) -> usize {
+        let deadline = if deadline.left() < self.life.left() { *deadline } else { self.life };
+        deadline.check(awaited, || tail(&self.last));
+        self.set_patience(deadline.timeout());
         let mut piece = [0; 16 * 1024];
         match self.read_some(&mut piece) {
             Ok(n) => {
-                self.input.extend_from_slice(&piece[..n]);
+                self.keep(&piece[..n]);
                 n
             }
-            Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                panic!("the server said nothing more for {PATIENCE:?}; before that: {self:?}")
-            }
+            Err(ErrorKind::WouldBlock | ErrorKind::TimedOut) => deadline.fail(awaited, tail(&self.last)),
             Err(_) => 0,
         }
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        self.input.extend_from_slice(piece);
+        self.last.extend_from_slice(&piece[piece.len().saturating_sub(SHOWN)..]);
+        self.last.drain(..self.last.len().saturating_sub(SHOWN));
     }
 
     fn read_some(&mut self, piece: &mut [u8]) -> Result<usize, ErrorKind> {
@@ -217,9 +237,11 @@ impl Raw {
     }
 
     fn chunks(&mut self) -> Vec<u8> {
+        let deadline = Deadline::after(WHOLE);
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk() {
             body.extend(chunk);
+            deadline.check("the end of the chunked body", || tail(&body));
         }
         body
     }
@@ -262,7 +284,7 @@ impl fmt::Debug for Response {
 /// Shows the bytes that were read but not yet returned.
 impl fmt::Debug for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = &self.input[..self.input.len().min(2_000)];
+        let shown = &self.input[..self.input.len().min(SHOWN)];
         write!(f, "{:?} ({} bytes)", String::from_utf8_lossy(shown), self.input.len())
     }
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use common::server::{Outcome, command, run};
-use common::{CuttingProxy, PATIENCE, Seed, Server, seq, soon};
+use common::{CuttingProxy, Deadline, PATIENCE, Seed, Server, seq, soon};
 use serde_json::Value;
 use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
 
@@ -19,7 +19,9 @@ fn client(address: &str, channel: &str) -> Client {
 /// Reads until `count` messages have arrived. A gap or a reset fails the test.
 async fn messages(events: &mut Subscription, count: usize) -> Vec<Message> {
     let mut all = Vec::new();
+    let deadline = Deadline::after(PATIENCE * 3);
     while all.len() < count {
+        deadline.check("the next message", || format!("after {} messages, other events", all.len()));
         match soon("the next message", events.next()).await.unwrap() {
             Event::Message(message) => all.push(message),
             event @ (Event::Gap { .. } | Event::Reset { .. }) => panic!("{event:?} after {all:?}"),

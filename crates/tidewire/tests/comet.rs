@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Post, Raw, Response, Server, server};
+use common::{Deadline, Post, Raw, Response, Server, server};
 use serde_json::Value;
 
 fn comet() -> Server {
@@ -248,11 +248,13 @@ fn comet_feeds_deliver_several_channels() {
         let head = open(&mut raw, &format!("/c/a,b?feed={feed}&since=now"), "");
         assert!(head.field("tidewire-cursor").unwrap().contains('.'), "one cursor for both: {head:?}");
         let cursor = Post::new("for b").to(&server.address, "b");
+        let deadline = Deadline::soon();
         let message = loop {
             let chunk = chunk(&mut raw);
             if chunk.contains("for b") {
                 break chunk;
             }
+            deadline.check(&format!("the message on {feed}"), || format!("{chunk:?}"));
         };
         assert!(message.contains(channel) && message.contains(&cursor), "{feed}: {message}");
     }

@@ -7,13 +7,14 @@
 
 mod common;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use common::{
     ChannelChanger, Client, CuttingProxy, Ended, Feed, FeedEvent, PATIENCE, Post, Published, Raw, Reader,
     Received, Rng, Seed, Server, Ws, after, narrow, open, publish, seq, soon,
 };
+use tokio::sync::Barrier;
 
 /// Returns what a feed delivers next. Silence fails the test.
 async fn next(feed: Feed, reader: &mut dyn Reader) -> Result<FeedEvent, Ended> {
@@ -79,13 +80,14 @@ async fn every_feed_delivers_the_same_messages() {
         // Live readers are open before the first publish, and run at the same time as the
         // publisher.
         let start = start_of(&server, "same").await;
+        let open = Arc::new(Barrier::new(Feed::ALL.len() + 1));
         let posts = difficult();
         let count = posts.len();
         let live = Feed::ALL.map(|feed| {
-            let (address, start) = (server.address.clone(), start.clone());
-            tokio::spawn(async move { read_all(feed, &address, &start, count).await })
+            let (address, start, open) = (server.address.clone(), start.clone(), open.clone());
+            tokio::spawn(async move { read_all(feed, &address, &start, count, Some(&open)).await })
         });
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        soon("all live readers", open.wait()).await;
         let address = server.address.clone();
         let cursors = tokio::task::spawn_blocking(move || {
             difficult().iter().map(|post| post.to(&address, "same")).collect::<Vec<_>>()
@@ -93,7 +95,7 @@ async fn every_feed_delivers_the_same_messages() {
         let cursors = cursors.await.unwrap();
         assert_eq!(cursors.last(), Some(&after(&start, count as u64)), "cursors are dense");
         for (feed, live) in Feed::ALL.into_iter().zip(live) {
-            let replayed = read_all(feed, &server.address, "earliest", count).await;
+            let replayed = read_all(feed, &server.address, "earliest", count, None).await;
             for (how, got) in [("live", live.await.unwrap()), ("replayed", replayed)] {
                 for ((post, cursor), got) in posts.iter().zip(&cursors).zip(got) {
                     assert_eq!(got, expected(feed, cursor, post), "{feed:?}, {how}");
@@ -103,8 +105,18 @@ async fn every_feed_delivers_the_same_messages() {
     }
 }
 
-async fn read_all(feed: Feed, address: &str, since: &str, count: usize) -> Vec<FeedEvent> {
-    let mut reader = open(feed, address, "same", since).await.unwrap();
+/// Reads `count` messages. If there is a barrier, waits there when the feed is open.
+async fn read_all(
+    feed: Feed,
+    address: &str,
+    since: &str,
+    count: usize,
+    barrier: Option<&Barrier>,
+) -> Vec<FeedEvent> {
+    let mut reader = soon("an open feed", open(feed, address, "same", since)).await.unwrap();
+    if let Some(barrier) = barrier {
+        barrier.wait().await;
+    }
     let mut all = Vec::new();
     while all.len() < count {
         all.push(next(feed, &mut *reader).await.unwrap());
@@ -159,11 +171,14 @@ async fn raw_after(address: &str, channel: &str, cursor: &str, least: usize) -> 
     let url = format!("http://{address}/c/{channel}?feed=raw&since={cursor}");
     let mut response = soon("raw bytes", common::feeds::client().get(url).send()).await.unwrap();
     assert_eq!(response.status(), 200);
-    let mut bytes = Vec::new();
-    while bytes.len() < least {
-        bytes.extend(soon("more of them", response.chunk()).await.unwrap().expect("nothing ends them"));
-    }
-    bytes
+    soon("more of them", async {
+        let mut bytes = Vec::new();
+        while bytes.len() < least {
+            bytes.extend(response.chunk().await.unwrap().expect("nothing ends them"));
+        }
+        bytes
+    })
+    .await
 }
 
 /// While three threads publish, each reader is cut at random bytes and resumes on a random feed,

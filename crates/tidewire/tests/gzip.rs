@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{Post, Raw, Rng, Server, eventually, narrow};
+use common::{Deadline, Post, Raw, Rng, Server, eventually, narrow, tail};
 use flate2::{read, write};
 use tidewire_hub::server::{Listen, Running};
 use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
@@ -68,11 +68,13 @@ impl Live {
 
     /// Reads chunks until the text contains `needle`. Returns the whole text.
     fn until(&mut self, needle: &str) -> String {
+        let deadline = Deadline::soon();
         loop {
             let text = String::from_utf8_lossy(self.decoder.get_ref());
             if text.contains(needle) {
                 return text.into_owned();
             }
+            deadline.check(needle, || tail(text.as_bytes()));
             let chunk = self.raw.chunk().expect("the stream goes on");
             self.decoder.write_all(&chunk).unwrap();
             self.decoder.flush().unwrap();
@@ -161,7 +163,9 @@ fn compressed_and_plain_streams_have_the_same_content() {
     assert_eq!(events(&compressed), events(&replayed));
     // Each chunk has one event.
     let mut events_plain = String::new();
+    let deadline = Deadline::soon();
     while !events_plain.contains("data: last\n\n") {
+        deadline.check("the last event", || tail(events_plain.as_bytes()));
         events_plain.push_str(std::str::from_utf8(&plain.chunk().unwrap()).unwrap());
     }
     assert_eq!(events(&compressed), events(&events_plain));
@@ -187,7 +191,7 @@ fn every_reader_gets_all_messages_and_a_valid_trailer() {
                 let mut raw = open_gzip(&address, feed);
                 readers.push((n, std::thread::spawn(move || whole(&mut raw))));
             }
-            // Long enough for a heartbeat to some of them.
+            // Only for chance: a heartbeat may come meanwhile. The test needs none.
             std::thread::sleep(Duration::from_millis(400));
         }
         Post::new(message(n)).to(&address, "a");
@@ -222,8 +226,14 @@ fn over_http_1_0_the_body_ends_with_the_connection() {
 
 /// Returns the next chunk that is not a heartbeat.
 fn message_of(raw: &mut Raw) -> Vec<u8> {
-    let chunk = raw.chunk().expect("the stream goes on");
-    if chunk.len() < 15 { message_of(raw) } else { chunk }
+    let deadline = Deadline::soon();
+    loop {
+        let chunk = raw.chunk().expect("the stream goes on");
+        if chunk.len() >= 15 {
+            return chunk;
+        }
+        deadline.check("a chunk that is no heartbeat", || tail(&chunk));
+    }
 }
 
 #[test]

@@ -31,7 +31,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Client, Ended, Feed, PATIENCE, Post, Raw, Server, eventually, narrow, open, soon};
+use common::{
+    Client, Deadline, Ended, Feed, PATIENCE, Post, Raw, Server, eventually, narrow, open, soon, tail,
+};
 use tidewire::server::{Listen, Running};
 use tidewire::{App, ChannelName, Hub, HubConfig, Message, Playground, Settings};
 
@@ -196,6 +198,7 @@ fn a_subscriber_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
     let start = Instant::now();
     publish(100);
     let mut piece = [0; 8 * 1024];
+    Deadline::soon().limit(&trickle);
     while start.elapsed() < PATIENCE {
         // It reads a little: far less than is waiting.
         assert!(trickle.read(&mut piece).unwrap() > 0);
@@ -209,8 +212,11 @@ fn a_subscriber_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
     assert_eq!(channel.subscribers(), 1, "the one that reads");
     for stream in &mut stuck {
         // The bytes in flight, then the end.
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        while matches!(stream.read(&mut piece), Ok(1..)) {}
+        let deadline = Deadline::soon();
+        deadline.limit(stream);
+        while matches!(stream.read(&mut piece), Ok(1..)) {
+            deadline.check("the end of a stuck reader", || tail(&piece));
+        }
     }
     publish(1);
     assert!(trickle.read(&mut piece).unwrap() > 0);
@@ -318,8 +324,15 @@ fn a_reader_that_sends_bytes_and_half_closes_is_not_reset() {
     server.calm();
     stream.write_all(b"\r\n").unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut got = Vec::new();
-    stream.read_to_end(&mut got).expect("an end, and no reset");
+    let (mut got, mut piece, deadline) = (Vec::new(), [0; 16 * 1024], Deadline::soon());
+    loop {
+        deadline.limit(&stream);
+        match stream.read(&mut piece).expect("an end, and no reset") {
+            0 => break,
+            n => got.extend_from_slice(&piece[..n]),
+        }
+        deadline.check("the end of a stream", || tail(&got));
+    }
     assert!(got.len() > 50_000, "{} bytes had been written", got.len());
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use common::server::{command, run};
-use common::{PATIENCE, Post, Raw, Server, Ws, eventually};
+use common::{Deadline, Post, Raw, Server, Ws, eventually, tail};
 use serde_json::{Value, json};
 use tidewire::server::Listen;
 use tidewire::{App, Hub, HubConfig, Playground, Settings};
@@ -50,11 +50,13 @@ impl Wire {
 
     /// Returns the next message that is not `up`.
     fn next_message(&mut self) -> Value {
+        let deadline = Deadline::soon();
         loop {
             let message = self.0.json();
             if message["type"] != "up" {
                 return message;
             }
+            deadline.check("a message that is not `up`", || message);
         }
     }
 
@@ -67,8 +69,9 @@ impl Wire {
 
     /// Permits reads until `end` has arrived.
     fn until(&mut self, end: &str) -> String {
-        let mut all = Vec::new();
+        let (mut all, deadline) = (Vec::new(), Deadline::soon());
         loop {
+            deadline.check(end, || tail(&all));
             self.grant(16 * 1024);
             all.extend(self.down());
             let text = String::from_utf8_lossy(&all);
@@ -80,16 +83,15 @@ impl Wire {
 
     /// Whether no byte of the connection arrives for a while.
     fn is_silent(&mut self) -> bool {
-        self.0.0.get_ref().set_read_timeout(Some(WHILE)).unwrap();
-        let silent = loop {
+        let deadline = Deadline::after(WHILE);
+        loop {
+            deadline.limit(self.0.0.get_ref());
             match self.0.0.read() {
-                Err(tungstenite::Error::Io(error)) if is_timeout(error.kind()) => break true,
+                Err(tungstenite::Error::Io(error)) if is_timeout(error.kind()) => return true,
                 Ok(Message::Text(text)) if text.contains("\"up\"") => {}
-                _ => break false,
+                _ => return false,
             }
-        };
-        self.0.0.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
-        silent
+        }
     }
 }
 
@@ -423,7 +425,9 @@ fn a_stop_closes_all_wires() {
         reading.grant(16 * 1024);
         server.terminate();
         for wire in [&mut paused, &mut reading] {
+            let deadline = Deadline::soon();
             loop {
+                deadline.check("a close frame", || "other messages");
                 match wire.0.next() {
                     Message::Close(Some(close)) => break assert_eq!(u16::from(close.code), 1012),
                     Message::Text(_) => {}
@@ -464,7 +468,7 @@ fn an_idle_wire_is_closed() {
     let running = server.serve(app).unwrap();
     let address = running.addresses()[0].to_string();
     let stream = TcpStream::connect(&address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Deadline::soon().limit(&stream);
     let (socket, _) = tungstenite::client(format!("ws://{address}/playground/wire"), stream).unwrap();
     let mut wire = Wire(Ws(socket));
     assert_eq!(wire.next_message()["type"], "open");

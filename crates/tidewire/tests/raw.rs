@@ -4,8 +4,6 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -250,17 +248,14 @@ fn uploads_with_unsupported_parameters_are_refused() {
 
 /// Sends a body of a known length in a new thread.
 fn upload_all(server: &Server, target: &str, body: Vec<u8>) -> JoinHandle<String> {
-    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let mut raw = server.raw();
     let head = format!(
         "PUT /c/{target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     std::thread::spawn(move || {
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(&body).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        raw.send(head).send(&body);
+        String::from_utf8(raw.rest()).unwrap()
     })
 }
 
@@ -401,7 +396,8 @@ fn an_http_1_0_client_reads_until_the_close() {
 fn a_silent_upload_is_ended_and_a_slow_one_is_not() {
     let server = Server::start(&["--upload-pause", "3"]);
     let mut slow = Upload::begin(&server, "slow", "");
-    // In total longer than the limit, but each pause is far shorter, even on a busy machine.
+    // The times matter here. In total, they are longer than the limit, but each pause is far
+    // shorter, even on a busy machine.
     for n in 0..20 {
         slow.send(format!("{n}"));
         std::thread::sleep(Duration::from_millis(200));

@@ -9,8 +9,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::Command;
 
-use common::Server;
 use common::server::{command, run};
+use common::{Deadline, Output, Server};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value;
 use tidewire::explain::terminal::acts_on_terminal;
@@ -35,16 +35,10 @@ fn on_terminal(mut command: Command, which: Terminal) -> String {
         Terminal::Stdout => command.stdout(theirs),
         Terminal::Stderr => command.stderr(theirs),
     };
-    let reading = std::thread::spawn(move || {
-        let (mut all, mut ours) = (Vec::new(), File::from(ours));
-        // When no process has the terminal open any more, a read fails with EIO.
-        let _ = ours.read_to_end(&mut all);
-        all
-    });
+    let output = Output::of(File::from(ours));
     // The command has the other end of the terminal open too, until the call returns.
     run(command);
-    let bytes = reading.join().unwrap();
-    String::from_utf8(bytes).expect("a terminal gets UTF-8").replace("\r\n", "\n")
+    String::from_utf8(output.rest()).expect("a terminal gets UTF-8").replace("\r\n", "\n")
 }
 
 /// Bytes that are dangerous on a terminal, and how they are shown there.
@@ -84,9 +78,12 @@ async fn payloads_are_shown_on_a_terminal_and_raw_in_a_pipe() {
         assert_eq!(on_terminal(sub(&url, &["--feed", feed]), Terminal::Stdout), shown);
     }
     // `run` reads text, but these bytes are no text.
-    let output = sub(&url, &["--feed", "ws"]).output().unwrap();
+    let mut child = sub(&url, &["--feed", "ws"]).spawn().unwrap();
+    let output = Output::of(child.stdout.take().unwrap());
+    assert!(Deadline::soon().end(&mut child).is_some_and(|status| status.success()));
+    let output = output.rest();
     let raw: Vec<u8> = PAYLOADS.iter().flat_map(|(payload, _)| [payload, &b"\n"[..]].concat()).collect();
-    assert_eq!(output.stdout.escape_ascii().to_string(), raw.escape_ascii().to_string());
+    assert_eq!(output.escape_ascii().to_string(), raw.escape_ascii().to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,6 +112,7 @@ fn hostile(statuses: &'static [&str]) -> String {
     std::thread::spawn(move || {
         for status in statuses {
             let (mut socket, _) = listener.accept().unwrap();
+            Deadline::soon().limit(&socket);
             let mut length = 0;
             let mut input = BufReader::new(socket.try_clone().unwrap());
             for line in input.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()) {

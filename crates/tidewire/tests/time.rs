@@ -84,7 +84,7 @@ fn websocket(address: &str, subprotocol: Option<&str>) -> tungstenite::WebSocket
         request.headers_mut().insert("Sec-WebSocket-Protocol", subprotocol.parse().unwrap());
     }
     let stream = std::net::TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    common::Deadline::soon().limit(&stream);
     tungstenite::client(request, stream).unwrap().0
 }
 

@@ -49,7 +49,7 @@ async fn npm_ws_is_the_server() {
     ] {
         let (_server, port) = start("node", &[&script("server.js"), &folder, setting]).await;
         for config in configs() {
-            visit(port, config).await;
+            within("all echoes", visit(port, config)).await;
         }
     }
 }
@@ -161,8 +161,17 @@ async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
     head
 }
 
+/// Waits for all of something, not for each part of it. The peers are other programs.
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let patience = 3 * tidewire_testkit::deadline::PATIENCE;
+    let done = tokio::time::timeout(patience, future).await;
+    done.unwrap_or_else(|_| panic!("not within {patience:?}: {what}"))
+}
+
 async fn run(program: &str, args: &[&str]) {
-    let output = tokio::process::Command::new(program).args(args).kill_on_drop(true).output().await.unwrap();
+    let mut command = tokio::process::Command::new(program);
+    let output =
+        within("the end of the client", command.args(args).kill_on_drop(true).output()).await.unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && out.trim() == "ok", "{program} {args:?}:\n{out}{err}");
 }
@@ -172,7 +181,8 @@ async fn start(program: &str, args: &[&str]) -> (tokio::process::Child, u16) {
     let mut command = tokio::process::Command::new(program);
     let mut child = command.args(args).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    within("the port of the server", out.read_line(&mut line)).await.unwrap();
     (child, line.trim().parse().unwrap())
 }
 

@@ -18,6 +18,7 @@
 //! dependencies, which generates no code.
 
 mod tests;
+pub(crate) mod watched;
 
 use clap::builder::PossibleValuesParser;
 

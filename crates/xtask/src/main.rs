@@ -42,6 +42,10 @@ enum Command {
     /// Run all checks that must pass before a push, or some of them. Shows progress and the usual
     /// time of each step.
     Check(check::Args),
+    /// Run a test program, and end it if no test ends for a long time. The check runs all test
+    /// programs like this.
+    #[command(hide = true)]
+    Watched(check::watched::Args),
     /// Run the Autobahn WebSocket suite against tidewire-ws (installs it from PyPI; needs python3).
     Autobahn(autobahn::Args),
     /// Build the browser's client and test it in Chromium against the server (needs node; installs
@@ -109,6 +113,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Watched(args) => check::watched::run(&args),
         Command::Attacks(args) => return bench::run("attacks", &args),
         Command::Autobahn(args) => autobahn::run(&args),
         Command::Browser => browser::run(),

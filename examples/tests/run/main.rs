@@ -12,7 +12,7 @@ mod uses;
 mod websockets;
 mod wpt_server;
 
-use running::{PATIENCE, Running, has};
+use running::{Running, has};
 
 fn run(name: &'static str) -> String {
     Running::start(name, &[]).end()

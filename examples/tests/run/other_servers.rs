@@ -1,43 +1,29 @@
 //! An example in a server of another framework.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
-use super::{PATIENCE, Running};
+use super::Running;
+use super::running::{raw, read_until};
 
 /// Publishes and returns the cursor.
 fn publish(address: &str, message: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let length = message.len();
-    write!(
-        stream,
+    let request = format!(
         "POST /publish HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\
             Content-Length: {length}\r\n\r\n{message}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.lines().last().unwrap().to_owned()
+    );
+    raw(address, request.as_bytes()).lines().last().unwrap().to_owned()
 }
 
 /// Subscribes, reads the lines of events up to the line `last`, and closes.
 fn events(address: &str, last_event_id: Option<&str>, last: &str) -> Vec<String> {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let field = last_event_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
     write!(stream, "GET /events HTTP/1.1\r\nHost: a\r\n{field}\r\n").unwrap();
-    let mut lines = Vec::new();
-    for line in BufReader::new(stream).lines() {
-        let line = line.unwrap();
-        if ["id: ", "event: ", "data: "].iter().any(|name| line.starts_with(name)) {
-            lines.push(line);
-            if lines.last().unwrap() == last {
-                return lines;
-            }
-        }
-    }
-    panic!("the stream ends before {last:?}: {lines:?}");
+    let text = read_until(&mut stream, &format!("\n{last}\n"));
+    let is_field = |line: &&str| ["id: ", "event: ", "data: "].iter().any(|name| line.starts_with(name));
+    text.lines().filter(is_field).map(str::to_owned).collect()
 }
 
 #[test]

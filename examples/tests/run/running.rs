@@ -4,16 +4,12 @@
 //! build them again.
 
 use std::env::consts::EXE_SUFFIX;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-/// Every example takes less than a second. A busy machine may need more.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use tidewire_testkit::deadline::{Deadline, Output, PATIENCE, tail};
 
 /// A running example. It is killed when dropped, so that a failed test leaves no process behind.
 pub struct Running {
@@ -48,47 +44,34 @@ impl Running {
     /// The same, with more arguments after the address.
     pub fn serve_with(name: &'static str, arguments: &[&str]) -> (Self, String) {
         let mut running = Running::start(name, &[&["127.0.0.1:0"], arguments].concat());
-        let mut out = BufReader::new(running.child.stdout.take().unwrap());
-        let (send, receive) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            let _ = send.send(out.read_line(&mut line).map(|_| line));
-            // Keeps reading, so that the server can print.
-            let _ = std::io::copy(&mut out, &mut std::io::sink());
-        });
-        let line =
-            receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address")).unwrap();
+        // After this line, the thread of the output keeps reading, so that the server can print.
+        let line = Output::of(running.child.stdout.take().unwrap()).line("an address");
+        let line = line.unwrap_or_else(|| panic!("{name} prints no address"));
         let address = line.trim().rsplit('/').next().unwrap().to_owned();
         (running, address)
     }
 
     /// Starts a server with these arguments. Returns the address at the end of its first line, and
     /// the lines that follow.
-    pub fn logging(name: &'static str, arguments: &[&str]) -> (Self, String, mpsc::Receiver<String>) {
+    pub fn logging(name: &'static str, arguments: &[&str]) -> (Self, String, Output) {
         let mut running = Running::start(name, arguments);
-        let out = BufReader::new(running.child.stdout.take().unwrap());
-        let (send, receive) = mpsc::channel();
-        thread::spawn(move || out.lines().map_while(Result::ok).all(|line| send.send(line).is_ok()));
-        let line = receive.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{name} prints no address"));
-        (running, line.rsplit('/').next().unwrap().to_owned(), receive)
+        let mut log = Output::of(running.child.stdout.take().unwrap());
+        let line = log.line("an address").unwrap_or_else(|| panic!("{name} prints no address"));
+        (running, line.rsplit('/').next().unwrap().to_owned(), log)
     }
 
     /// Waits for the end of the example, which must come in time and without an error. Returns the
     /// output.
     pub fn end(mut self) -> String {
         drop(self.child.stdin.take());
-        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
-        let (send, receive) = mpsc::channel();
-        thread::spawn(move || {
-            let (mut printed, mut complaints) = (String::new(), String::new());
-            let read = out.read_to_string(&mut printed).and_then(|_| err.read_to_string(&mut complaints));
-            let _ = send.send(read.map(|_| (printed, complaints)));
-        });
-        let (printed, complaints) = match receive.recv_timeout(PATIENCE) {
-            Ok(read) => read.unwrap(),
-            Err(_) => panic!("{} does not end", self.name),
+        let (out, err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
+        let (out, err) = (Output::of(out), Output::of(err));
+        let status = Deadline::soon().end(&mut self.child);
+        let text = |output: Output| String::from_utf8(output.rest()).unwrap();
+        let (printed, complaints) = (text(out), text(err));
+        let Some(status) = status else {
+            panic!("{} does not end within {PATIENCE:?}: {printed}{complaints}", self.name)
         };
-        let status = self.child.wait().unwrap();
         assert!(status.success(), "{} ended with {status}: {printed}{complaints}", self.name);
         printed
     }
@@ -122,15 +105,41 @@ pub fn has(printed: &str, parts: &[&str]) {
 /// Sends bytes and reads until the server closes.
 pub fn raw(address: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(bytes).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    rest(&mut stream)
+}
+
+/// Reads until the server closes.
+pub fn rest(stream: &mut TcpStream) -> String {
+    read_while(stream, |_| true, "the end of the connection")
+}
+
+/// Reads byte by byte until `end` has come. Returns everything.
+pub fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let text = read_while(stream, |text| !text.ends_with(end.as_bytes()), end);
+    assert!(text.ends_with(end), "the connection ended before {end:?}: {text:?}");
+    text
+}
+
+/// Reads byte by byte as long as `more` wants, or to the end of the connection. The deadline is for
+/// all of it.
+fn read_while(stream: &mut TcpStream, more: impl Fn(&[u8]) -> bool, awaited: &str) -> String {
+    let (mut text, mut byte, deadline) = (Vec::new(), [0], Deadline::soon());
+    while more(&text) {
+        deadline.check(awaited, || tail(&text));
+        deadline.limit(stream);
+        match stream.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => text.extend(byte),
+            Err(error) => panic!("{error}, before {awaited:?}; what came instead: {}", tail(&text)),
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Runs a client, with a time limit.
 pub fn client<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await.unwrap() })
+    let limited = async { tokio::time::timeout(PATIENCE, future).await };
+    runtime.block_on(limited).unwrap_or_else(|_| panic!("the client is not done within {PATIENCE:?}"))
 }

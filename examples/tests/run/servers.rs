@@ -2,14 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::running::{client, raw};
-use super::{PATIENCE, Running, has};
+use super::running::{Deadline, Output, client, raw, read_until, rest};
+use super::{Running, has};
 
 #[test]
 fn http_echo() {
@@ -70,7 +69,7 @@ fn server_axum() {
         // Without a graceful stop, the signal ends the process, which is no success.
         let kill = format!("kill -TERM {}", server.child.id());
         assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        assert!(server.child.wait().unwrap().success());
+        assert!(Deadline::soon().end(&mut server.child).is_some_and(|status| status.success()));
     }
 }
 
@@ -139,17 +138,6 @@ fn http1_proxy() {
     has(&raw(&address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), &["HTTP/1.1 502", "Connection: close"]);
 }
 
-/// Reads until `end` has come. Returns everything.
-fn read_until(stream: &mut TcpStream, end: &str) -> String {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (mut text, mut byte) = (Vec::new(), [0]);
-    while !text.ends_with(end.as_bytes()) {
-        stream.read_exact(&mut byte).unwrap();
-        text.push(byte[0]);
-    }
-    String::from_utf8(text).unwrap()
-}
-
 /// Each piece of a body passes through before the next one is sent. Here the test is the
 /// server.
 #[test]
@@ -198,9 +186,7 @@ fn http1_proxy_streams() {
         drop(server);
         assert_eq!(read_until(&mut client, expected), expected);
     }
-    let mut rest = String::new();
-    client.read_to_string(&mut rest).unwrap();
-    assert_eq!(rest, "", "the length shows that the answer is cut off");
+    assert_eq!(rest(&mut client), "", "the length shows that the answer is cut off");
 }
 
 #[test]
@@ -232,10 +218,10 @@ fn http1_proxy_passes_a_websocket() {
 #[test]
 fn http1_capture() {
     let (_server, upstream) = Running::serve("http1_framed");
-    let (_proxy, address, log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
-    let logged = |expected: &[&str]| {
+    let (_proxy, address, mut log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
+    let logged = |log: &mut Output, expected: &[&str]| {
         for line in expected {
-            assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(*line));
+            assert_eq!(log.line(line).as_deref(), Some(*line));
         }
     };
     client(async {
@@ -245,17 +231,23 @@ fn http1_capture() {
             assert_eq!(sent.text().await.unwrap(), body);
         }
     });
-    logged(&["POST /kept with 5 bytes: 200 with 5 bytes", "POST /kept with 6 bytes: 200 with 6 bytes"]);
+    logged(
+        &mut log,
+        &["POST /kept with 5 bytes: 200 with 5 bytes", "POST /kept with 6 bytes: 200 with 6 bytes"],
+    );
     let pipelined = b"POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n\
             HEAD /b HTTP/1.1\r\nHost: a\r\n\r\nPOST /c HTTP/1.0\r\nContent-Length: 3\r\n\r\nbye";
     has(&raw(&address, pipelined), &["2\r\nhi\r\n", "\r\n\r\nbye"]);
-    logged(&[
-        "POST /a with 2 bytes: 200 with 2 bytes",
-        "HEAD /b with 0 bytes: 200 with 0 bytes",
-        "POST /c with 3 bytes: 200 with 3 bytes",
-    ]);
+    logged(
+        &mut log,
+        &[
+            "POST /a with 2 bytes: 200 with 2 bytes",
+            "HEAD /b with 0 bytes: 200 with 0 bytes",
+            "POST /c with 3 bytes: 200 with 3 bytes",
+        ],
+    );
     has(&raw(&address, b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"), &["HTTP/1.1 400"]);
-    let mut lines = [log.recv_timeout(PATIENCE).unwrap(), log.recv_timeout(PATIENCE).unwrap()];
+    let mut lines = [log.line("a refusal").unwrap(), log.line("another line").unwrap()];
     lines.sort();
     assert_eq!(
         lines,
@@ -266,7 +258,7 @@ fn http1_capture() {
 #[test]
 fn http1_capture_shows_frames() {
     let (_server, upstream) = Running::serve("ws_echo_std");
-    let (_proxy, address, log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
+    let (_proxy, address, mut log) = Running::logging("http1_capture", &["127.0.0.1:0", &upstream]);
     client(async {
         let url = format!("ws://{address}/tide");
         let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
@@ -282,11 +274,11 @@ fn http1_capture_shows_frames() {
         "client: Close frame with 0 bytes",
         "server: Close frame with 0 bytes",
     ] {
-        assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(line));
+        assert_eq!(log.line(line).as_deref(), Some(line));
     }
     // A compressed frame.
     let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
-    let (_proxy, address, log) =
+    let (_proxy, address, mut log) =
         Running::logging("http1_capture", &["127.0.0.1:0", &upstream.local_addr().unwrap().to_string()]);
     let server = std::thread::spawn(move || {
         let mut server = upstream.accept().unwrap().0;
@@ -301,13 +293,13 @@ fn http1_capture_shows_frames() {
     raw(&address, b"GET /z HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     server.join().unwrap();
     for line in ["GET /z with 0 bytes: 101 with 0 bytes", "server: Text frame with 7 bytes"] {
-        assert_eq!(log.recv_timeout(PATIENCE).as_deref(), Ok(line));
+        assert_eq!(log.line(line).as_deref(), Some(line));
     }
     // Without a server, connections close, and the program goes on.
     let (_proxy, address, _log) = Running::logging("http1_capture", &["127.0.0.1:0", "127.0.0.1:1"]);
     for _ in 0..3 {
         let mut client = TcpStream::connect(&address).unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        Deadline::soon().limit(&client);
         assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
     }
 }
@@ -409,21 +401,11 @@ fn ws_echo_sends_a_close_when_it_is_stopped() {
         }
         while let Some(Ok(_)) = socket.next().await {}
     });
-    until("ws_echo has ended", || match server.child.try_wait().unwrap() {
+    Deadline::soon().until("the end of ws_echo", || match server.child.try_wait().unwrap() {
         Some(status) => {
             assert!(status.success(), "{status}");
             true
         }
         None => false,
     });
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..PATIENCE.as_millis() / 10 {
-        if holds() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("not in time: {what}");
 }

@@ -1,7 +1,7 @@
 //! `wpt_server`: what the web-platform-tests rely on, tested with clients from other projects.
 //! Where such a client would refuse to send or to accept something, the test uses bytes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::running::{PATIENCE, Running, client, has, raw};
+use super::running::{Running, client, has, raw, read_until, rest};
 
 /// Additional fields of a request.
 type Fields<'a> = &'a [(&'static str, &'a str)];
@@ -47,17 +47,17 @@ fn a_message_is_sent_as_requested() {
 fn an_endless_stream_comes_in_pieces() {
     let (_server, address) = Running::serve("wpt_server");
     let mut stream = TcpStream::connect(&address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET /eventsource/resources/message2.py HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
-    let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+    let head = read_until(&mut stream, "\r\n\r\n");
+    let head: Vec<&str> = head.lines().collect();
     for field in ["Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Cache-Control: no-cache"]
     {
-        assert!(head.iter().any(|line| line == field), "{field} is not in {head:?}");
+        assert!(head.contains(&field), "{field} is not in {head:?}");
     }
     // Two rounds show that it continues.
-    let ends = lines.filter(|line| line == "end").take(2).count();
-    assert_eq!(ends, 2);
+    for _ in 0..2 {
+        read_until(&mut stream, "\nend\r\n");
+    }
 }
 
 #[test]
@@ -426,12 +426,9 @@ fn handshake(address: &str, target: &str, fields: &str) -> String {
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{fields}\r\n"
     );
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     stream.write_all(b"\x88\x80\0\0\0\0").unwrap();
     // After a refusal, the connection would wait for the next request.
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
+    rest(&mut stream)
 }

@@ -10,9 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tidewire_client::{Error, Event, Subscription};
-
-/// How long a test waits for something that comes at once on an idle machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use tidewire_testkit::deadline::Deadline;
+pub(crate) use tidewire_testkit::deadline::PATIENCE;
 
 /// What a connection does next.
 pub(crate) enum Step {
@@ -138,6 +137,7 @@ pub(crate) fn always(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -
     thread::spawn(move || {
         let mut count = 0;
         while let Ok((mut socket, _)) = listener.accept() {
+            life().limit(&socket);
             let mut input = BufReader::new(socket.try_clone().unwrap());
             while count < MAX_REQUESTS
                 && let Some((text, _)) = request(&mut input)
@@ -156,13 +156,18 @@ pub(crate) fn always(answer: impl Fn(usize, &str) -> Vec<u8> + Send + 'static) -
     Always { url, log }
 }
 
+/// How long a connection of a script lives at most, so that a thread does not wait for ever.
+fn life() -> Deadline {
+    Deadline::after(PATIENCE * 3)
+}
+
 /// More requests than any test needs.
 const MAX_REQUESTS: usize = 200;
 
 impl Always {
     /// The next request, and when it came.
     pub(crate) fn received(&self) -> (String, Instant) {
-        self.log.recv_timeout(Duration::from_secs(20)).expect("nothing was received")
+        Deadline::soon().receive("a request", &self.log).expect("the server goes on")
     }
 
     /// How many requests have come since the last call.
@@ -174,11 +179,12 @@ impl Always {
 impl Server {
     /// The next entry of the log: a request line with the fields that a test may check, or bytes.
     pub(crate) fn received(&self) -> String {
-        self.log.recv_timeout(PATIENCE).expect("nothing was received")
+        Deadline::soon().receive("a request or bytes", &self.log).expect("a script goes on")
     }
 }
 
 fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
+    life().limit(&socket);
     let mut input = BufReader::new(socket.try_clone().unwrap());
     let mut output = socket;
     let mut key = String::new();
@@ -209,7 +215,7 @@ fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
                 Some(())
             }
             Step::Wait(told) => {
-                let _ = told.recv();
+                let _ = told.recv_timeout(life().left());
                 Some(())
             }
             Step::Close => {
@@ -256,12 +262,27 @@ fn request(input: &mut impl BufRead) -> Option<(String, String)> {
     Some((text, key))
 }
 
+/// The next event.
+pub(crate) async fn next(subscription: &mut Subscription) -> Result<Event, Error> {
+    let next = tokio::time::timeout(PATIENCE, subscription.next()).await;
+    next.unwrap_or_else(|_| panic!("no event within {PATIENCE:?}"))
+}
+
 /// The next events, each as a short text.
 pub(crate) async fn take(subscription: &mut Subscription, n: usize) -> Vec<String> {
-    let mut texts = Vec::new();
-    for _ in 0..n {
-        let next = tokio::time::timeout(PATIENCE, subscription.next()).await;
-        texts.push(text(&next.unwrap_or_else(|_| panic!("nothing after {texts:?}"))));
+    take_until(subscription, |texts| texts.len() == n).await
+}
+
+/// The next events until there are enough, each as a short text. The deadline is for all of them.
+pub(crate) async fn take_until(
+    subscription: &mut Subscription,
+    enough: impl Fn(&[String]) -> bool,
+) -> Vec<String> {
+    let (mut texts, deadline) = (Vec::new(), Deadline::soon());
+    while !enough(&texts) {
+        let next = tokio::time::timeout(deadline.left(), subscription.next()).await;
+        texts.push(text(&next.unwrap_or_else(|_| deadline.fail("enough events", format!("{texts:?}")))));
+        deadline.check("enough events", || format!("{texts:?}"));
     }
     texts
 }

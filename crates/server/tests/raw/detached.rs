@@ -64,6 +64,7 @@ fn a_parked_connection_can_come_back() {
         let (first, second) = requests.split_at(cut);
         raw.send(first);
         if cut % 8 == 0 {
+            // Only for chance: the server reads the first part alone.
             std::thread::sleep(Duration::from_millis(2));
         }
         raw.send(second);

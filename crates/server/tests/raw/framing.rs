@@ -48,6 +48,7 @@ pub(crate) fn refused(site: &Site, name: &str, status: u16, request: &[u8]) {
                 break;
             }
             if piece < all.len() {
+                // Only for chance: the server gets most pieces one by one.
                 std::thread::sleep(Duration::from_micros(50));
             }
         }

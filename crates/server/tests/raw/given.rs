@@ -2,9 +2,9 @@
 //! server.
 
 use std::io::{Read, Write};
-use std::time::Duration;
 
 use tidewire_server::{Limits, NotServed, Peer, Server, ServiceHandler};
+use tidewire_testkit::deadline::{Deadline, PATIENCE};
 use tidewire_testkit::raw::Raw;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -102,7 +102,8 @@ fn a_pipe_in_memory_and_a_socket_of_the_caller_are_served() {
         running.connection_sender().send(end, Peer::Other).unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();
-        client.read_to_string(&mut answer).await.unwrap();
+        let read = tokio::time::timeout(PATIENCE, client.read_to_string(&mut answer));
+        read.await.expect("an answer and its end").unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"), "{answer}");
     });
     // The caller has read the first bytes of the socket, for example a PROXY header. The socket
@@ -113,7 +114,7 @@ fn a_pipe_in_memory_and_a_socket_of_the_caller_are_served() {
     let peer = Peer::Tcp("192.0.2.1:1".parse().unwrap());
     running.connection_sender().send(socket, peer).unwrap();
     drop(runtime);
-    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    Deadline::soon().limit(&client);
     let mut first = [0; 15];
     client.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");

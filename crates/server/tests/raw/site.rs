@@ -14,6 +14,7 @@ use tidewire_server::{
     Body, BodyError, DetachHead, Handler, Limits, Listen, NotServed, Parked, Peer, PreparedResponse, Reply,
     Request, Response, Running, Server,
 };
+use tidewire_testkit::deadline::Deadline;
 use tidewire_testkit::raw::{Raw, Response as Answer};
 use tokio::io::BufStream;
 use tokio::net::TcpStream;
@@ -355,10 +356,7 @@ impl http_body::Body for Fails {
 }
 
 /// Waits until `done` holds.
-pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}: still not so");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+#[track_caller]
+pub(crate) fn eventually(what: &str, done: impl FnMut() -> bool) {
+    Deadline::soon().until(what, done);
 }

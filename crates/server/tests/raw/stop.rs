@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use tidewire_server::Limits;
+use tidewire_testkit::deadline::Deadline;
 
 use crate::site::{Site, eventually, get, post, quick};
 
@@ -37,8 +38,9 @@ fn a_request_that_is_under_way_is_answered() {
         .map(|_| {
             let (mut raw, told) = (site.raw(), told.clone());
             std::thread::spawn(move || {
-                let mut answers = 0;
+                let (mut answers, deadline) = (0, Deadline::soon());
                 loop {
+                    deadline.check("the last answer of a connection", || format!("{answers} answers"));
                     let answer = raw.send(post("/echo", "hello")).response();
                     assert_eq!((answer.status, answer.text()), (200, "hello"));
                     answers += 1;

@@ -1,11 +1,12 @@
 //! A process that does not run for a while (SIGSTOP, a debugger, `docker pause`). The bytes that
 //! its clients send in that time wait in their sockets.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tidewire_server::Limits;
+use tidewire_testkit::deadline::Output;
 use tidewire_testkit::raw::Raw;
 
 use crate::site::{Site, eventually, get, quick};
@@ -46,9 +47,12 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.into_iter().find_map(|line| Some(line.strip_prefix("listens on ")?.to_owned()));
-        Process { child, address: address.expect("the server starts") }
+        let is_complete =
+            |text: &str| text.split("listens on ").nth(1).is_some_and(|rest| rest.contains('\n'));
+        let text = Output::of(child.stdout.take().unwrap()).until("listens on ADDRESS", is_complete);
+        let (_, address) = text.split_once("listens on ").unwrap();
+        let address = address.lines().next().unwrap().to_owned();
+        Process { child, address }
     }
 
     fn raw(&self) -> Raw {

@@ -201,6 +201,7 @@ fn unread(site: &Site, name: &str, status: u16, head: &str) {
             let mut raw = site.raw();
             raw.offer(&request.as_bytes()[..cut]);
             if cut < request.len() {
+                // Only for chance: the server reads the first part alone.
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 raw.offer(&request.as_bytes()[cut..]);
             }

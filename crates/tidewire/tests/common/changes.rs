@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Client, Feed, FeedEvent, Received, Rng, Ws};
+use super::{Client, Deadline, Feed, FeedEvent, PATIENCE, Received, Rng, Ws};
 
 /// One channel of the client.
 struct Place {
@@ -66,7 +66,9 @@ impl ChannelChanger {
     /// Reads, and changes channels from time to time, until it has message `last` of each channel.
     /// Sleeps after `dawdle` of a hundred messages.
     pub fn run(&mut self, last: u64, rng: &mut Rng, dawdle: usize) {
+        let deadline = Deadline::after(PATIENCE * 3);
         while self.places.iter().any(|place| super::seq(&place.client.cursor) < last) {
+            deadline.check("all messages of all channels", || self.cursor());
             if rng.chance(4) {
                 self.change(rng, last);
             }

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use serde_json::Value;
 
-use super::feeds::{client, feed_event};
+use super::feeds::{client, feed_event, json};
 use super::{Ended, Feed, FeedEvent, Reader, Received};
 
 /// Opens one of these feeds of the channel at `url` after `since`.
@@ -68,10 +67,6 @@ impl Body {
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
-}
-
-fn json(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
 }
 
 struct Xhr {

@@ -136,8 +136,9 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
         Feed::Poll => Box::new(Polls::new(format!("{url}?feed=poll"), since)),
         Feed::LongPoll => Box::new(Polls::new(format!("{url}?wait=5"), since)),
         Feed::Sse => {
-            let response = get(&format!("{url}?since={since}"), "text/event-stream").await?;
-            Box::new(Sse(response.bytes_stream().eventsource().map_err(Ended::cut).boxed()))
+            // With several channels, the data of each event is an object.
+            let objects = channel.contains(',');
+            Box::new(Sse::open(&format!("{url}?since={since}"), objects).await?)
         }
         Feed::Stream => {
             let response = get(&format!("{url}?since={since}"), "application/x-ndjson").await?;
@@ -162,6 +163,12 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
             comet::open(feed, &url, since).await?
         }
     })
+}
+
+/// Opens an event stream of objects, as [`open`] does.
+pub async fn open_objects(address: &str, channel: &str, since: &str) -> Result<Box<dyn Reader>, Ended> {
+    let url = format!("http://{address}/c/{channel}?feed=sse&objects=1&since={since}");
+    Ok(Box::new(Sse::open(&url, true).await?))
 }
 
 /// Makes a client for one connection. A pool would hide a cut.
@@ -208,6 +215,11 @@ pub async fn websocket(
     let chosen = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
     assert_eq!(chosen, v1.then_some("tidewire.v1"));
     Ok(socket)
+}
+
+/// Reads JSON. A failure shows it.
+pub fn json(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(bytes)))
 }
 
 /// Reads a JSON object of any feed. `None` for an object without news.
@@ -303,13 +315,41 @@ impl Reader for Polls {
     }
 }
 
-struct Sse(BoxStream<'static, Result<Event, Ended>>);
+struct Sse {
+    events: BoxStream<'static, Result<Event, Ended>>,
+    /// Whether the data of each event is an object.
+    objects: bool,
+}
+
+impl Sse {
+    async fn open(url: &str, objects: bool) -> Result<Self, Ended> {
+        let response = get(url, "text/event-stream").await?;
+        let events = response.bytes_stream().eventsource().map_err(Ended::cut).boxed();
+        Ok(Sse { events, objects })
+    }
+
+    /// Returns the next event that has an object with news. The heartbeat of a stream of objects is
+    /// an event with empty data.
+    async fn object(&mut self) -> Result<FeedEvent, Ended> {
+        loop {
+            let event = self.events.next().await.ok_or(Ended::Well)??;
+            if !event.data.is_empty()
+                && let Some(decoded) = feed_event(&json(event.data.as_bytes()))
+            {
+                return Ok(decoded);
+            }
+        }
+    }
+}
 
 impl Reader for Sse {
     fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
         async move {
-            let event = self.0.next().await.ok_or(Ended::Well)??;
-            let object = || serde_json::from_str::<Value>(&event.data).unwrap();
+            if self.objects {
+                return self.object().await;
+            }
+            let event = self.events.next().await.ok_or(Ended::Well)??;
+            let object = || json(event.data.as_bytes());
             let decoded = match event.event.as_str() {
                 "gap" | "reset" | "envelope" => feed_event(&object()).expect("a message, a gap or a reset"),
                 name => FeedEvent::Message(Received {
@@ -342,7 +382,7 @@ impl Reader for Lines {
                     let line: Vec<u8> = self.buffer.drain(..=end).collect();
                     // An empty line is a heartbeat.
                     if line.len() > 1
-                        && let Some(event) = feed_event(&serde_json::from_slice(&line).unwrap())
+                        && let Some(event) = feed_event(&json(&line))
                     {
                         return Ok(event);
                     }
@@ -366,7 +406,7 @@ impl Reader for V1 {
                 let message = self.0.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)?;
                 match message {
                     Message::Text(text) => {
-                        if let Some(event) = feed_event(&serde_json::from_str(&text).unwrap()) {
+                        if let Some(event) = feed_event(&json(text.as_bytes())) {
                             return Ok(event);
                         }
                     }

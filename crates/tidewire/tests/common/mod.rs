@@ -10,6 +10,7 @@
 //! | `ws.rs` | a WebSocket that blocks |
 //! | `changes.rs` | a simple `tidewire.v1` client that changes its channels |
 //! | `cutting_proxy.rs` | a proxy that cuts connections at random bytes |
+//! | `recording_proxy.rs` | a proxy that records the bytes from the server |
 // Each test binary uses only a part.
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
@@ -19,42 +20,39 @@ pub mod comet;
 pub mod cutting_proxy;
 pub mod feeds;
 pub mod publish;
+pub mod recording_proxy;
 pub mod server;
 pub mod ws;
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 pub use changes::ChannelChanger;
 pub use checked_reader::Client;
 pub use cutting_proxy::CuttingProxy;
 pub use feeds::{Ended, Feed, FeedEvent, Reader, Received, open};
 pub use publish::{Post, Published};
+pub use recording_proxy::RecordingProxy;
 pub use server::Server;
 use socket2::{Domain, Socket, Type};
 pub use tidewire_testkit::Rng;
+pub use tidewire_testkit::deadline::{Deadline, Output, PATIENCE, tail};
 pub use tidewire_testkit::raw::{Raw, Response};
 pub use ws::Ws;
 
-/// How long anything may take before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Waits for something that a correct server does at once.
+/// Waits for something that a correct server does at once. The time is for the whole future, so a
+/// loop that skips heartbeats belongs into it.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
-        Err(_) => panic!("{what}: nothing happened for {PATIENCE:?}"),
+        Err(_) => panic!("{what}: it has not come within {PATIENCE:?}"),
     }
 }
 
 /// Polls until `done` returns true.
-pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "{what}: still not so after {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+#[track_caller]
+pub fn eventually(what: &str, done: impl FnMut() -> bool) {
+    Deadline::soon().until(what, done);
 }
 
 /// Connects with a small receive buffer: the server can send only little before the client reads.

@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::feeds::websocket;
+use super::feeds::{Socket, websocket};
 use super::{Raw, Rng, seq, soon};
 
 /// A message to publish.
@@ -161,19 +161,22 @@ fn over_websocket(
                 Err(_) => command["data_b64"] = base64_of(&payload).into(),
             }
             socket.send(Message::text(command.to_string())).await.unwrap();
-            loop {
-                let message = soon("an acknowledgement", socket.next()).await.unwrap().unwrap();
-                let Message::Text(text) = message else { continue };
-                let object: Value = serde_json::from_str(&text).unwrap();
-                if object["type"] == "hello" || object["type"] == "heartbeat" {
-                    continue;
-                }
-                assert_eq!((&object["type"], &object["id"]), (&json!("ack"), &json!(id)), "{object}");
-                published.note(object["cursor"].as_str().unwrap(), payload);
-                break;
-            }
+            let object = soon("an acknowledgement", answer(&mut socket)).await;
+            assert_eq!((&object["type"], &object["id"]), (&json!("ack"), &json!(id)), "{object}");
+            published.note(object["cursor"].as_str().unwrap(), payload);
         }
     });
+}
+
+/// Returns the next object that answers a command.
+async fn answer(socket: &mut Socket) -> Value {
+    loop {
+        let Message::Text(text) = socket.next().await.unwrap().unwrap() else { continue };
+        let object: Value = serde_json::from_str(&text).unwrap();
+        if object["type"] != "hello" && object["type"] != "heartbeat" {
+            return object;
+        }
+    }
 }
 
 fn base64_of(bytes: &[u8]) -> String {

@@ -1,12 +1,11 @@
 //! The program, started as a user starts it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use super::{PATIENCE, Raw, eventually};
+use super::{Deadline, Output, PATIENCE, Raw, eventually};
 
 /// A running server. Dropping it kills the process.
 pub struct Server {
@@ -37,16 +36,13 @@ pub fn command(args: &[&str]) -> Command {
 /// Runs the command to its end. Returns the outputs that are pipes. Fails after a minute.
 pub fn run(mut command: Command) -> Outcome {
     let mut child = command.spawn().expect("the command of this crate can be started");
+    let (stdout, stderr) = (child.stdout.take().map(Output::of), child.stderr.take().map(Output::of));
     let status = wait(&mut child);
-    let read = |pipe: Option<&mut dyn Read>| {
-        let mut text = String::new();
-        if let Some(pipe) = pipe {
-            pipe.read_to_string(&mut text).expect("a command writes UTF-8");
-        }
-        text
+    let text = |output: Option<Output>| {
+        let bytes = output.map_or(Vec::new(), Output::rest);
+        String::from_utf8(bytes).expect("a command writes UTF-8")
     };
-    let stdout = read(child.stdout.as_mut().map(|pipe| pipe as _));
-    let stderr = read(child.stderr.as_mut().map(|pipe| pipe as _));
+    let (stdout, stderr) = (text(stdout), text(stderr));
     let Some(status) = status else {
         panic!("the command did not end within {PATIENCE:?}; it said:\n{stdout}\n{stderr}")
     };
@@ -55,18 +51,7 @@ pub fn run(mut command: Command) -> Outcome {
 
 /// Waits for the end of a process. Kills it if it does not end in time.
 fn wait(child: &mut Child) -> Option<ExitStatus> {
-    let start = Instant::now();
-    loop {
-        match child.try_wait().expect("a child can be waited for") {
-            Some(status) => return Some(status),
-            None if start.elapsed() > PATIENCE => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    }
+    Deadline::soon().end(child)
 }
 
 fn signal(child: &Child, name: &str) {

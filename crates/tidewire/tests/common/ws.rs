@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
 
-use super::{PATIENCE, Server};
+use super::{Deadline, Server};
 
 /// The heartbeat of `tidewire.v1`.
 pub const HEARTBEAT: &str = r#"{"type":"heartbeat"}"#;
@@ -42,7 +42,7 @@ impl Ws {
         for (name, value) in fields {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Deadline::soon().limit(&stream);
         stream.set_nodelay(true).unwrap();
         match tungstenite::client(request, stream) {
             Ok((socket, _)) => Ok(Ws(socket)),
@@ -56,11 +56,16 @@ impl Ws {
 
     /// Returns the next data message or close. Skips heartbeats, which may arrive at any time.
     pub fn next(&mut self) -> Message {
+        let (deadline, mut beats) = (Deadline::soon(), 0);
         loop {
-            match self.0.read().expect("a message") {
-                Message::Ping(_) | Message::Pong(_) => {}
-                Message::Text(text) if text == HEARTBEAT => {}
-                message => return message,
+            let came = || format!("{beats} heartbeats");
+            deadline.check("a message", came);
+            deadline.limit(self.0.get_ref());
+            match self.0.read() {
+                Ok(Message::Ping(_) | Message::Pong(_)) => beats += 1,
+                Ok(Message::Text(text)) if text == HEARTBEAT => beats += 1,
+                Ok(message) => return message,
+                Err(error) => panic!("no message: {error}; what came instead: {}", came()),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::common::Server;
 use crate::common::server::{Outcome, command, run};
-use crate::{holds, plain, wait_for};
+use crate::{code_of, holds, plain, wait_for};
 
 /// Explains a URL of the server.
 fn live(server: &Server, args: &[&str], url: &str) -> Outcome {
@@ -27,8 +27,9 @@ fn ctrl_c_ends_a_live_stream() {
         let kill =
             std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
         assert!(kill.unwrap().success());
-        let rest = std::io::read_to_string(out).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+        let code = code_of(&mut child);
+        let rest = String::from_utf8(out.rest()).unwrap();
+        assert_eq!(code, Some(130), "{rest}");
         assert!(rest.contains("interrupted"), "{rest}");
         // A WebSocket is closed with close frames in both directions.
         assert_eq!(

@@ -19,9 +19,10 @@ mod live;
 mod output;
 
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use common::server::{Outcome, command, run};
+use common::{Deadline, Output};
 
 /// Runs `tidewire explain` with bytes on its standard input.
 fn explain(args: &[&str], input: &[u8]) -> Outcome {
@@ -59,16 +60,17 @@ fn holds(outcome: &Outcome, texts: &[&str]) {
 }
 
 /// Reads the standard output of a child until it contains one of these texts, separated by `|`.
-fn wait_for(child: &mut std::process::Child, texts: &str) -> impl std::io::Read + use<> {
-    use std::io::BufRead;
-    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut seen = String::new();
-    loop {
-        let n = out.read_line(&mut seen).unwrap();
+/// Returns the output, from its beginning.
+fn wait_for(child: &mut Child, texts: &str) -> Output {
+    let mut out = Output::of(child.stdout.take().unwrap());
+    out.until(texts, |seen| {
         let words = seen.split_whitespace().collect::<Vec<_>>().join(" ");
-        if texts.split('|').any(|text| words.contains(text)) {
-            return out;
-        }
-        assert!(n > 0, "no {texts:?} in\n{seen}");
-    }
+        texts.split('|').any(|text| words.contains(text))
+    });
+    out
+}
+
+/// Waits for the end of a child, which must come in time. Returns its exit code.
+fn code_of(child: &mut Child) -> Option<i32> {
+    Deadline::soon().end(child).expect("the command ends within a minute").code()
 }

@@ -1,10 +1,11 @@
 //! When and how the output is written, and error messages.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Stdio;
 
 use crate::common::server::command;
-use crate::{explain, holds, plain, wait_for};
+use crate::common::{Deadline, Output};
+use crate::{code_of, explain, holds, plain, wait_for};
 
 #[test]
 fn bytes_from_a_pipe_are_explained_at_once() {
@@ -16,7 +17,7 @@ fn bytes_from_a_pipe_are_explained_at_once() {
     wait_for(&mut child, "the request has no body");
     stdin.write_all(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     drop(stdin);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(code_of(&mut child), Some(0));
 }
 
 #[test]
@@ -27,10 +28,15 @@ fn a_closed_standard_output_ends_the_command_without_an_error() {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     // As `| head` does.
-    drop(wait_for(&mut child, "the request has no body"));
-    while stdin.write_all(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100)).is_ok() {}
-    let outcome = child.wait_with_output().unwrap();
-    assert_eq!((outcome.status.code(), outcome.stderr.escape_ascii().to_string()), (Some(0), String::new()));
+    let mut first = [0; 16];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let deadline = Deadline::soon();
+    while stdin.write_all(&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100)).is_ok() {
+        deadline.check("the end of a command whose output is closed", || "it reads on");
+    }
+    let code = code_of(&mut child);
+    let stderr = Output::of(child.stderr.take().unwrap()).rest();
+    assert_eq!((code, stderr.escape_ascii().to_string()), (Some(0), String::new()));
 }
 
 /// A terminal must show the bytes of a peer and not obey them.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tidewire::{ChannelName, HubConfig, Message, Settings};
 
-use super::common::PATIENCE;
+use super::common::{Deadline, PATIENCE, tail};
 use super::{UPGRADE, frame, get, in_process};
 
 const V1: &str = "Sec-WebSocket-Protocol: tidewire.v1\r\n";
@@ -28,7 +28,7 @@ fn settings() -> Settings {
 /// Opens a WebSocket.
 fn switched(address: &str, path: &str, fields: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    Deadline::soon().limit(&stream);
     stream.write_all(get(path, &format!("{UPGRADE}{fields}")).as_bytes()).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -143,6 +143,7 @@ fn a_socket_that_is_behind_but_reads_does_not_count_as_silent() {
     }
     // More than three heartbeats must pass without a byte from the client. It reads slowly, so that
     // it stays behind.
+    Deadline::soon().limit(&stream);
     let start = Instant::now();
     let mut piece = [0; 8 * 1024];
     while start.elapsed() < Duration::from_millis(4_500) {
@@ -150,7 +151,10 @@ fn a_socket_that_is_behind_but_reads_does_not_count_as_silent() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(channel.subscribers(), 1);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    while matches!(stream.read(&mut piece), Ok(1..)) {}
+    let deadline = Deadline::soon();
+    deadline.limit(&stream);
+    while matches!(stream.read(&mut piece), Ok(1..)) {
+        deadline.check("the end of the connection", || tail(&piece));
+    }
     super::eventually("the end of one that answers no ping", || channel.subscribers() == 0);
 }

@@ -2,12 +2,12 @@
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::path::Path;
 use std::process::Stdio;
 
 use crate::common::server::{Running, command, run};
-use crate::common::{Raw, Server, eventually};
+use crate::common::{Output, Raw, Server, eventually};
 use crate::process::Folder;
 use crate::{get, post};
 
@@ -105,7 +105,7 @@ fn a_server_works_when_its_log_cannot_be_written() {
 #[test]
 fn dropped_log_lines_are_counted() {
     let folder = Folder::new("log-dropped");
-    let (mut unread, stalled) = stalled();
+    let (unread, stalled) = stalled();
     let server = start(&folder.0, &LOUD, Stdio::null(), stalled.into());
     let mut reader = connect(&folder.0);
     eventually("there is room", || {
@@ -115,18 +115,14 @@ fn dropped_log_lines_are_counted() {
     for _ in 0..10_000 {
         one_too_many(&folder.0);
     }
-    let read = std::thread::spawn(move || {
-        let mut text = String::new();
-        unread.read_to_string(&mut text).unwrap();
-        text
-    });
+    let read = Output::of(unread);
     // The report is written when the pipe has room again, and the last lines when the server ends.
     reader.send(get("/c/a", ""));
     assert_eq!(reader.response().status, 200);
     drop(reader);
     server.terminate();
     assert_eq!(server.join().code(), Some(0));
-    let text = read.join().unwrap();
+    let text = String::from_utf8(read.rest()).unwrap();
     let refused = text.lines().filter(|line| line.contains("too many connections")).count();
     let dropped: usize = text
         .lines()

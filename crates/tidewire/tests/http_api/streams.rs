@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::common::{Post, Server, after};
+use crate::common::{Deadline, Post, Server, after};
 use crate::{get, json, piece, stream_head};
 
 #[test]
@@ -231,7 +231,10 @@ fn requests_pipelined_after_a_stream_are_not_answered() {
     piece(&mut raw);
     Post::new("x").to(&server.address, "f");
     assert!(piece(&mut raw).contains('x'));
-    while raw.offer([b'x'; 4096]) {}
+    let deadline = Deadline::soon();
+    while raw.offer([b'x'; 4096]) {
+        deadline.check("the end of a connection that sends after its stream", || "it is read on");
+    }
     assert_eq!(server.raw().send(get("/c/f", "")).response().status, 200);
 }
 

@@ -2,10 +2,9 @@
 // captive portals. The client must not ask without a pause, deliver a message twice, or accept a
 // wrong page.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { publish, subscribe } from '../dist/tidewire.js';
 import { JSON_TYPE, answering, normally, roundTrips } from './answering.mjs';
-import { until } from './server.mjs';
+import { test, until } from './deadline.mjs';
 
 const HOUR = 3_600_000;
 const HTTP = ['fetch', 'longpoll', 'poll'];

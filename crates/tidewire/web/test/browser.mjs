@@ -3,8 +3,6 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-export { until } from './server.mjs';
-
 /** The folder for pictures of pages. */
 const SCREENSHOTS = process.env.TIDEWIRE_SCREENSHOTS;
 

@@ -1,7 +1,8 @@
 // The client and the server's feeds in real Chromium. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, openPage, until } from './browser.mjs';
+import { after, before } from 'node:test';
+import { launch, openPage } from './browser.mjs';
+import { test, until } from './deadline.mjs';
 import { startProxy, startServer } from './server.mjs';
 
 const TRANSPORTS = ['websocket', 'sse', 'fetch', 'longpoll', 'poll'];

@@ -2,9 +2,10 @@
 // their own transports for the rest.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { publish, subscribe, subscribeWith } from '../dist/tidewire.js';
-import { post, startServer, until } from './server.mjs';
+import { test, until } from './deadline.mjs';
+import { post, startServer } from './server.mjs';
 
 const HTTP = ['fetch', 'longpoll', 'poll'];
 const FAST = { backoff: { min: 1, max: 5 }, pollInterval: 20 };

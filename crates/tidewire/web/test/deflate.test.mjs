@@ -5,9 +5,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
+import { test } from './deadline.mjs';
+import { firstLine } from './server.mjs';
 
 let echo, wire, browser;
 
@@ -15,7 +16,7 @@ before(async () => {
   const folder = process.env.TIDEWIRE_EXAMPLES;
   if (!folder) throw new Error('TIDEWIRE_EXAMPLES is not set; run these tests with `cargo xtask browser`');
   echo = spawn(join(folder, 'ws_echo'), ['127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const [line] = await once(createInterface(echo.stdout), 'line');
+  const line = await firstLine(echo);
   wire = await listenIn(Number(line.match(/:(\d+)$/)[1]));
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',

@@ -4,9 +4,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { after, before, test } from 'node:test';
-import { keepPicture, launch, openPage, until } from './browser.mjs';
+import { after, before } from 'node:test';
+import { keepPicture, launch, openPage } from './browser.mjs';
+import { test, until, within } from './deadline.mjs';
+import { firstLine } from './server.mjs';
 
 const EXAMPLES = process.env.TIDEWIRE_EXAMPLES;
 
@@ -23,7 +24,7 @@ async function start(t, name) {
   if (!EXAMPLES) throw new Error('TIDEWIRE_EXAMPLES is not set; run these tests with `cargo xtask browser`');
   const child = spawn(join(EXAMPLES, name), ['127.0.0.1:0'], { stdio: ['pipe', 'pipe', 'inherit'] });
   t.after(() => child.kill('SIGKILL'));
-  const [line] = await once(createInterface(child.stdout), 'line');
+  const line = await firstLine(child);
   return { base: line.match(/http:\/\/\S+/)[0], child };
 }
 
@@ -258,7 +259,7 @@ test('video: a video plays for two viewers during its upload', async (t) => {
   await playing(late);
   assert.ok(!upload.writableEnded, 'the upload has not ended');
   upload.end(film.subarray(film.length / 2));
-  const [answer] = await once(upload, 'response');
+  const [answer] = await within('the end of the upload', once(upload, 'response'));
   assert.equal(answer.statusCode, 201);
   await late.waitForFunction(() => document.querySelector('video').ended);
 

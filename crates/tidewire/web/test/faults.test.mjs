@@ -1,9 +1,10 @@
 // The client with failing networks, proxies, tokens and servers. In Node, without a browser.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { publish, subscribe, subscribeWith } from '../dist/tidewire.js';
 import { JSON_TYPE, answering, normally, waits } from './answering.mjs';
-import { post, startProxy, startServer, until } from './server.mjs';
+import { test, until } from './deadline.mjs';
+import { post, startProxy, startServer } from './server.mjs';
 
 const HTTP = ['fetch', 'longpoll', 'poll'];
 const FAST = { backoff: { min: 1, max: 5 }, pollInterval: 20 };

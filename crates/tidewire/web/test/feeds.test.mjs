@@ -4,9 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { keepPicture, launch, openPage, until } from './browser.mjs';
+import { keepPicture, launch, openPage } from './browser.mjs';
+import { test, until, within } from './deadline.mjs';
 import { startServer } from './server.mjs';
 
 let server, browser, folder;
@@ -239,8 +240,16 @@ function png(n) {
 
 /** Waits for `n` heartbeats of the server, on a separate stream. */
 async function heartbeats(n) {
-  const { body } = await fetch(`${server.base}/c/quiet?feed=stream`);
-  for await (const bytes of body) if (Buffer.from(bytes).toString() === '\n' && !--n) return;
+  let came = '';
+  const count = async () => {
+    const { body } = await fetch(`${server.base}/c/quiet?feed=stream`);
+    for await (const bytes of body) {
+      came += Buffer.from(bytes).toString();
+      // A heartbeat is an empty line.
+      if ((came.match(/(?<=\n)\n/g) ?? []).length >= n) return;
+    }
+  };
+  await within(`${n} heartbeats`, count(), () => came);
 }
 
 test('an <img> shows the newest picture, despite heartbeats and payloads that cannot be parts', async (t) => {
@@ -346,7 +355,7 @@ test('a video plays during its upload, and ends with the upload', async (t) => {
   await keepPicture(p, 'a video that is still being uploaded');
   send(film.length);
   upload.end();
-  assert.equal((await answered).statusCode, 201);
+  assert.equal((await within('the end of the upload', answered)).statusCode, 201);
   await until('the end', () => p.evaluate(() => globalThis.ended === true));
   assert.equal(await p.evaluate(() => globalThis.failed), undefined);
   const played = await p.evaluate(() => video.currentTime);

@@ -1,8 +1,9 @@
 // The browser's own EventSource, WebSocket and fetch with the server.
 // Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { launch, openPage, until } from './browser.mjs';
+import { after, before } from 'node:test';
+import { launch, openPage } from './browser.mjs';
+import { test, until } from './deadline.mjs';
 import { post as postTo, startProxy, startServer } from './server.mjs';
 
 let server, proxy, browser;

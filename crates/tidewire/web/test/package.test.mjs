@@ -4,9 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { test } from './deadline.mjs';
 import { startServer } from './server.mjs';
 
 const web = dirname(dirname(fileURLToPath(import.meta.url)));

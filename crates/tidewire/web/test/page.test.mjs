@@ -1,8 +1,9 @@
 // The client in a page: fallback, pages that are hidden or suspended, tabs that share a connection.
 // Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { keepPicture, launch, openPage, until } from './browser.mjs';
+import { after, before } from 'node:test';
+import { keepPicture, launch, openPage } from './browser.mjs';
+import { test, until } from './deadline.mjs';
 import { post as postTo, startProxy, startServer } from './server.mjs';
 
 const FAST = { since: 'earliest', backoff: { min: 10, max: 20 }, pollInterval: 50 };

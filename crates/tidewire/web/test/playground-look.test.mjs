@@ -1,7 +1,8 @@
 // The look and the accessibility of the playground, in Chromium. Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { MORE, open, until, visit } from './visit.mjs';
+import { after, before } from 'node:test';
+import { test, until } from './deadline.mjs';
+import { MORE, open, visit } from './visit.mjs';
 
 let place;
 

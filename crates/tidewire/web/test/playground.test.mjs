@@ -1,9 +1,10 @@
 // The functions of the playground, in Chromium with the real server.
 // Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
+import { test, until } from './deadline.mjs';
 import { startServer } from './server.mjs';
-import { FIRST, MORE, open, until, visit } from './visit.mjs';
+import { FIRST, MORE, open, visit } from './visit.mjs';
 
 let place, small;
 

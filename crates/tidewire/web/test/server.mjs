@@ -4,8 +4,22 @@ import { spawn } from 'node:child_process';
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { within } from './deadline.mjs';
 
 const BINARY = process.env.TIDEWIRE_BIN;
+
+/** Resolves to the first line that a program prints. */
+export async function firstLine(child) {
+  let text = '';
+  child.stdout.setEncoding('utf8').on('data', (piece) => (text += piece));
+  const lines = createInterface(child.stdout);
+  const ended = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`it ended before its first line (${code ?? signal}); its output is above`);
+  });
+  ended.catch(() => {});
+  const line = Promise.race([once(lines, 'line'), ended]);
+  return (await within(`the first line of ${child.spawnfile}`, line, () => text))[0];
+}
 
 /**
  * Starts the server, without the playground unless an option says so. Resolves to its base URL and
@@ -18,11 +32,7 @@ export async function startServer(...options) {
   const child = spawn(BINARY, ['--listen', '127.0.0.1:0', ...options], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const ended = once(child, 'exit').then(([code, signal]) => {
-    throw new Error(`the server ended before it listened (${code ?? signal}); its output is above`);
-  });
-  ended.catch(() => {});
-  const [line] = await Promise.race([once(createInterface(child.stdout), 'line'), ended]);
+  const line = await firstLine(child);
   const base = line.match(/http:\/\/\S+/)?.[0];
   if (!base) throw new Error(`the server did not print its address, but: ${line}`);
   return { base, stop: (signal = 'SIGKILL') => child.kill(signal) };
@@ -32,9 +42,10 @@ export async function startServer(...options) {
 export async function post(base, channel, body, { query = '', type } = {}) {
   const headers = type ? { 'Content-Type': type } : {};
   const payload = type ? body : new Blob([body]);
-  const answer = await fetch(`${base}/c/${channel}${query}`, { method: 'POST', body: payload, headers });
+  const request = fetch(`${base}/c/${channel}${query}`, { method: 'POST', body: payload, headers });
+  const answer = await within(`an answer to the message for ${channel}`, request);
   assert.equal(answer.status, 201);
-  return (await answer.json()).cursor;
+  return (await within('the cursor', answer.json())).cursor;
 }
 
 /**
@@ -102,19 +113,4 @@ export async function startProxy(target) {
       proxy.cut();
     },
   });
-}
-
-/** Waits until a condition holds. The time limit allows for a busy machine. */
-export async function until(what, condition) {
-  const end = Date.now() + 60_000;
-  for (let last; ; ) {
-    try {
-      last = await condition();
-      if (last) return last;
-    } catch (error) {
-      last = error;
-    }
-    if (Date.now() > end) assert.fail(`not within a minute: ${what} (last: ${last})`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }

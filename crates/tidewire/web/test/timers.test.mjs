@@ -1,10 +1,9 @@
 // Options with times of all sizes. A timer of the platform has 31 bits of milliseconds. A longer
 // time, or a value that is no number, would end at once.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { publish, subscribeWith, fetching, longpoll, polling } from '../dist/tidewire.js';
 import { answering, normally, roundTrips, waits } from './answering.mjs';
-import { until } from './server.mjs';
+import { test, until } from './deadline.mjs';
 
 const NEVER = [Infinity, 2 ** 31, Number.MAX_VALUE];
 const NONE = [NaN, -1, 0, -Infinity, null, undefined];

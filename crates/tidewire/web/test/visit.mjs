@@ -1,6 +1,7 @@
 // Helpers of the tests of the playground: reading the lanes, and using them.
 import assert from 'node:assert/strict';
 import { launch } from './browser.mjs';
+import { until } from './deadline.mjs';
 import { startServer } from './server.mjs';
 
 export const FIRST = ['poll', 'longpoll', 'sse', 'websocket', 'stream'];
@@ -42,7 +43,7 @@ export async function visit(
     assert.deepEqual(complaints, [], 'the page logged errors');
   });
   await page.goto(`${base}/#${channel}`);
-  const it = new Visit(page);
+  const it = new Visit(page, complaints);
   // The page makes a request before it shows the lanes.
   await page.waitForSelector(`#lane-${FIRST.at(-1)}`, { state: 'attached' });
   for (const id of FIRST) await it.until(id, 'connected', (lane) => lane.state === 'connected');
@@ -50,8 +51,9 @@ export async function visit(
 }
 
 class Visit {
-  constructor(page) {
+  constructor(page, complaints) {
     this.page = page;
+    this.complaints = complaints;
   }
 
   /** Returns what a lane shows. */
@@ -82,7 +84,8 @@ class Visit {
     return until(
       `${id}: ${what}`,
       async () => condition(await this.lane(id)),
-      async () => JSON.stringify(await this.lane(id)),
+      // A script that failed may be the reason.
+      async () => `${this.complaints.join('; ')} ${JSON.stringify(await this.lane(id))}`,
     );
   }
 
@@ -144,16 +147,4 @@ class Visit {
       Object.fromEntries(cells.map((cell) => [cell.dataset.name, cell.textContent])),
     );
   }
-}
-
-/**
- * Waits until a condition holds, or fails with what was found. The time limit allows for a busy
- * machine.
- */
-export async function until(what, condition, found = () => '') {
-  for (const end = Date.now() + 60_000; Date.now() < end; ) {
-    if (await condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  assert.fail(`not within a minute: ${what} ${await found()}`);
 }

@@ -1,7 +1,7 @@
 //! Both handshakes on blocking streams.
 
-use super::pair;
 use super::stream::Slow;
+use super::{accepted, pair};
 use crate::connect::tls;
 use std::io::{ErrorKind as IoKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -102,7 +102,7 @@ fn answered(
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let serve = thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
+        let mut stream = accepted(&listener);
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
             let mut byte = [0];

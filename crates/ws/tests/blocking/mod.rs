@@ -7,22 +7,32 @@ use std::io::{self, ErrorKind as IoKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use stream::Slow;
+use tidewire_testkit::deadline::Deadline;
 use tidewire_ws::blocking::{self, Error, WebSocket};
 use tidewire_ws::{Client, Connection, EncodeErrorKind, ErrorKind, Limits, Message, PreparedMessage, Server};
 use tokio_tungstenite::tungstenite;
 
-/// Two connected sockets.
+/// Two connected sockets. A read that waits for too long fails.
 fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (client, listener.accept().unwrap().0)
+    Deadline::soon().limit(&client);
+    (client, accepted(&listener))
+}
+
+/// The next connection. A read that waits for too long fails.
+fn accepted(listener: &TcpListener) -> TcpStream {
+    let stream = listener.accept().unwrap().0;
+    Deadline::soon().limit(&stream);
+    stream
 }
 
 /// Repeats a call until it does not ask for that.
 fn retry<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let deadline = Deadline::soon();
     loop {
         match call() {
-            Err(error) if error.can_retry() => {}
+            Err(error) if error.can_retry() => deadline.check("progress", || format!("{error}")),
             done => return done,
         }
     }
@@ -69,7 +79,7 @@ fn a_client_works_with_a_server_of_tungstenite() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let serve = std::thread::spawn(move || {
-        let mut server = tungstenite::accept(listener.accept().unwrap().0).unwrap();
+        let mut server = tungstenite::accept(accepted(&listener)).unwrap();
         loop {
             match server.read() {
                 Ok(message) if message.is_text() || message.is_binary() => server.send(message).unwrap(),

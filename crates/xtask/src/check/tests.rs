@@ -26,13 +26,13 @@ pub(super) fn run() -> Result {
     let log = target().join("check/tests-beside.log");
     let told = |error: std::io::Error| format!("{}: {error}", log.display());
     let out = File::create(&log).map_err(told)?;
-    let mut beside = some(BESIDE.iter().copied());
+    let mut beside = some(BESIDE.iter().copied())?;
     beside.stdin(Stdio::null()).stderr(out.try_clone().map_err(told)?).stdout(out);
     let mut beside = beside.spawn().map_err(|error| format!("cargo cannot be started: {error}"))?;
 
     let names = names()?;
     let others = names.iter().map(String::as_str).filter(|name| !BESIDE.contains(name));
-    let others = start(some(others).args(["--lib", "--bins"]));
+    let others = start(some(others)?.args(["--lib", "--bins"]));
 
     let ended = beside.wait().map_err(told)?;
     println!("{}", read(&log)?);
@@ -52,11 +52,15 @@ fn tests() -> Command {
     tests
 }
 
-/// The tests with these names, of all crates.
-fn some<'a>(names: impl Iterator<Item = &'a str>) -> Command {
+/// The tests with these names, of all crates. A test program that hangs is ended.
+fn some<'a>(names: impl Iterator<Item = &'a str>) -> Result<Command> {
+    let itself = std::env::current_exe().map_err(|error| format!("this program has no path: {error}"))?;
     let mut tests = tests();
-    tests.args(names.flat_map(|name| ["--test", name]));
     tests
+        .arg("--config")
+        .arg(format!("target.'cfg(all())'.runner = [{:?}, 'watched']", itself.to_string_lossy()));
+    tests.args(names.flat_map(|name| ["--test", name]));
+    Ok(tests)
 }
 
 /// The names of all integration tests.
