@@ -2,8 +2,9 @@
 // Run with `cargo xtask browser`.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { launch, openPage, until } from './browser.mjs';
+import { after, before } from 'node:test';
+import { launch, openPage } from './browser.mjs';
+import { test, until } from './deadline.mjs';
 import { post, startServer } from './server.mjs';
 
 const PAGE = new URL('../../../../docs/LEARN.md', import.meta.url);
