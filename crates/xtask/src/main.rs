@@ -8,6 +8,7 @@ mod autobahn;
 mod bench;
 mod browser;
 mod check;
+mod checkout;
 mod compliance;
 mod corpus;
 mod coverage;
