@@ -142,7 +142,7 @@ impl fmt::Display for Feed {
 
 /// The text is not the name of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a feed is one of ws, sse, stream, longpoll, poll")]
+#[error("a feed is one of {}", Feed::ALL.map(Feed::as_str).join(", "))]
 pub struct FeedError;
 
 impl FromStr for Feed {
@@ -173,5 +173,33 @@ impl FromStr for Since {
             "now" => Self::Now,
             _ => Self::After(text.parse()?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The feed that a subscription tries after `feed`, or the first one. The compiler asks for a
+    /// new feed here, and the test then for its place in [`Feed::ALL`].
+    fn after(feed: Option<Feed>) -> Option<Feed> {
+        match feed {
+            None => Some(Feed::WebSocket),
+            Some(Feed::WebSocket) => Some(Feed::Sse),
+            Some(Feed::Sse) => Some(Feed::Stream),
+            Some(Feed::Stream) => Some(Feed::LongPoll),
+            Some(Feed::LongPoll) => Some(Feed::Poll),
+            Some(Feed::Poll) => None,
+        }
+    }
+
+    #[test]
+    fn all_feeds_are_listed_and_have_names() {
+        let feeds: Vec<_> = std::iter::successors(after(None), |&feed| after(Some(feed))).collect();
+        assert_eq!(feeds, Feed::ALL);
+        for feed in Feed::ALL {
+            assert_eq!(feed.as_str().parse(), Ok(feed));
+        }
+        assert_eq!(FeedError.to_string(), "a feed is one of ws, sse, stream, longpoll, poll");
     }
 }

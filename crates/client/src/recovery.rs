@@ -21,6 +21,7 @@
 
 use std::time::Duration;
 
+use tidewire_ws::close;
 use tokio::time::Instant;
 
 use crate::error::{Awaited, Protocol};
@@ -161,7 +162,9 @@ impl Recovery {
         }
         let spread = match error {
             // All readers of the server get these close codes at once.
-            Error::Closed { code: 1012 | 1013, .. } => self.failures.max(RESTART_FAILURES),
+            Error::Closed { code: close::RESTART | close::TRY_AGAIN_LATER, .. } => {
+                self.failures.max(RESTART_FAILURES)
+            }
             _ => self.failures,
         };
         Decision::Wait(self.options.backoff.wait(spread).max(self.retry).max(retry_after(error)))

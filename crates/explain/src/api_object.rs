@@ -56,6 +56,7 @@ pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
             let reason = value(object.reason.as_deref());
             format!("the log is another one ({reason}); the stream continues after {cursor}")
         }
+        Some("heartbeat") => "a heartbeat: the connection is alive".into(),
         Some("ack") => format!("published; its cursor is {cursor}"),
         Some("error") => format!("refused: {}", value(object.title.as_deref())),
         Some("publish") => "asks to publish a message".into(),
@@ -92,6 +93,7 @@ mod tests {
                 r#"{"type":"gap","from":"e-5","cursor":"e-9","missed":3}"#,
                 "3 messages after e-5 are no longer kept; the stream continues after e-9",
             ),
+            (r#"{"type":"heartbeat"}"#, "a heartbeat: the connection is alive"),
             (r#"{"type":"ack","id":1,"cursor":"e-9"}"#, "published; its cursor is e-9"),
             (r#"{"tide":1}"#, "JSON, but not one of the objects of the HTTP API"),
             ("[1]", "JSON, but not one of the objects of the HTTP API"),

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
 
+use crate::close_code::CloseCode;
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::message::Message;
@@ -83,7 +84,11 @@ impl Client<'_> {
     fn wait(&mut self, left: Vec<Incoming>) -> bool {
         let is_kept = self.table.stall(self.row, left);
         if !is_kept {
-            self.table.close(self.row, 1013, "too many messages wait for their channels, try again later");
+            self.table.close(
+                self.row,
+                CloseCode::TryAgainLater,
+                "too many messages wait for their channels, try again later",
+            );
         }
         is_kept
     }
@@ -96,7 +101,7 @@ impl Client<'_> {
     fn bare(&mut self, data: Bytes) -> Outcome {
         let Some(channels) = self.table.channels(self.row) else { return Outcome::Closed };
         let [channel] = &*channels.0 else {
-            return self.close(1008, "a bare message needs a connection with one channel");
+            return self.close(CloseCode::Policy, "a bare message needs a connection with one channel");
         };
         let message = Message::new(data, self.hub.wall_ms());
         self.publish_bare(Waiting {
@@ -111,9 +116,9 @@ impl Client<'_> {
             Poll::Ready(Ok(_)) => Outcome::Done,
             Poll::Ready(Err(error)) => {
                 let code = match error {
-                    HubError::MessageTooLarge { .. } => 1009,
-                    HubError::Stopping => 1012,
-                    _ => 1008,
+                    HubError::MessageTooLarge { .. } => CloseCode::TooBig,
+                    HubError::Stopping => CloseCode::Restart,
+                    _ => CloseCode::Policy,
                 };
                 self.close(code, &error.to_string())
             }
@@ -122,7 +127,7 @@ impl Client<'_> {
 
     /// Closes the connection. If the client has sent its close frame already, the answer to that
     /// frame is the last one.
-    fn close(&mut self, code: u16, reason: &str) -> Outcome {
+    fn close(&mut self, code: CloseCode, reason: &str) -> Outcome {
         self.table.close(self.row, code, reason);
         Outcome::Closed
     }

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tidewire_channel::Fingerprint;
 
+use crate::reserved_events::{RESERVED_EVENTS, UPLOAD_ABORTED, UPLOAD_END};
+
 /// A message: a payload with its event name, media type and time.
 ///
 /// ```
@@ -26,27 +28,6 @@ pub struct Message {
     data: Bytes,
     is_text: bool,
 }
-
-/// Event names that a publisher may not use.
-///
-/// - `gap`, `reset`, `hello`, `envelope`: the SSE feed sends them.
-/// - `open`, `error`: an `EventSource` fires them. An event with such a name would call `onopen` or
-///   `onerror` of a page. (`message` is allowed: it is the name of an event without a name.)
-/// - `upload-end`, `upload-aborted`: they say in the log how an upload ended.
-/// - `end`, `deleted`, `expired`: reserved for a later version.
-pub const RESERVED_EVENTS: [&str; 11] = [
-    "gap",
-    "reset",
-    "hello",
-    "envelope",
-    "open",
-    "error",
-    "upload-end",
-    "upload-aborted",
-    "end",
-    "deleted",
-    "expired",
-];
 
 /// Longest event name, in bytes.
 pub const MAX_EVENT: usize = 128;
@@ -174,8 +155,8 @@ impl Mark {
     /// The event name of the message that says so.
     pub(crate) fn event(self) -> &'static str {
         match self {
-            Mark::End => "upload-end",
-            Mark::Aborted => "upload-aborted",
+            Mark::End => UPLOAD_END,
+            Mark::Aborted => UPLOAD_ABORTED,
         }
     }
 }

@@ -146,6 +146,7 @@ mod tests {
 
     use super::*;
     use crate::form_cache::FormCache;
+    use crate::reserved_events;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();
@@ -184,5 +185,35 @@ mod tests {
             r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
         );
         assert_eq!(json(&Object::Heartbeat), r#"{"type":"heartbeat"}"#);
+    }
+
+    /// A reader may take the type of an object for the name of an event. So a publisher cannot use
+    /// the names, apart from those that are no news to a reader.
+    #[test]
+    fn a_publisher_cannot_use_the_type_of_an_object_as_an_event_name() {
+        let (cursor, reason) = ("e-1", "r");
+        for object in [
+            Object::Hello { cursor, channel: None },
+            Object::Message { cursor, channel: None, time: 0, event: None, content_type: None },
+            Object::Gap { from: cursor, cursor, missed: 1 },
+            Object::Reset { reason, cursor },
+            Object::Heartbeat,
+            Object::Ack { id: None, cursor },
+            Object::Error { id: None, status: 400, title: "", detail: "" },
+        ] {
+            // The compiler asks for the new variant, and the list above needs it too.
+            let name = match object {
+                Object::Hello { .. } => reserved_events::HELLO,
+                Object::Gap { .. } => reserved_events::GAP,
+                Object::Reset { .. } => reserved_events::RESET,
+                Object::Error { .. } => reserved_events::ERROR,
+                // The usual name of an event. It is allowed, because it means no name.
+                Object::Message { .. } => "message",
+                // Only on `tidewire.v1`, where objects are not events.
+                Object::Heartbeat => "heartbeat",
+                Object::Ack { .. } => "ack",
+            };
+            assert!(json(&object).starts_with(&format!("{{\"type\":\"{name}\"")), "{object:?}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use tidewire_sse::EventFields;
 use tidewire_ws::deflate::Params;
 use tidewire_ws::{Client, Connection, Kind, Limits, encode_message};
 
-use crate::feeds::{HttpFormat, StreamFormat, Wire, ws};
+use crate::feeds::{Delivery, FeedName, HttpFormat, StreamFormat, Wire, boundary, ws};
 use crate::form::FormKind;
 use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
@@ -30,17 +30,26 @@ use crate::{HubConfig, Retention};
 const WS_BARE: StreamFormat = StreamFormat::WsBare { deflate: false };
 const WS_V1: StreamFormat = StreamFormat::WsV1 { deflate: false };
 
-/// Formats without compression.
-const PLAIN: [StreamFormat; 8] = [
-    StreamFormat::Http(HttpFormat::Sse),
-    StreamFormat::Http(HttpFormat::SseObjects),
-    StreamFormat::Http(HttpFormat::JsonLines),
-    StreamFormat::Http(HttpFormat::Xhr),
-    StreamFormat::Http(HttpFormat::MultipartMixed),
-    StreamFormat::Http(HttpFormat::Iframe),
-    WS_BARE,
-    WS_V1,
-];
+/// All formats without compression.
+fn plain() -> Vec<StreamFormat> {
+    let mut all: Vec<_> = http().into_iter().map(StreamFormat::Http).collect();
+    all.extend([WS_BARE, WS_V1]);
+    all
+}
+
+/// All formats of HTTP.
+fn http() -> Vec<HttpFormat> {
+    let mut all = Vec::new();
+    for feed in FeedName::ALL {
+        for objects in [false, true] {
+            match feed.delivery(objects) {
+                Delivery::Stream(format) if !all.contains(&format) => all.push(format),
+                _ => {}
+            }
+        }
+    }
+    all
+}
 
 /// A channel with payloads of many kinds and lengths, and two lists of channels that contain it.
 /// Both lists get the same messages, with different heads.
@@ -153,7 +162,21 @@ fn naive_unit(
         StreamFormat::Http(HttpFormat::Iframe) => {
             [b"<script>t(", &object(Place::Script)[..], b")</script>\n"].concat()
         }
-        StreamFormat::Http(_) => [&object(Place::Line)[..], b"\n"].concat(),
+        StreamFormat::Http(HttpFormat::MultipartReplace) => {
+            let media = message.content_type().unwrap_or("application/octet-stream");
+            if message.data().is_empty() || boundary::is_in(message.data()) {
+                return [b"Tidewire-Message: ", &object(Place::Part)[..], b"\r\n"].concat();
+            }
+            let channel = channel.map(|name| format!("Tidewire-Channel: {name}\r\n")).unwrap_or_default();
+            let head = format!(
+                "Tidewire-Cursor: {cursor}\r\n{channel}Content-Type: {media}\r\nContent-Length: {}\r\n\r\n",
+                message.data().len()
+            );
+            [head.as_bytes(), message.data(), b"\r\n--tidewire\r\n"].concat()
+        }
+        StreamFormat::Http(HttpFormat::JsonLines | HttpFormat::Xhr) => {
+            [&object(Place::Line)[..], b"\n"].concat()
+        }
         StreamFormat::WsBare { .. } => {
             let kind = if message.text().is_some() { Kind::Text } else { Kind::Binary };
             encode_message(kind, message.data(), &mut out);
@@ -196,7 +219,7 @@ fn bounds(bytes: usize) -> Bounds<'static> {
 #[test]
 fn every_format_matches_a_simple_encoder() {
     let stock = Stock::new();
-    for format in PLAIN {
+    for format in plain() {
         for (list, chunked) in [(0, false), (1, true)] {
             let (batches, sum) = stock.batches(Wire { format, chunked, gzip: false }, list);
             assert!(batches.concat() == stock.naive(format, chunked, list), "{format:?}, list {list}");
@@ -230,7 +253,7 @@ fn a_deflated_message_inflates_to_the_plain_one() {
 #[test]
 fn a_gzip_body_decodes_to_the_plain_body() {
     let stock = Stock::new();
-    for format in [HttpFormat::Sse, HttpFormat::SseObjects, HttpFormat::JsonLines].map(StreamFormat::Http) {
+    for format in http().into_iter().filter(|format| format.may_be_gzip()).map(StreamFormat::Http) {
         for list in 0..2 {
             let (batches, sum) = stock.batches(Wire { format, chunked: false, gzip: true }, list);
             let mut body = [&gzip::HEAD[..], &batches.concat()].concat();

@@ -40,6 +40,11 @@ pub struct App {
 }
 
 impl App {
+    /// The paths that the program serves. A test outside of the crate compares them with
+    /// `docs/http-api.md`.
+    #[doc(hidden)]
+    pub const PATHS: [&str; Route::PATHS.len()] = Route::names();
+
     /// Makes the app of worker `worker`, counted from 0. Must be called on that worker's runtime,
     /// as [`Server::serve`](tidewire_server::Server::serve) does.
     ///
@@ -77,13 +82,16 @@ impl App {
         }
     }
 
-    /// Answers a request for the first page as text, or for the client for browsers.
-    fn page_or_script(&self, request: &Request<'_>) -> Reply<AppTicket> {
-        let page = match request.head.path() {
+    /// Answers a request that the playground does not answer.
+    fn page_or_script(&self, route: Option<Route>, request: &Request<'_>) -> Reply<AppTicket> {
+        let page = match route {
             // A browser gets the playground instead.
-            b"/" if self.playground.is_some() => Some(first_page(request).with("Vary", "Accept")),
-            b"/" => Some(first_page(request)),
-            path => browser_client::script(path),
+            Some(Route::FirstPage) if self.playground.is_some() => {
+                Some(first_page(request).with("Vary", "Accept"))
+            }
+            Some(Route::FirstPage) => Some(first_page(request)),
+            Some(Route::Script) => browser_client::script(request.head.path()),
+            Some(Route::Site | Route::Files | Route::Playground) | None => None,
         };
         match (page, request.head.method()) {
             (Some(page), Method::Get | Method::Head) => page.into(),
@@ -93,6 +101,51 @@ impl App {
                 Problem::new(404, detail).into_response().into()
             }
         }
+    }
+}
+
+/// Who answers the requests for a path.
+#[derive(Clone, Copy, Debug)]
+enum Route {
+    /// The [`Site`]: channels, and `*`, which stands for the whole server.
+    Site,
+    Files,
+    Playground,
+    /// The playground for a browser, otherwise a text.
+    FirstPage,
+    /// The client for browsers.
+    Script,
+}
+
+impl Route {
+    /// Every path that is served, the most frequent first. A path that ends in `/` stands for all
+    /// paths that begin with it, except `/` itself.
+    const PATHS: [(&'static str, Self); 7] = [
+        ("/c/", Self::Site),
+        ("/files/", Self::Files),
+        ("/playground/", Self::Playground),
+        (browser_client::MODULE, Self::Script),
+        (browser_client::SCRIPT, Self::Script),
+        ("/", Self::FirstPage),
+        ("*", Self::Site),
+    ];
+
+    const fn names() -> [&'static str; Self::PATHS.len()] {
+        let (mut names, mut n) = ([""; Self::PATHS.len()], 0);
+        while n < names.len() {
+            names[n] = Self::PATHS[n].0;
+            n += 1;
+        }
+        names
+    }
+
+    /// The route of a path, and the rest of the path.
+    fn of(path: &[u8]) -> Option<(Self, &[u8])> {
+        Self::PATHS.into_iter().find_map(|(known, route)| {
+            let rest = path.strip_prefix(known.as_bytes())?;
+            let is_folder = known.len() > 1 && known.ends_with('/');
+            (is_folder || rest.is_empty()).then_some((route, rest))
+        })
     }
 }
 
@@ -113,19 +166,22 @@ impl Handler for App {
     type Ticket = AppTicket;
 
     fn handle(&self, request: Request<'_>) -> Reply<AppTicket> {
-        let path = request.head.path();
-        if path.starts_with(b"/c/") || path == b"*" {
-            return self.site.handle(request).map_ticket(|ticket| AppTicket(Destination::Site(ticket)));
+        let (route, rest) = Route::of(request.head.path()).unzip();
+        match route {
+            Some(Route::Site) => {
+                return self.site.handle(request).map_ticket(|ticket| AppTicket(Destination::Site(ticket)));
+            }
+            Some(Route::Files) => return self.folder_file(rest.unwrap_or_default(), &request),
+            Some(Route::Playground | Route::FirstPage) => {
+                if let Some(playground) = &self.playground
+                    && let Some(reply) = playground.handle(&self.site, &request)
+                {
+                    return reply.map_ticket(|permit| AppTicket(Destination::Wire(permit)));
+                }
+            }
+            Some(Route::Script) | None => {}
         }
-        if let Some(rest) = path.strip_prefix(b"/files/") {
-            return self.folder_file(rest, &request);
-        }
-        if let Some(playground) = &self.playground
-            && let Some(reply) = playground.handle(&self.site, &request)
-        {
-            return reply.map_ticket(|permit| AppTicket(Destination::Wire(permit)));
-        }
-        self.page_or_script(&request)
+        self.page_or_script(route, &request)
     }
 
     fn detached(&self, connection: Parked, ticket: AppTicket) {

@@ -56,7 +56,10 @@ impl StreamingFeed {
                 return Ok(Self::WebSocket(Box::new(ws::Socket::open(settings, since, deadline).await?)));
             }
             Feed::Sse => (sse::MEDIA_TYPE, Box::new(sse::Sse::new(max))),
-            _ => (stream::MEDIA_TYPE, Box::new(stream::Lines::new(max))),
+            // Polls are not streams: the caller opens them itself.
+            Feed::Stream | Feed::LongPoll | Feed::Poll => {
+                (stream::MEDIA_TYPE, Box::new(stream::Lines::new(max)))
+            }
         };
         let mut http = Http::connect(&settings.url, usize::MAX, deadline).await?;
         let objects: &[_] = if feed == Feed::Sse { &[("objects", "1")] } else { &[] };

@@ -8,7 +8,7 @@ use tidewire_http1::RequestHead;
 use tidewire_server::Problem;
 
 use super::query::Query;
-use crate::feeds::{HttpFormat, iframe, jsonp, longpoll, script};
+use crate::feeds::{Delivery, FeedName, HttpFormat, jsonp, longpoll, script};
 use crate::positions::Start;
 use crate::refusal::bad_request;
 use crate::request_fields::RequestField;
@@ -18,17 +18,6 @@ const MAX_LIMIT: usize = 10_000;
 
 /// Messages in one answer to a poll, if the client sets no limit.
 const DEFAULT_LIMIT: usize = 1_000;
-
-/// How a client wants its messages delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    Poll,
-    LongPoll,
-    Jsonp,
-    Raw,
-    WebSocket,
-    Stream(HttpFormat),
-}
 
 /// What a GET on channels asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,10 +52,7 @@ impl Params {
             Some("1") => true,
             Some(_) => return Err(bad_request("the parameter objects is 0 or 1")),
         };
-        let delivery = match delivery(head, query.feed.as_deref(), wait)? {
-            Delivery::Stream(HttpFormat::Sse) if objects => Delivery::Stream(HttpFormat::SseObjects),
-            delivery => delivery,
-        };
+        let delivery = delivery(head, query.feed.as_deref(), wait, objects)?;
         let limit = limit(query.limit.as_deref())?;
         // When an EventSource reconnects, its URL still has the first `since`, and its id is newer.
         // An empty id counts as none.
@@ -83,21 +69,29 @@ impl Params {
     }
 }
 
-/// The start for a client that sends none. Short polls start at the oldest kept message. Long polls
-/// and streams start now. Pictures (`multipart/x-mixed-replace`) start with the newest message. Raw
-/// bytes start at the first piece of the newest upload.
+/// The start for a client that sends none. `docs/http-api.md` says it too. Short polls start at the
+/// oldest kept message. Long polls and streams start now. Pictures (`multipart/x-mixed-replace`)
+/// start with the newest message. Raw bytes start at the first piece of the newest upload.
 fn default_start(delivery: Delivery) -> Start {
     match delivery {
         Delivery::Poll => Start::Earliest,
         Delivery::Raw | Delivery::Stream(HttpFormat::MultipartReplace) => Start::Newest,
-        _ => Start::Now,
+        Delivery::LongPoll | Delivery::Jsonp | Delivery::WebSocket => Start::Now,
+        Delivery::Stream(
+            HttpFormat::Sse
+            | HttpFormat::SseObjects
+            | HttpFormat::JsonLines
+            | HttpFormat::Xhr
+            | HttpFormat::MultipartMixed
+            | HttpFormat::Iframe,
+        ) => Start::Now,
     }
 }
 
 /// The name of the function that a script is to call.
 fn callback(named: Option<String>, delivery: Delivery) -> Result<String, Problem> {
-    let is_iframe = delivery == Delivery::Stream(HttpFormat::Iframe);
-    let max_points = if is_iframe { iframe::MAX_POINTS } else { jsonp::MAX_POINTS };
+    // Other feeds call nothing. But a name that no feed accepts is a mistake there too.
+    let max_points = delivery.callback_points().unwrap_or(jsonp::MAX_POINTS);
     match named {
         Some(name) if script::is_callback(&name, max_points) => Ok(name),
         Some(_) => Err(bad_request(
@@ -117,31 +111,25 @@ fn delivery(
     head: &RequestHead<'_>,
     named: Option<&str>,
     wait: Option<Duration>,
+    objects: bool,
 ) -> Result<Delivery, Problem> {
-    Ok(match named {
-        Some("poll") => Delivery::Poll,
-        Some("longpoll") => Delivery::LongPoll,
-        Some("sse") => Delivery::Stream(HttpFormat::Sse),
-        Some("stream") => Delivery::Stream(HttpFormat::JsonLines),
-        Some("xhr") => Delivery::Stream(HttpFormat::Xhr),
-        Some("multipart") => Delivery::Stream(HttpFormat::MultipartMixed),
-        Some("replace") => Delivery::Stream(HttpFormat::MultipartReplace),
-        Some("iframe") => Delivery::Stream(HttpFormat::Iframe),
-        Some("jsonp") => Delivery::Jsonp,
-        Some("raw") => Delivery::Raw,
-        Some(_) => {
-            return Err(bad_request(
-                "feed is one of poll, longpoll, sse, stream, xhr, multipart, replace, iframe, jsonp, raw; \
-                 a WebSocket is asked for by an Upgrade",
-            ));
-        }
-        None if wants_websocket(head) => Delivery::WebSocket,
-        None => match accepted(head) {
-            Some(delivery) => delivery,
-            None if wait.is_some_and(|wait| !wait.is_zero()) => Delivery::LongPoll,
-            None => Delivery::Poll,
-        },
-    })
+    if let Some(name) = named {
+        return match FeedName::parse(name.as_bytes()) {
+            Some(feed) => Ok(feed.delivery(objects)),
+            None => Err(bad_request(format_args!(
+                "feed is one of {}; a WebSocket is asked for by an Upgrade",
+                FeedName::NAMES.join(", ")
+            ))),
+        };
+    }
+    if wants_websocket(head) {
+        return Ok(Delivery::WebSocket);
+    }
+    let feed = accepted(head).unwrap_or_else(|| match wait {
+        Some(wait) if !wait.is_zero() => FeedName::LongPoll,
+        _ => FeedName::Poll,
+    });
+    Ok(feed.delivery(objects))
 }
 
 /// Whether the request asks for a WebSocket. The handshake checks later whether it does so
@@ -153,27 +141,21 @@ pub(crate) fn wants_websocket(head: &RequestHead<'_>) -> bool {
 }
 
 /// The stream that `Accept` prefers, if it prefers one to JSON.
-fn accepted(head: &RequestHead<'_>) -> Option<Delivery> {
-    let mut best: Option<(u16, Delivery)> = None;
+fn accepted(head: &RequestHead<'_>) -> Option<FeedName> {
+    let mut best: Option<(u16, FeedName)> = None;
     for range in RequestField::Accept.get_all(head).flat_map(list) {
         let mut parts = range.split(|&b| b == b';');
         let media = parts.next().unwrap_or_default().trim_ascii();
-        let delivery = match media {
-            m if eq_ignore_case(m, b"text/event-stream") => Delivery::Stream(HttpFormat::Sse),
-            m if eq_ignore_case(m, b"application/x-ndjson") => Delivery::Stream(HttpFormat::JsonLines),
-            m if eq_ignore_case(m, b"multipart/mixed") => Delivery::Stream(HttpFormat::MultipartMixed),
-            m if eq_ignore_case(m, b"multipart/x-mixed-replace") => {
-                Delivery::Stream(HttpFormat::MultipartReplace)
-            }
-            m if eq_ignore_case(m, b"application/json") => Delivery::Poll,
-            _ => continue,
+        let is_named = |feed: &&FeedName| {
+            feed.accepted_as().is_some_and(|known| eq_ignore_case(media, known.as_bytes()))
         };
+        let Some(&feed) = FeedName::ALL.iter().find(is_named) else { continue };
         let weight = parts.find_map(weight).unwrap_or(1000);
         if weight > 0 && best.is_none_or(|(known, _)| weight > known) {
-            best = Some((weight, delivery));
+            best = Some((weight, feed));
         }
     }
-    best.map(|(_, delivery)| delivery).filter(|&delivery| delivery != Delivery::Poll)
+    best.map(|(_, feed)| feed).filter(|&feed| feed != FeedName::Poll)
 }
 
 /// Whether the client accepts gzip (RFC 9110 §12.5.3) and does not prefer the plain bytes.

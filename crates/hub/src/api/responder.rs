@@ -13,6 +13,7 @@ use tidewire_server::{Body, Peer, Reply, Request};
 use super::answer_cache::{Answer, AnswerCache, Snapshot};
 use super::{publish, subscribe, upload};
 use crate::context::SiteContext;
+use crate::feeds::FeedName;
 use crate::name::ChannelName;
 use crate::refusal::{bad_request, not_allowed, refusal};
 use crate::request_fields::depends_on_target_only;
@@ -166,7 +167,10 @@ impl From<Answer> for Reply<Ticket> {
 /// Whether the query asks for a feed whose answers are not cached.
 fn is_stream(head: &RequestHead<'_>) -> bool {
     let feed = head.query().and_then(|query| Some(&query[memchr::memmem::find(query, b"feed=")? + 5..]));
-    feed.is_some_and(|feed| ![&b"poll"[..], b"longpoll", b"jsonp"].iter().any(|poll| feed.starts_with(poll)))
+    feed.is_some_and(|feed| {
+        let name = feed.split(|&byte| byte == b'&').next().unwrap_or_default();
+        !FeedName::parse(name).is_some_and(FeedName::is_poll)
+    })
 }
 
 /// Whether the connection stays open after the answer. The answer to a long poll is written later,

@@ -11,13 +11,13 @@ use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
 use super::handshake;
-use super::params::{self, Delivery, Params};
+use super::params::{self, Params};
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
 use crate::feeds::{
-    Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll, poll as short, raw,
-    ws,
+    Delivery, Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll,
+    poll as short, raw, ws,
 };
 use crate::gzip::{self, Sum};
 use crate::name::ChannelName;
@@ -44,14 +44,13 @@ pub(crate) fn handle(
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let params = Params::parse(request.head, names.len())?;
-    let is_iframe = params.delivery == Delivery::Stream(HttpFormat::Iframe);
-    if (is_iframe || params.delivery == Delivery::Jsonp) && !context.settings.comet {
+    if params.delivery.needs_comet() && !context.settings.comet {
         return Err(Problem::new(
             403,
             "Reading by iframe and JSONP is off; start the server with --comet, or read with feed=stream.",
         ));
     }
-    if is_iframe {
+    if params.delivery == Delivery::Stream(HttpFormat::Iframe) {
         iframe::require_frame(request.head)?;
     }
     let channels = open_channels(context, names)?;

@@ -31,9 +31,15 @@ pub(crate) enum StreamFormat {
 
 impl HttpFormat {
     /// Whether the body may be compressed with gzip. Only text formats may, whose clients
-    /// decompress while they read.
+    /// decompress while they read. `docs/http-api.md` says so at "Compression".
     pub(crate) fn may_be_gzip(self) -> bool {
-        matches!(self, HttpFormat::Sse | HttpFormat::SseObjects | HttpFormat::JsonLines)
+        match self {
+            HttpFormat::Sse | HttpFormat::SseObjects | HttpFormat::JsonLines => true,
+            HttpFormat::Xhr
+            | HttpFormat::MultipartMixed
+            | HttpFormat::MultipartReplace
+            | HttpFormat::Iframe => false,
+        }
     }
 
     pub(crate) fn feed(self) -> &'static dyn Feed {

@@ -3,22 +3,26 @@
 //! wraps a unit in a chunk if the transfer coding is chunked. `feed.rs` has what the feeds of
 //! streams share, and `format.rs` chooses a feed.
 //!
-//! | file | start | message | gap, reset | heartbeat | end |
-//! |---|---|---|---|---|---|
-//! | `poll.rs`, `longpoll.rs` | – | JSON array | 410 | – | an empty answer |
-//! | `sse.rs` | `retry:` and `id:` | `id: event: data:` | `event: gap` | `:` | `retry:` |
-//! | `sse.rs` objects | a JSON object | a JSON object | a JSON object | empty data | `retry:` |
-//! | `json_lines.rs` | a JSON line | a JSON line | a JSON line | an empty line | end of body |
-//! | `xhr.rs` | padding, a JSON line | a JSON line | a JSON line | an empty line | end of body |
-//! | `multipart.rs` mixed | a JSON part | a JSON part | a JSON part | an empty part | closing delimiter |
-//! | `multipart.rs` replace | a delimiter | a part: the payload | a field of the next part | a field of the next part | closing delimiter |
-//! | `iframe.rs` | a page, padding, a call | a script with a call | a call | an empty line | end of page |
-//! | `jsonp.rs` | – | one call with a poll's answer | in the answer | – | an empty answer |
-//! | `raw.rs` | – | the payload | a cut | – | a cut |
-//! | `ws.rs` bare | – | the payload | close 4410 | ping | close 1012 |
-//! | `ws.rs` tidewire.v1 | a JSON object | a JSON object | a JSON object | ping | close 1012 |
+//! A test writes the heartbeat and the end of each feed, and compares the bytes with this table.
+//!
+//! | `feed=` | in | start | message | gap, reset | heartbeat | end |
+//! |---|---|---|---|---|---|---|
+//! | `poll` | `poll.rs` | – | a JSON array | 410 | – | an empty answer |
+//! | `longpoll` | `longpoll.rs` | – | a JSON array | 410 | – | an empty answer |
+//! | `jsonp` | `jsonp.rs` | – | one call with a poll's answer | in the answer | – | an empty answer |
+//! | `raw` | `raw.rs` | – | the payload | a cut | – | a cut |
+//! | `sse` | `sse.rs: Sse` | `retry:` and `id:` | `id: event: data:` | `event: gap` | `:\n\n` | `retry: 7\n\n` |
+//! | `sse` with `objects=1` | `sse.rs: Objects` | a JSON object | a JSON object | a JSON object | `data:\n\n` | `retry: 7\n\n` |
+//! | `stream` | `json_lines.rs` | a JSON line | a JSON line | a JSON line | `\n` | nothing more |
+//! | `xhr` | `xhr.rs` | padding, a JSON line | a JSON line | a JSON line | `\n` | nothing more |
+//! | `multipart` | `multipart.rs: Mixed` | a JSON part | a JSON part | a JSON part | `\r\n\r\n--tidewire\r\n` | `\r\n\r\n--tidewire--\r\n` |
+//! | `replace` | `multipart.rs: Replace` | a delimiter | a part: the payload | a field of the next part | `Tidewire-Beat: 1\r\n` | `\r\n\r\n--tidewire--\r\n` |
+//! | `iframe` | `iframe.rs` | a page, padding, a call | a script with a call | a call | `\n` | nothing more |
+//! | WebSocket, bare | `ws.rs: Bare` | – | the payload | close 4410 | ping | close 1012 |
+//! | WebSocket, `tidewire.v1` | `ws.rs: V1` | a JSON object | a JSON object | a JSON object | ping, `{"type":"heartbeat"}` | close 1012 |
 
 pub(crate) mod boundary;
+mod catalogue;
 mod feed;
 mod format;
 pub(crate) mod iframe;
@@ -30,10 +34,13 @@ pub(crate) mod poll;
 pub(crate) mod raw;
 pub(crate) mod script;
 mod sse;
+#[cfg(test)]
+mod table_tests;
 mod wire;
 pub(crate) mod ws;
 mod xhr;
 
+pub(crate) use catalogue::{Delivery, FeedName};
 pub(crate) use feed::{Discontinuity, Envelope, Flow, StreamStart};
 pub(crate) use format::{HttpFormat, StreamFormat};
 pub(crate) use wire::Wire;

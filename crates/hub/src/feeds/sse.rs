@@ -9,6 +9,7 @@ use crate::form::FormKind;
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
 use crate::out::Out;
+use crate::reserved_events::{ENVELOPE, GAP, RESET};
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -38,7 +39,7 @@ impl Feed for Sse {
                 out.form(FormKind::Lines, message);
             }
             None => {
-                let event = if channel.is_none() { Some("envelope") } else { message.event() };
+                let event = if channel.is_none() { Some(ENVELOPE) } else { message.event() };
                 write_message_event(out, event, envelope);
             }
         }
@@ -46,8 +47,8 @@ impl Feed for Sse {
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
         let event = match what {
-            Discontinuity::Gap { .. } => "gap",
-            Discontinuity::Reset { .. } => "reset",
+            Discontinuity::Gap { .. } => GAP,
+            Discontinuity::Reset { .. } => RESET,
         };
         write_object(out, cursor, Some(event), &what.object(cursor));
         Flow::Continue

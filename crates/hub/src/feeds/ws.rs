@@ -6,6 +6,7 @@ use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
 use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use crate::close_code::CloseCode;
 use crate::form::FormKind;
 use crate::gzip;
 use crate::json_text::Place;
@@ -15,10 +16,6 @@ use crate::out::{DEFLATED_LEN, Mark, Out};
 
 /// The subprotocol with JSON objects in both directions.
 pub(crate) const SUBPROTOCOL: &str = "tidewire.v1";
-
-/// Close code of a bare connection that cannot continue at its cursor; the reason is the cursor to
-/// go on from. It is in the range for applications (RFC 6455 §7.4.2), and named after HTTP's 410.
-pub(crate) const CLOSE_GONE: u16 = 4410;
 
 /// A ping without payload (RFC 6455 §5.5.2): FIN and opcode 9, no mask, length 0.
 const PING: [u8; 2] = [0x89, 0];
@@ -47,7 +44,7 @@ impl Feed for Bare {
 
     /// Closes the connection with a code, because a gap cannot be reported between bare payloads.
     fn discontinuity(&self, out: &mut Vec<u8>, _what: &Discontinuity<'_>, cursor: &str) -> Flow {
-        close(out, CLOSE_GONE, cursor);
+        close(out, CloseCode::Gone, cursor);
         Flow::End
     }
 
@@ -166,16 +163,17 @@ pub(crate) fn object(out: &mut Vec<u8>, object: &Object<'_>) {
 }
 
 /// Writes a close frame. The reason is cut to the length that fits.
-pub(crate) fn close(out: &mut Vec<u8>, code: u16, reason: &str) {
+pub(crate) fn close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     let mut end = reason.len().min(MAX_REASON);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    encode_close(Some(code), &reason[..end], out).expect("the code is one of ours and the reason fits");
+    encode_close(Some(code.code()), &reason[..end], out)
+        .expect("the code is one of ours and the reason fits");
 }
 
 fn restart(out: &mut Vec<u8>) {
-    close(out, 1012, "the server restarts");
+    close(out, CloseCode::Restart, "the server restarts");
 }
 
 /// RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code.

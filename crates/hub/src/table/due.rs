@@ -5,6 +5,7 @@ use super::ids::RowId;
 use super::row::{Member, Place};
 use super::state::{Event, State};
 use super::table::Table;
+use crate::close_code::CloseCode;
 use crate::rope::Rope;
 use crate::settings::TOO_SLOW;
 use crate::shape::Shape;
@@ -150,7 +151,7 @@ impl Table {
         tracing::debug!(peer = %row.connection.peer(), ?overdue, "subscriber dropped");
         let event = match &mut row.websocket {
             Some(websocket) if overdue == Overdue::Late => {
-                websocket.close(1008, TOO_SLOW);
+                websocket.close(CloseCode::Policy, TOO_SLOW);
                 row.append_last(Rope::default(), ran_ms);
                 // Free the received part of the message now.
                 row.websocket = None;

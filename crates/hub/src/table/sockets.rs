@@ -8,6 +8,7 @@ use super::ids::RowId;
 use super::incoming::Incoming;
 use super::state::Event;
 use super::table::Table;
+use crate::close_code::CloseCode;
 use crate::feeds::{StreamFormat, Wire};
 use crate::object::Object;
 use crate::positions::Channels;
@@ -41,7 +42,7 @@ impl Table {
     }
 
     /// Queues a close frame after other queued frames, unless one was queued before.
-    pub(crate) fn close(&mut self, id: RowId, code: u16, reason: &str) {
+    pub(crate) fn close(&mut self, id: RowId, code: CloseCode, reason: &str) {
         if let Some(websocket) = self.delivery.rows.get_mut(id).and_then(|row| row.websocket.as_mut()) {
             websocket.close(code, reason);
         }

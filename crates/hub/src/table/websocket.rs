@@ -11,6 +11,7 @@ use tidewire_ws::{Connection, Event, Limits, Server};
 
 use super::incoming::Incoming;
 use super::stalled::Stalled;
+use crate::close_code::CloseCode;
 use crate::feeds::{StreamFormat, ws};
 use crate::object::Object;
 use crate::settings::Settings;
@@ -176,7 +177,7 @@ impl WebSocket {
     }
 
     /// Queues a close frame, unless one was queued before.
-    pub(super) fn close(&mut self, code: u16, reason: &str) {
+    pub(super) fn close(&mut self, code: CloseCode, reason: &str) {
         if !self.closing {
             ws::close(&mut self.output, code, reason);
             self.closing = true;
@@ -313,7 +314,7 @@ impl WebSocket {
             one.context = None;
         } else if one.context.is_none() {
             if Rc::strong_count(places) > MAX_INFLATING {
-                self.close(1013, "too many unfinished messages, try again later");
+                self.close(CloseCode::TryAgainLater, "too many unfinished messages, try again later");
             } else {
                 one.context = Some(places.clone());
             }

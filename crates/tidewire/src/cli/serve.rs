@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +23,15 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
         tracing::warn!(variables = ?unknown, "these environment variables are not options of this version");
     }
     check::check(&args)?;
-    let listen = listen(&args)?;
-    let settings = Arc::new(settings(&args)?);
-    let (playground, files) = (playground(&args), files(&args)?);
-    let mut builder = Server::builder().threads(args.threads.unwrap_or(0)).limits(limits(&args));
+    let Plan { threads, listen, limits, hub_config, settings, playground, files } = plan(args)?;
+    let mut builder = Server::builder().threads(threads).limits(limits);
     for address in listen {
         builder = builder.listen(address);
     }
     let server = builder.bind()?;
-    let hub = Hub::new(hub_config(&args), server.threads());
+    let hub = Hub::new(hub_config, server.threads());
     let signals = Signals::catch()?;
-    let shared = hub.clone();
+    let (shared, settings) = (hub.clone(), Arc::new(settings));
     let app = move |worker| {
         App::new(shared.clone(), settings.clone(), worker)
             .with_playground(playground.clone())
@@ -47,6 +46,86 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(ExitCode::from(130)),
         outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
     }
+}
+
+/// What the options ask for.
+struct Plan {
+    threads: usize,
+    listen: Vec<Listen>,
+    limits: Limits,
+    hub_config: HubConfig,
+    settings: Settings,
+    playground: Option<Playground>,
+    files: Option<Files>,
+}
+
+/// Turns the options into settings. Names every option, without `..`: the compiler finds an option
+/// that has no effect.
+fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
+    let ServeArgs {
+        listen,
+        threads,
+        public,
+        retain_messages,
+        retain_bytes,
+        retain_age,
+        max_message,
+        max_channels,
+        max_connections,
+        heartbeat,
+        allow_origin,
+        upload_pause,
+        files,
+        no_deflate,
+        compress,
+        comet,
+        playground,
+        idle_timeout,
+        drain,
+        // `run` has read these.
+        log: _,
+        log_format: _,
+        config: _,
+    } = args;
+    let public = is_on(public);
+    let listen = addresses(listen, public)?;
+
+    let mut limits = Limits::default();
+    limits.max_connections = max_connections.unwrap_or(0);
+    limits.idle_timeout = idle_timeout.map_or(limits.idle_timeout, |time| time.0);
+    limits.drain_timeout = drain.map_or(limits.drain_timeout, |time| time.0);
+
+    let mut hub_config = HubConfig::default();
+    hub_config.max_message = max_message.map_or(hub_config.max_message, Size::bytes);
+    hub_config.max_channels = max_channels.unwrap_or(hub_config.max_channels);
+    let retention = &mut hub_config.retention;
+    retention.max_messages = retain_messages.unwrap_or(retention.max_messages);
+    // A channel must be able to keep a message of the largest size.
+    let max_bytes = retention.max_bytes.max(hub_config.max_message);
+    retention.max_bytes = retain_bytes.map_or(max_bytes, Size::bytes);
+    retention.max_age_ms = match retain_age {
+        None => retention.max_age_ms,
+        Some(Span(Duration::ZERO)) => None,
+        Some(Span(time)) => Some(time.as_millis() as u64),
+    };
+
+    let mut settings = Settings::default().with_origins(origins(public, &allow_origin)?);
+    settings.heartbeat = heartbeat.map_or(settings.heartbeat, |time| time.0);
+    settings.idle_timeout = idle_timeout.map_or(settings.idle_timeout, |time| time.0);
+    settings.upload_pause = upload_pause.map_or(settings.upload_pause, |time| time.0);
+    settings.deflate = !is_on(no_deflate);
+    settings.compress = is_on(compress);
+    settings.comet = is_on(comet);
+
+    Ok(Plan {
+        threads: threads.unwrap_or(0),
+        listen,
+        limits,
+        hub_config,
+        settings,
+        playground: self::playground(playground, public),
+        files: folder(files.as_deref())?,
+    })
 }
 
 /// Logs the work counters, for measurements. They are shown with `--log tidewire::work=debug`.
@@ -66,20 +145,12 @@ fn log_work(hub: &Hub) {
     );
 }
 
-fn limits(args: &ServeArgs) -> Limits {
-    let mut limits = Limits::default();
-    limits.max_connections = args.max_connections.unwrap_or(0);
-    limits.idle_timeout = args.idle_timeout.map_or(limits.idle_timeout, |time| time.0);
-    limits.drain_timeout = args.drain.map_or(limits.drain_timeout, |time| time.0);
-    limits
-}
-
-fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
-    let texts = if args.listen.is_empty() { vec!["127.0.0.1:8080".to_owned()] } else { args.listen.clone() };
+fn addresses(texts: Vec<String>, public: bool) -> Result<Vec<Listen>, Box<dyn Error>> {
+    let texts = if texts.is_empty() { vec!["127.0.0.1:8080".to_owned()] } else { texts };
     let mut all = Vec::new();
     for text in texts {
         let listen: Listen = text.parse()?;
-        if !listen.is_local() && !is_on(args.public) {
+        if !listen.is_local() && !public {
             return Err(format!(
                 "other machines can reach {listen}, and there is no login; listen on 127.0.0.1 behind \
                  a proxy that authenticates clients, or use --public to allow everyone"
@@ -91,33 +162,24 @@ fn listen(args: &ServeArgs) -> Result<Vec<Listen>, Box<dyn Error>> {
     Ok(all)
 }
 
-fn settings(args: &ServeArgs) -> Result<Settings, Box<dyn Error>> {
-    let mut settings = Settings::default();
-    if !is_on(args.public) {
-        settings.origins = Origins::same().local();
+fn origins(public: bool, allowed: &[String]) -> Result<Origins, Box<dyn Error>> {
+    let mut origins = if public { Settings::DEFAULT.origins } else { Origins::same().local() };
+    for origin in allowed {
+        origins = origins.allow(origin)?;
     }
-    for origin in &args.allow_origin {
-        settings.origins = std::mem::replace(&mut settings.origins, Origins::same()).allow(origin)?;
-    }
-    settings.heartbeat = args.heartbeat.map_or(settings.heartbeat, |time| time.0);
-    settings.idle_timeout = args.idle_timeout.map_or(settings.idle_timeout, |time| time.0);
-    settings.upload_pause = args.upload_pause.map_or(settings.upload_pause, |time| time.0);
-    settings.deflate = !is_on(args.no_deflate);
-    settings.compress = is_on(args.compress);
-    settings.comet = is_on(args.comet);
-    Ok(settings)
+    Ok(origins)
 }
 
-fn playground(args: &ServeArgs) -> Option<Playground> {
-    match args.playground {
+fn playground(wanted: Option<Switch>, public: bool) -> Option<Playground> {
+    match wanted {
         Some(Switch::On) => Some(Playground::new().behind_proxies()),
-        None if !is_on(args.public) => Some(Playground::new()),
+        None if !public => Some(Playground::new()),
         Some(Switch::Off) | None => None,
     }
 }
 
-fn files(args: &ServeArgs) -> Result<Option<Files>, Box<dyn Error>> {
-    let Some(folder) = &args.files else { return Ok(None) };
+fn folder(path: Option<&Path>) -> Result<Option<Files>, Box<dyn Error>> {
+    let Some(folder) = path else { return Ok(None) };
     let opened = Files::open(folder).map_err(|error| {
         format!("--files {}: {error}; name a folder that this user can read", folder.display())
     });
@@ -126,23 +188,6 @@ fn files(args: &ServeArgs) -> Result<Option<Files>, Box<dyn Error>> {
 
 fn is_on(flag: Option<bool>) -> bool {
     flag == Some(true)
-}
-
-fn hub_config(args: &ServeArgs) -> HubConfig {
-    let mut config = HubConfig::default();
-    config.max_message = args.max_message.map_or(config.max_message, Size::bytes);
-    config.max_channels = args.max_channels.unwrap_or(config.max_channels);
-    let retention = &mut config.retention;
-    retention.max_messages = args.retain_messages.unwrap_or(retention.max_messages);
-    // A channel must be able to keep a message of the largest size.
-    let max_bytes = retention.max_bytes.max(config.max_message);
-    retention.max_bytes = args.retain_bytes.map_or(max_bytes, Size::bytes);
-    retention.max_age_ms = match args.retain_age {
-        None => retention.max_age_ms,
-        Some(Span(Duration::ZERO)) => None,
-        Some(Span(time)) => Some(time.as_millis() as u64),
-    };
-    config
 }
 
 /// Prints the addresses to standard output, in a thread of its own: if standard output is a pipe

@@ -245,3 +245,18 @@ impl<'a> JsonLine<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_feed_of_the_client_can_be_chosen() {
+        for feed in Feed::ALL {
+            let name = feed.as_str();
+            let choice = FeedChoice::from_str(name, false);
+            assert!(choice.is_ok(), "feed {name}: add it to the enum FeedChoice in cli/subscribe.rs");
+        }
+        assert_eq!(FeedChoice::value_variants().len(), Feed::ALL.len() + 1, "and auto");
+    }
+}

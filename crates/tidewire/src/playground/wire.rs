@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use socket2::SockRef;
 use tidewire_explain::{Annotator, Direction, Note};
-use tidewire_hub::{Hub, Settings, Site, TOO_SLOW, json};
+use tidewire_hub::{CloseCode, Hub, Settings, Site, TOO_SLOW, json};
 use tidewire_server::{LocalFuture, LogLimit, Parked, Upgraded};
 use tidewire_ws::tokio::WebSocket;
 use tidewire_ws::{Limits, Message, Server};
@@ -68,11 +68,11 @@ enum End {
     /// The page has closed the WebSocket or disappeared.
     PageGone,
     /// The wire closes the WebSocket, with this code and reason.
-    Close(u16, &'static str),
+    Close(CloseCode, &'static str),
 }
 
 /// How all wires end when the server stops.
-const STOPPED: End = End::Close(1012, "the server stops");
+const STOPPED: End = End::Close(CloseCode::Restart, "the server stops");
 
 /// The parts of the server that a wire needs.
 pub(super) struct ServerContext {
@@ -112,7 +112,7 @@ pub(super) async fn run(
             if let Some(more) = FAILED.admit() {
                 tracing::warn!(%error, %address, more, "a playground wire cannot connect to this server");
             }
-            return close(page, 1011, "the server cannot reach itself").await;
+            return close(page, CloseCode::InternalError, "the server cannot reach itself").await;
         }
     };
     let retain_messages = server.hub.config().retention.max_messages;
@@ -138,7 +138,7 @@ pub(super) async fn run(
         End::Close(code, reason) => close(page, code, reason).await,
         End::Connection(why) => {
             if send(&mut page, &WireMessage::End { why }).await.is_ok() {
-                close(page, 1000, "").await;
+                close(page, CloseCode::Normal, "").await;
             }
         }
     }
@@ -178,8 +178,8 @@ impl Wire {
                 () = sleep_until(deadlines.next_check) => {
                     match deadlines.check(&self.page, &server.settings) {
                         Ok(()) => continue,
-                        Err(Expired::Idle) => Err(End::Close(1000, "idle")),
-                        Err(Expired::Message) => Err(End::Close(1008, TOO_SLOW)),
+                        Err(Expired::Idle) => Err(End::Close(CloseCode::Normal, "idle")),
+                        Err(Expired::Message) => Err(End::Close(CloseCode::Policy, TOO_SLOW)),
                     }
                 }
                 message = self.page.next() => match message {
@@ -209,7 +209,10 @@ impl Wire {
         match message {
             Message::Binary(bytes) => {
                 if self.unsent.len() + bytes.len() > MAX_UNSENT {
-                    return Err(End::Close(1008, "the page sent more than the connection accepts"));
+                    return Err(End::Close(
+                        CloseCode::Policy,
+                        "the page sent more than the connection accepts",
+                    ));
                 }
                 self.unsent.extend_from_slice(&bytes);
                 self.write()?;
@@ -222,7 +225,7 @@ impl Wire {
                     Ok(())
                 }
                 Ok(PageMessage::Cut) => Err(End::Connection(EndReason::Cut)),
-                Err(_) => Err(End::Close(1008, "the message is neither read with max nor cut")),
+                Err(_) => Err(End::Close(CloseCode::Policy, "the message is neither read with max nor cut")),
             },
             Message::Close { .. } => Err(End::PageGone),
             // Pings and pongs.
@@ -277,9 +280,9 @@ async fn send(page: &mut WebSocket<Upgraded, Server>, message: &WireMessage<'_>)
 }
 
 /// Closes the WebSocket, and waits for the page's close frame.
-async fn close(mut page: WebSocket<Upgraded, Server>, code: u16, reason: &str) {
+async fn close(mut page: WebSocket<Upgraded, Server>, code: CloseCode, reason: &str) {
     let handshake = async {
-        if page.close(Some(code), reason).await.is_ok() {
+        if page.close(Some(code.code()), reason).await.is_ok() {
             for _ in 0..MAX_MESSAGES_BEFORE_CLOSE {
                 if !matches!(page.next().await, Some(Ok(_))) {
                     break;

@@ -14,39 +14,53 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{after, comet, seq};
+use super::{Server, after, comet, seq};
 
-/// A way to read a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feed {
-    Poll,
-    LongPoll,
-    Sse,
-    Stream,
-    WsV1,
-    WsBare,
-    Xhr,
-    Mixed,
-    Replace,
-    Iframe,
-    Jsonp,
+/// Returns the names of all feeds of the server (`crates/hub/src/feeds/catalogue.rs`), from the
+/// refusal of an unknown one. A WebSocket has no name: an `Upgrade` asks for it.
+pub fn catalogue(server: &Server) -> Vec<String> {
+    let response = server.raw().send("GET /c/a?feed=? HTTP/1.1\r\nHost: x\r\n\r\n").response();
+    let problem: Value = serde_json::from_slice(&response.body).unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    let names = detail.strip_prefix("Feed is one of ").and_then(|rest| rest.split_once(';'));
+    let names: Vec<_> = names.expect(detail).0.split(", ").map(str::to_owned).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    names
 }
 
+macro_rules! feeds {
+    ($($feed:ident)*) => {
+        /// A way to read a channel.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Feed {
+            $($feed,)*
+        }
+
+        impl Feed {
+            /// All feeds that carry cursors. The last two need a server with `--comet`.
+            pub const ALL: [Feed; [$(stringify!($feed)),*].len()] = [$(Feed::$feed),*];
+        }
+    };
+}
+
+feeds! { Poll LongPoll Sse Stream WsV1 WsBare Xhr Mixed Replace Iframe Jsonp }
+
 impl Feed {
-    /// All feeds that carry cursors. The last two need a server with `--comet`.
-    pub const ALL: [Feed; 11] = [
-        Feed::Poll,
-        Feed::LongPoll,
-        Feed::Sse,
-        Feed::Stream,
-        Feed::WsV1,
-        Feed::WsBare,
-        Feed::Xhr,
-        Feed::Mixed,
-        Feed::Replace,
-        Feed::Iframe,
-        Feed::Jsonp,
-    ];
+    /// The value of `feed=`. `None` for a WebSocket, which an `Upgrade` asks for.
+    pub fn name(self) -> Option<&'static str> {
+        Some(match self {
+            Feed::Poll => "poll",
+            Feed::LongPoll => "longpoll",
+            Feed::Sse => "sse",
+            Feed::Stream => "stream",
+            Feed::Xhr => "xhr",
+            Feed::Mixed => "multipart",
+            Feed::Replace => "replace",
+            Feed::Iframe => "iframe",
+            Feed::Jsonp => "jsonp",
+            Feed::WsV1 | Feed::WsBare => return None,
+        })
+    }
 
     /// Whether the feed sends the event name of a message.
     pub fn names_events(self) -> bool {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::common::feeds::catalogue;
 use crate::common::{Post, Response, Server, Ws, after, seq};
 use crate::{get, json, piece, sentence, stream_head};
 
@@ -192,13 +193,10 @@ fn a_value_above_a_maximum_is_reduced_to_it() {
     }
 }
 
-/// The names of all feeds. A WebSocket has no name: it is requested by an upgrade.
-const FEEDS: [&str; 10] =
-    ["poll", "longpoll", "sse", "stream", "raw", "xhr", "multipart", "replace", "iframe", "jsonp"];
-
 #[test]
 fn a_malformed_cursor_is_refused_on_every_feed() {
     let server = Server::start(&["--comet"]);
+    let feeds = catalogue(&server);
     let good = Post::new("x").to(&server.address, "b");
     let padded = good.replace("-1", "-01");
     let upper = good.to_ascii_uppercase();
@@ -231,7 +229,7 @@ fn a_malformed_cursor_is_refused_on_every_feed() {
         "a_1",
         "%C3%A9-1",
     ] {
-        for feed in FEEDS {
+        for feed in &feeds {
             let target = format!("/c/b?callback=f&feed={feed}&since={bad}");
             let answer = server.raw().send(get(&target, "")).response();
             assert_eq!(answer.status, 400, "{feed} {bad}");
@@ -289,16 +287,17 @@ fn channel_names_are_checked_alike_on_every_feed() {
         (&too_long, false),
         (&seventeen, false),
     ];
+    let feeds = catalogue(&server);
     for (name, good) in rows {
         let several = name.contains(',');
         // Raw bytes of several channels could not be told apart. A publish is for one channel.
         let (one, made) = if several { (400, 400) } else { (200, 201) };
-        let feed = |feed: &str| {
+        let feed = |feed: &String| {
             let target = format!("/c/{name}?feed={feed}&callback=f&wait=0.05");
             (get(&target, ""), if feed == "raw" { one } else { 200 })
         };
         let put = format!("PUT /c/{name} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
-        for (request, status) in FEEDS.map(feed).into_iter().chain([
+        for (request, status) in feeds.iter().map(feed).chain([
             (get(&format!("/c/{name}?wait=0.05"), ""), 200),
             (get(&format!("/c/{name}"), "Accept: text/event-stream\r\n"), 200),
             (get(&format!("/c/{name}"), UPGRADE), 101),

@@ -1,0 +1,85 @@
+//! Parts of Markdown and of source code.
+
+/// Reads a file of the repository.
+pub(crate) fn read(path: &str) -> String {
+    let full = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&full).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Returns the text under a heading, up to the next heading of its level or above.
+pub(crate) fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let begin = if text.starts_with(&format!("{heading}\n")) {
+        0
+    } else {
+        text.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}")) + 1
+    };
+    let level = heading.find(' ').unwrap();
+    let rest = &text[begin + heading.len()..];
+    let is_end = |line: &str| {
+        let depth = line.len() - line.trim_start_matches('#').len();
+        // The title stands for the part before the first section.
+        (1..=level.max(2)).contains(&depth) && line[depth..].starts_with(' ')
+    };
+    let mut len = 0;
+    for line in rest.split_inclusive('\n') {
+        if is_end(line) {
+            break;
+        }
+        len += line.len();
+    }
+    &rest[..len]
+}
+
+/// Returns the text under the heading `### …` with this anchor.
+pub(crate) fn section_of<'a>(text: &'a str, anchor: &str) -> Option<&'a str> {
+    let heading = lines_of(text, "### ").find(|line| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        title.replace(' ', "-").replace([',', '.', '`'], "") == anchor
+    })?;
+    Some(section(text, heading))
+}
+
+/// Returns the lines that begin with `start` after blanks.
+pub(crate) fn lines_of<'a>(text: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter(move |line| line.trim_start().starts_with(start))
+}
+
+/// Returns the rows of the table whose first column has this name.
+pub(crate) fn table(text: &str, first_column: &str) -> Vec<Vec<String>> {
+    let head = format!("| {first_column} |");
+    let lines = text.lines().skip_while(|line| !line.starts_with(&head)).skip(2);
+    let rows: Vec<Vec<String>> = lines
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let inner = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')).expect(line);
+            inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+        })
+        .collect();
+    assert!(!rows.is_empty(), "no table with the first column {first_column}");
+    rows
+}
+
+/// Returns what stands in backticks.
+pub(crate) fn code_spans(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// Returns the words of code between two texts.
+pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let rest = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}")).1;
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
+}
+
+/// Calls `look` for every Rust file in a folder.
+pub(crate) fn visit(folder: &str, look: &mut impl FnMut(&str, &str)) {
+    let full = format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(full).unwrap() {
+        let entry = entry.unwrap();
+        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if entry.path().is_dir() {
+            visit(&path, look);
+        } else if path.ends_with(".rs") {
+            look(&path, &read(&path));
+        }
+    }
+}
