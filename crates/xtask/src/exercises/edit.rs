@@ -14,6 +14,12 @@ use super::tree::{copy, folder, git, paths};
 /// cannot.
 pub(super) fn begin(exercise: &Exercise) -> Result {
     let place = folder().join(&exercise.name);
+    if place.exists() {
+        return Err(format!(
+            "{0} exists and may have changes; save them, and then: rm -r {0}",
+            place.display()
+        ));
+    }
     copy(&place)?;
     start(&mut git(&place, &["init", "--quiet"]))?;
     if let Some(objects) = objects() {

@@ -34,7 +34,9 @@ pub(super) fn all(exercises: &[Exercise]) -> Result {
             changed.join(", ")
         ));
     }
-    start(&mut tree.cargo(&LINTS))
+    start(&mut tree.cargo(&LINTS))?;
+    println!("==> {} exercises hold", exercises.len());
+    Ok(())
 }
 
 /// Proves that the test fails without the solution, and that all commands pass with it.
