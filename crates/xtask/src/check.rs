@@ -4,8 +4,8 @@
 //! done:
 //!
 //! ```text
-//! cargo    programs ──► lints ──► documentation ──► corpora ──► loom ──► embed ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ───────────────────────┴─► tests, alone
+//! cargo    programs ──► lints ──► documentation … embed ──► exercises ──► build-tests ─┐
+//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ──────────────┴─► tests, alone
 //! ```
 //!
 //! Cargo locks the target folder, so two cargo commands would wait for each other. One lane runs
@@ -15,7 +15,8 @@
 //!
 //! Nothing is built twice: there is one target folder and one set of features (`--workspace
 //! --all-features`). Lints and documentation are separate builds, but they share one check of the
-//! dependencies, which generates no code.
+//! dependencies, which generates no code. The exercises change our crates, so these are built again
+//! with the solutions.
 
 mod tests;
 pub(crate) mod watched;
@@ -25,7 +26,8 @@ use clap::builder::PossibleValuesParser;
 use crate::release::manifests;
 use crate::steps::{self, Lane, Step, step};
 use crate::{
-    api, autobahn, browser, compliance, corpus, embed, layers, links, loom, no_std, pointers, programs, prose,
+    api, autobahn, browser, compliance, corpus, embed, exercises, layers, links, loom, no_std, pointers,
+    programs, prose,
 };
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 
@@ -65,6 +67,7 @@ const STEPS: &[Step] = &[
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
     step("loom", Lane::Cargo, &[], 25, loom::run),
     step("embed", Lane::Cargo, &["programs"], 20, embed::run),
+    step("exercises", Lane::Cargo, &[], 30, exercises::short),
     step("build-tests", Lane::Cargo, &[], 50, tests::build),
     step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests::run),
 ];

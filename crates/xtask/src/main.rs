@@ -8,10 +8,12 @@ mod autobahn;
 mod bench;
 mod browser;
 mod check;
+mod checkout;
 mod compliance;
 mod corpus;
 mod coverage;
 mod embed;
+mod exercises;
 mod fuzz;
 mod layers;
 mod links;
@@ -83,6 +85,9 @@ enum Command {
     /// Build and run a program outside the workspace that embeds tidewire-hub, and check that it
     /// links no crate that only the command needs.
     Embed,
+    /// Check the exercises of docs/exercises: the test of each fails without its solution and
+    /// passes with it (some minutes). Or work on one of them.
+    Exercises(exercises::Args),
     /// Check docs/compliance.md: every MUST has a test or a reason, every named file and test
     /// exists, and every tag in the code has a row.
     Compliance,
@@ -126,6 +131,7 @@ fn main() -> ExitCode {
         Command::Loom => loom::run(),
         Command::NoStd => no_std::run(),
         Command::Embed => embed::run(),
+        Command::Exercises(args) => exercises::run(&args),
         Command::Compliance => compliance::run(),
         Command::Api => api::run(),
         Command::ReleaseCheck(args) => release::run(&args),

@@ -19,8 +19,8 @@ mod commands;
 mod items;
 mod paths;
 
+use crate::checkout;
 use crate::markdown::{Code, Markdown};
-use crate::prose;
 use commands::Commands;
 use items::Items;
 use paths::{Around, Base, Paths};
@@ -98,7 +98,7 @@ const CRATES_OF_OTHERS: &[&str] = &["axum", "clippy", "core", "httparse", "hyper
 
 pub(crate) fn run() -> Result {
     let root = root();
-    let files = prose::all_files(&root);
+    let files = checkout::files(&root);
     // An exercise names files that its patches add.
     let patches = files.iter().filter(|name| name.ends_with(".patch") && root.join(name).is_file());
     let patches = patches.map(|name| read(&root.join(name))).collect::<Result<Vec<_>>>()?;

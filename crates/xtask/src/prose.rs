@@ -9,16 +9,14 @@
 mod kinds;
 mod rules;
 
+use crate::checkout::files;
 use rules::TooLong;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use tidewire_testkit::run::{Result, ask, program, read, root};
+use std::path::Path;
+use tidewire_testkit::run::{Result, read, root};
 
 /// Generated files, which nobody edits.
 const GENERATED: [&str; 2] = ["crates/tidewire/web/dist/", "fuzz/corpus/"];
-
-/// Folders without sources. They are needed only if git does not list the files.
-const NO_SOURCE: [&str; 3] = [".git", "node_modules", "target"];
 
 /// Which files to read.
 #[derive(clap::Args)]
@@ -29,8 +27,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result {
-    let root = root();
-    let mut names = sources(&root);
+    check(&root(), args)
+}
+
+fn check(root: &Path, args: &Args) -> Result {
+    let mut names = sources(root);
     names.retain(|name| args.paths.is_empty() || args.paths.iter().any(|path| name.starts_with(path)));
     let (mut lines, mut folders) = (String::new(), BTreeMap::<_, usize>::new());
     let mut joined = String::new();
@@ -63,45 +64,18 @@ pub(crate) fn run(args: &Args) -> Result {
 
 /// The step of `cargo xtask check`: all files.
 pub(crate) fn all() -> Result {
-    run(&Args { paths: Vec::new() })
+    all_of(&root())
+}
+
+/// All files of a copy of this checkout.
+pub(crate) fn all_of(root: &Path) -> Result {
+    check(root, &Args { paths: Vec::new() })
 }
 
 /// The paths of the files that are checked, relative to the root and sorted.
 pub(crate) fn sources(root: &Path) -> Vec<String> {
-    let mut names = all_files(root);
+    let mut names = files(root);
     names.retain(|name| rules::knows(name) && !GENERATED.iter().any(|folder| name.starts_with(folder)));
-    names.retain(|name| root.join(name).is_file());
-    names.sort();
-    names
-}
-
-/// The paths of the files of the repository, relative to the root.
-pub(crate) fn all_files(root: &Path) -> Vec<String> {
-    let names = listed(root);
-    if names.is_empty() { walked(root) } else { names }
-}
-
-/// The files that git knows, and the new ones that it does not ignore. Empty without git.
-fn listed(root: &Path) -> Vec<String> {
-    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let text = ask(program("git", &list).current_dir(root)).unwrap_or_default();
-    text.split('\0').filter(|name| !name.is_empty()).map(String::from).collect()
-}
-
-/// All files below the root, as in a source archive.
-fn walked(root: &Path) -> Vec<String> {
-    let (mut names, mut folders) = (Vec::new(), vec![PathBuf::from(root)]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if !path.is_dir() {
-                let name = path.strip_prefix(root).unwrap_or(&path);
-                names.push(name.to_string_lossy().replace('\\', "/"));
-            } else if !NO_SOURCE.iter().any(|name| entry.file_name() == *name) {
-                folders.push(path);
-            }
-        }
-    }
     names
 }
 
@@ -117,15 +91,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn git_and_a_walk_find_the_same_sources() {
-        let root = root();
-        let (listed, walked) = (listed(&root), walked(&root));
-        let source = "crates/xtask/src/prose.rs".to_owned();
-        assert!(walked.contains(&source));
-        assert!(listed.is_empty() || listed.contains(&source));
-        assert!(!walked.iter().any(|name| name.starts_with("target/")));
-        let sources = sources(&root);
-        assert!(sources.contains(&source) && sources.contains(&"README.md".to_owned()));
+    fn sources_are_files_that_people_edit() {
+        let sources = sources(&root());
+        assert!(sources.contains(&"crates/xtask/src/prose.rs".to_owned()));
+        assert!(sources.contains(&"README.md".to_owned()));
         assert!(!sources.iter().any(|name| name.starts_with("fuzz/corpus/") || name.contains("LICENSE")));
     }
 
