@@ -102,7 +102,8 @@ fn build(args: &Args) -> Result {
 }
 
 /// How often cases run again whose verdict is not the expected one. The suite itself cuts a
-/// connection after a second, which is not enough on a busy machine. A real fault is there each time.
+/// connection after a second, which may be too early on a busy machine. A real fault is there each
+/// time.
 const REPEATS: usize = 2;
 
 /// Which of our ends is tested.
