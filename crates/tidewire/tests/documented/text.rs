@@ -70,6 +70,25 @@ pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
 }
 
+/// Returns a source without its module of tests, which is at its end. Other items for tests may
+/// stand before code that counts.
+pub(crate) fn without_tests(source: &str) -> &str {
+    let is_module = |after: &str| {
+        let line = after.lines().find(|line| !line.starts_with("#["));
+        line.is_some_and(|line| line.contains("mod ") && line.ends_with('{'))
+    };
+    let mut marks = source.match_indices("\n#[cfg(test)]\n");
+    marks.find(|(at, mark)| is_module(&source[at + mark.len()..])).map_or(source, |(at, _)| &source[..at])
+}
+
+#[test]
+fn only_the_module_of_tests_is_left_out() {
+    let code = "#[cfg(test)]\nuse a::b;\n#[cfg(test)]\nmod c;\nconst MAX_A: u8 = 1;";
+    let tests = "\n#[cfg(test)]\n#[allow(x)]\nmod tests {\nconst MAX_B: u8 = 1;\n}\n";
+    assert_eq!(without_tests(&format!("{code}{tests}")), code);
+    assert_eq!(without_tests(code), code);
+}
+
 /// Calls `look` for every Rust file in a folder.
 pub(crate) fn visit(folder: &str, look: &mut impl FnMut(&str, &str)) {
     let full = format!("{}/../../{folder}", env!("CARGO_MANIFEST_DIR"));
