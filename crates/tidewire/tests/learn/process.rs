@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long a command may take, and how long to wait for a line of a command that keeps running.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use tidewire_testkit::deadline::PATIENCE;
 
 /// A command in a process group of its own. Dropping it kills the group.
 pub(crate) struct Process {
