@@ -148,6 +148,8 @@ impl Output {
             if enough(&text) {
                 return text.into_owned();
             }
+            // What has come in time counts, even if this thread had to wait for long.
+            deadline.check(awaited, || tail(&self.bytes));
             match self.pieces.recv_timeout(deadline.left()) {
                 Ok(piece) => self.bytes.extend(piece),
                 Err(RecvTimeoutError::Timeout) => deadline.fail(awaited, tail(&self.bytes)),
@@ -155,7 +157,7 @@ impl Output {
                     panic!("the output ended before {awaited}; what came instead: {}", tail(&self.bytes))
                 }
             }
-            deadline.check(awaited, || tail(&self.bytes));
+            self.bytes.extend(self.pieces.try_iter().flatten());
         }
     }
 

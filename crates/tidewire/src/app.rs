@@ -141,7 +141,7 @@ impl Route {
 
     /// The route of a path, and the rest of the path.
     fn of(path: &[u8]) -> Option<(Self, &[u8])> {
-        Self::PATHS.into_iter().find_map(|(known, route)| {
+        Self::PATHS.iter().find_map(|&(known, route)| {
             let rest = path.strip_prefix(known.as_bytes())?;
             let is_folder = known.len() > 1 && known.ends_with('/');
             (is_folder || rest.is_empty()).then_some((route, rest))

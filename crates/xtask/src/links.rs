@@ -14,7 +14,6 @@ mod order;
 use crate::markdown::Markdown;
 use crate::prose;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::Path;
 use tidewire_testkit::run::{Result, read, root};
 
 /// Where every reader begins.
@@ -34,7 +33,10 @@ pub(crate) fn run() -> Result {
         let text = read(&root.join(&name))?;
         documents.insert(name, Markdown::parse(&text));
     }
-    let site = Site { documents: &documents, exists: &|path| exists(&root.join(path)) };
+    // Only what git knows: other files, such as the output of a build, are not there for a reader.
+    let files = prose::all_files(&root).into_iter().filter(|name| root.join(name).is_file());
+    let files: BTreeSet<_> = files.collect();
+    let site = Site { documents: &documents, exists: &|path| exists(&files, path) };
     let mut problems = site.broken();
     problems.extend(site.far());
     problems.extend(order::check(&documents));
@@ -46,9 +48,11 @@ pub(crate) fn run() -> Result {
     Err(problems.join("\n"))
 }
 
-/// Whether there is a file or a folder. A folder that git does not know may be empty.
-fn exists(path: &Path) -> bool {
-    path.is_file() || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+/// Whether there is a file or a folder.
+fn exists(files: &BTreeSet<String>, path: &str) -> bool {
+    let folder = format!("{path}/");
+    let is_folder = || files.range(folder.clone()..).next().is_some_and(|file| file.starts_with(&folder));
+    path.is_empty() || files.contains(path) || is_folder()
 }
 
 struct Site<'a> {
@@ -66,6 +70,10 @@ impl Site<'_> {
                 if let Some(why) = self.problem(name, &link.target) {
                     problems.push(format!("{name}:{}: the link `{}`: {why}", link.line, link.target));
                 }
+            }
+            for (line, label) in &document.missing_labels {
+                problems
+                    .push(format!("{name}:{line}: the link `[{label}]` needs a line `[{label}]: target`"));
             }
         }
         problems
@@ -181,11 +189,8 @@ mod tests {
     fn check(files: &[(&str, &str)], with: impl Fn(&Site<'_>) -> Vec<String>) -> Vec<String> {
         let documents =
             files.iter().map(|(name, text)| ((*name).to_owned(), Markdown::parse(text))).collect();
-        let exists = |path: &str| {
-            path.is_empty()
-                || files.iter().any(|(name, _)| *name == path || name.starts_with(&format!("{path}/")))
-        };
-        with(&Site { documents: &documents, exists: &exists })
+        let names = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+        with(&Site { documents: &documents, exists: &|path| exists(&names, path) })
     }
 
     #[test]
@@ -200,7 +205,7 @@ mod tests {
     #[test]
     fn a_link_that_leads_nowhere_is_named_with_its_line() {
         let readme = "[a](b.md)\n[b](docs/b.md#two)\n[c](#three)\n[d](../x)\n[e](/docs/b.md)
-[f](https://github.com/tidewire/tidewire/tree/main/c) [g](docs/#four)";
+[f](https://github.com/tidewire/tidewire/tree/main/c) [g](docs/#four) [h][i]";
         let found = check(&[("README.md", readme), ("docs/b.md", "# One"), ("docs/README.md", "")], |site| {
             site.broken()
         });
@@ -214,6 +219,7 @@ mod tests {
                 "README.md:5: the link `/docs/b.md`: it leaves the repository",
                 "README.md:6: the link `https://github.com/tidewire/tidewire/tree/main/c`: there is no c",
                 "README.md:6: the link `docs/#four`: docs/README.md has no heading #four",
+                "README.md:6: the link `[i]` needs a line `[i]: target`",
             ]
         );
     }

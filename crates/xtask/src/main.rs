@@ -44,7 +44,7 @@ enum Command {
     /// Run all checks that must pass before a push, or some of them. Shows progress and the usual
     /// time of each step.
     Check(check::Args),
-    /// Run a test program, and end it if no test ends for a long time. The check runs all test
+    /// Run a test program, and end it if it prints nothing for long. The check runs all test
     /// programs like this.
     #[command(hide = true)]
     Watched(check::watched::Args),

@@ -12,6 +12,8 @@ pub(crate) struct Markdown {
     pub(crate) links: Vec<Link>,
     /// The lines of code blocks, with the number of each line.
     pub(crate) blocks: Vec<(usize, String)>,
+    /// The labels of links `[text][label]` that have no target, with the number of the line.
+    pub(crate) missing_labels: Vec<(usize, String)>,
     /// The targets of `[label]`, by label.
     definitions: BTreeMap<String, String>,
 }
@@ -53,15 +55,15 @@ impl Markdown {
         let (mut unit, mut fence) = (Unit::default(), None);
         for (line, text) in (1..).zip(text.lines()) {
             let bare = text.trim_start();
-            if let Some(end) = fence {
-                if bare.starts_with(end) {
+            if let Some(begin) = fence {
+                if ends_block(bare, begin) {
                     fence = None;
                 } else {
                     markdown.blocks.push((line, text.to_owned()));
                 }
                 continue;
             }
-            fence = ["```", "~~~"].into_iter().find(|mark| bare.starts_with(mark));
+            fence = fence_of(bare);
             let hashes = text.bytes().take_while(|&byte| byte == b'#').count();
             let is_heading = (1..=6).contains(&hashes) && text[hashes..].starts_with(' ');
             let is_row = bare.starts_with('|');
@@ -126,6 +128,8 @@ impl Markdown {
         }
         let found = links.into_iter().filter(|link| !link.target.is_empty());
         self.links.extend(found.map(|link| Link { line: line_of(link.at), target: link.target }));
+        let missing = labels(text, &plain).filter(|(_, label)| !self.definitions.contains_key(*label));
+        self.missing_labels.extend(missing.map(|(at, label)| (line_of(at), label.to_owned())));
     }
 
     /// The target of a code that is the whole text of a link: ``[`code`]`` or ``[`code`][label]``.
@@ -135,6 +139,22 @@ impl Markdown {
         let label = label.unwrap_or(&text[span.start..span.end]);
         text[..span.start].ends_with('[').then(|| self.definitions.get(label))?
     }
+}
+
+/// The mark that begins a code block: three or more backticks or tildes. Code in backticks may
+/// begin a line too.
+fn fence_of(line: &str) -> Option<&str> {
+    let mark = line.chars().next().filter(|mark| "`~".contains(*mark))?;
+    let info = line.trim_start_matches(mark);
+    let mark_len = line.len() - info.len();
+    (mark_len >= 3 && !(mark == '`' && info.contains(mark))).then(|| &line[..mark_len])
+}
+
+/// Whether a line ends a block that begins with this mark: it has the mark, perhaps longer, and
+/// nothing more. So a block may show a block whose marks are shorter.
+fn ends_block(line: &str, mark: &str) -> bool {
+    let line = line.trim_end();
+    line.starts_with(mark) && line.bytes().all(|byte| mark.as_bytes()[0] == byte)
 }
 
 /// The lines `[label]: target`.
@@ -184,7 +204,9 @@ fn cells(row: &str) -> impl Iterator<Item = String> {
         }
         escaped = character == '\\';
     }
-    cells.into_iter()
+    // The last cell may lack its `|`.
+    cells.push(cell);
+    cells.into_iter().filter(|cell| !cell.is_empty())
 }
 
 struct Span<'a> {
@@ -233,7 +255,7 @@ struct Found {
 }
 
 /// The links of a unit, whose codes are replaced by other characters in `plain`: `[text](target)`,
-/// pictures, definitions `[label]: target`, and the attributes of HTML.
+/// pictures, definitions `[label]: target`, the attributes of HTML, and `<address>`.
 fn links(text: &str, plain: &str) -> Vec<Found> {
     let mut found = Vec::new();
     for (at, _) in plain.match_indices("](") {
@@ -257,13 +279,36 @@ fn links(text: &str, plain: &str) -> Vec<Found> {
         }
         start += line.len() + 1;
     }
-    for attribute in [" href=\"", " src=\""] {
+    for attribute in ["href=", "src=", "srcset="] {
         for (at, _) in plain.match_indices(attribute) {
-            let target = plain[at + attribute.len()..].split('"').next().unwrap_or_default();
-            found.push(Found { at, text: 0..0, target: target.into() });
+            if plain[..at].ends_with(char::is_whitespace) {
+                let target = attribute_value(&plain[at + attribute.len()..]);
+                found.push(Found { at, text: 0..0, target: target.into() });
+            }
         }
     }
+    for (at, _) in plain.match_indices("<http") {
+        let target = plain[at + 1..].split('>').next().unwrap_or_default();
+        found.push(Found { at, text: 0..0, target: target.into() });
+    }
     found
+}
+
+/// The value of an attribute of HTML, with or without quotes.
+fn attribute_value(rest: &str) -> &str {
+    let value = match rest.chars().next() {
+        Some(quote @ ('"' | '\'')) => rest[1..].split(quote).next(),
+        _ => rest.split(|end: char| end.is_whitespace() || end == '>').next(),
+    };
+    value.unwrap_or_default()
+}
+
+/// The positions and labels of links `[text][label]` and `[text][]`.
+fn labels<'a>(text: &'a str, plain: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+    plain.match_indices("][").filter_map(move |(at, _)| {
+        let label = &text[at + 2..at + 2 + plain[at + 2..].find(']')?];
+        Some((at, if label.is_empty() { &text[opening(plain, at)..at] } else { label }))
+    })
 }
 
 /// The position of the `[` that belongs to the `]` at this position.
@@ -343,5 +388,29 @@ mod tests {
         let targets: Vec<_> = markdown.codes.iter().map(|code| code.link.as_deref()).collect();
         assert_eq!(targets, [Some("c/d.rs"), None, Some("p.md"), Some("g.md"), None, Some("p.md")]);
         assert_eq!(markdown.blocks, [(8, "[no](l.md)".to_owned())]);
+    }
+
+    #[test]
+    fn html_addresses_and_cells_without_an_end_have_links() {
+        let text = "<img\nsrc='a.png'> <img src=b.png> <source srcset=\"c.png\"> <https://x.org/d>\n
+| ``e`f`` | [g](h.md) |\n| i | [j](k.md)\n";
+        let markdown = Markdown::parse(text);
+        let found: Vec<_> = markdown.links.iter().map(|link| link.target.as_str()).collect();
+        assert_eq!(found, ["a.png", "b.png", "c.png", "https://x.org/d", "h.md", "k.md"]);
+    }
+
+    #[test]
+    fn a_block_may_show_a_block() {
+        let text = "````text\n```sh\n[a](b.md)\n```\n````\n[c](d.md)\n``` `e` ```\n[f](g.md)\n";
+        let markdown = Markdown::parse(text);
+        let found: Vec<_> = markdown.links.iter().map(|link| link.target.as_str()).collect();
+        assert_eq!((found, markdown.blocks.len()), (vec!["d.md", "g.md"], 3));
+    }
+
+    #[test]
+    fn a_label_needs_a_target() {
+        let text = "[a][b], [c][], [`d`][],\n[e][f] and `g[h][i]`\n\n[b]: x.md\n[`d`]: y.md\n";
+        let missing = Markdown::parse(text).missing_labels;
+        assert_eq!(missing, [(1, "c".to_owned()), (2, "f".to_owned())]);
     }
 }

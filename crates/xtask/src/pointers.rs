@@ -203,10 +203,11 @@ impl Known<'_> {
                 .starts_with(|first: char| first.is_ascii_alphabetic())
                 .then_some(Pointer::Option(name));
         }
-        let (path, rest) = match code.split_once(": ").or_else(|| split_test(code)) {
-            Some((path, rest)) => (path, Some(rest)),
-            None => (code, None),
-        };
+        let (path, rest) =
+            match code.split_once(": ").or_else(|| split_test(code)).or_else(|| split_line(code)) {
+                Some((path, rest)) => (path, Some(rest)),
+                None => (code, None),
+            };
         if self.paths.looks_like_one(path) {
             return Some(Pointer::Path { path, items: rest.map(list).unwrap_or_default() });
         }
@@ -233,8 +234,11 @@ impl Known<'_> {
         match pointer {
             Pointer::Command(command) => self.commands.check(command, self.paths),
             Pointer::Option(name) => {
-                let field = name.replace('-', "_");
-                if self.items.has(&field) { Ok(()) } else { Err("no program has this option".into()) }
+                if self.items.has_option(name) {
+                    Ok(())
+                } else {
+                    Err("no program has this option".into())
+                }
             }
             Pointer::Item(item) => self.items.defined(item),
             Pointer::Path { path, items } => {
@@ -260,6 +264,12 @@ impl Known<'_> {
 fn split_test(code: &str) -> Option<(&str, &str)> {
     let end = code.find(".rs::")? + ".rs".len();
     Some((&code[..end], &code[end + "::".len()..]))
+}
+
+/// `file.rs:10`. The number of a line is refused: soon it is another one.
+fn split_line(code: &str) -> Option<(&str, &str)> {
+    code.split_once(':')
+        .filter(|(_, line)| !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The parts of a list. A comma in parentheses does not end a part.
@@ -292,7 +302,8 @@ mod tests {
         ),
         (
             "crates/hub/src/table/turn.rs",
-            "//! Text.\nstruct Turn { #[arg(long = \"as\")] end: u64 }\nimpl Turn { fn begin() {} }",
+            "//! Text.\nstruct Turn { #[arg(long = \"as\")] end: u64, #[arg(short, long)] max_turns: u64 }
+impl Turn { fn begin() {} }",
         ),
         ("crates/hub/src/upload.rs", "pub(crate) trait Upload { fn poll_upload(&self); }"),
         ("crates/hub/src/api/upload.rs", "macro_rules! upload_all { () => {} }"),
@@ -330,7 +341,7 @@ mod tests {
         let text = "`hub/src/table/advance.rs: advance, Step::Next` (drawn), `turn.rs: Turn::begin`,
 `upload.rs`, `Turn`, `Turn::end`, `turn::begin`, `tidewire_hub::Turn`, `poll_upload(x)`,
 `upload_all!`, `Err`, `--as KIND`, `documented`,
-`--end N`, `crates/hub/src/`, `hub/src/*/upload.rs`, [`a.md`](a.md),
+`--max-turns N`, `crates/hub/src/`, `hub/src/*/upload.rs`, [`a.md`](a.md),
 [`src/upload.rs: Upload`](../crates/hub/src/upload.rs)
 
 - `hub/src/table/turn.rs`
@@ -395,6 +406,7 @@ cargo xtask check lints tests  # some
             "`hub/src/table/turn.rs: a turn`",
             "`hub/src/table/turn.rs: a turn`: \"a turn\" is not the name of an item",
         );
+        wrong("`hub/src/table/turn.rs:2`", "`hub/src/table/turn.rs:2`: \"2\" is not the name of an item");
         wrong(
             "`hub/src/table/turn.rs::no_test`",
             "`hub/src/table/turn.rs::no_test`: `no_test` is not in \
@@ -409,6 +421,8 @@ cargo xtask check lints tests  # some
         wrong("`Turn::next`", "`Turn::next`: no file defines it; `next` is in tidewire/web/src/reader.ts");
         wrong("`advances`", "`advances`: no file defines it");
         wrong("`--beginning N`", "`--beginning N`: no program has this option");
+        wrong("`--end N`", "`--end N`: no program has this option");
+        wrong("`--begin`", "`--begin`: no program has this option");
     }
 
     #[test]

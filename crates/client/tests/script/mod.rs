@@ -280,9 +280,9 @@ pub(crate) async fn take_until(
 ) -> Vec<String> {
     let (mut texts, deadline) = (Vec::new(), Deadline::soon());
     while !enough(&texts) {
+        deadline.check("enough events", || format!("{texts:?}"));
         let next = tokio::time::timeout(deadline.left(), subscription.next()).await;
         texts.push(text(&next.unwrap_or_else(|_| deadline.fail("enough events", format!("{texts:?}")))));
-        deadline.check("enough events", || format!("{texts:?}"));
     }
     texts
 }

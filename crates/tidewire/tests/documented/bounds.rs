@@ -1,7 +1,7 @@
 //! The fixed bounds of `docs/limits.md`, compared with their constants. (The fields of settings are
 //! compared by a test of each crate.)
 
-use crate::text::{code_spans, read, section, table, visit};
+use crate::text::{code_spans, read, section, table, visit, without_tests};
 
 const LIMITS: &str = "docs/limits.md";
 
@@ -125,7 +125,7 @@ fn every_bound_has_a_row() {
     for krate in ["hub", "server", "tidewire", "client"] {
         visit(&format!("crates/{krate}/src"), &mut |path, source| {
             let file = path.strip_prefix("crates/").unwrap();
-            let code = source.split("#[cfg(test)]").next().unwrap();
+            let code = without_tests(source);
             for rest in code.split("const MAX_").skip(1) {
                 let name = rest.split(':').next().unwrap();
                 let place = format!("{file}: MAX_{name}");

@@ -4,7 +4,7 @@ use tidewire::App;
 use tidewire::hub::{CloseCode, RESERVED_EVENTS, Settings};
 
 use crate::HTTP_API;
-use crate::text::{between, code_spans, lines_of, read, section, table, visit};
+use crate::text::{between, code_spans, lines_of, read, section, table, visit, without_tests};
 
 /// The number of a close code in `tidewire_ws::close`.
 fn number(name: &str) -> u16 {
@@ -86,7 +86,7 @@ fn close_codes_are_named() {
     let mut files = 0;
     for folder in ["crates/hub/src", "crates/client/src", "crates/tidewire/src/playground"] {
         visit(folder, &mut |path, source| {
-            let code = source.split("#[cfg(test)]").next().unwrap();
+            let code = without_tests(source);
             for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
                 let mut words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 let number = words.find(|word| {

@@ -1,5 +1,8 @@
 //! Parts of Markdown and of source code.
 
+/// What to do when a part is not found.
+const RENAMED: &str = ". If it was renamed, change its name in crates/tidewire/tests/documented/ too";
+
 /// Reads a file of the repository.
 pub(crate) fn read(path: &str) -> String {
     let full = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
@@ -11,7 +14,7 @@ pub(crate) fn section<'a>(text: &'a str, heading: &str) -> &'a str {
     let begin = if text.starts_with(&format!("{heading}\n")) {
         0
     } else {
-        text.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}")) + 1
+        text.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}{RENAMED}")) + 1
     };
     let level = heading.find(' ').unwrap();
     let rest = &text[begin + heading.len()..];
@@ -55,7 +58,7 @@ pub(crate) fn table(text: &str, first_column: &str) -> Vec<Vec<String>> {
             inner.split('|').map(|cell| cell.trim().to_owned()).collect()
         })
         .collect();
-    assert!(!rows.is_empty(), "no table with the first column {first_column}");
+    assert!(!rows.is_empty(), "no table with the first column {first_column}{RENAMED}");
     rows
 }
 
@@ -66,8 +69,27 @@ pub(crate) fn code_spans(text: &str) -> Vec<&str> {
 
 /// Returns the words of code between two texts.
 pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
-    let rest = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}")).1;
-    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}")).0
+    let rest = text.split_once(start).unwrap_or_else(|| panic!("no {start:?}{RENAMED}")).1;
+    rest.split_once(end).unwrap_or_else(|| panic!("no {end:?} after {start:?}{RENAMED}")).0
+}
+
+/// Returns a source without its module of tests, which is at its end. Other items for tests may
+/// stand before code that counts.
+pub(crate) fn without_tests(source: &str) -> &str {
+    let is_module = |after: &str| {
+        let line = after.lines().find(|line| !line.starts_with("#["));
+        line.is_some_and(|line| line.contains("mod ") && line.ends_with('{'))
+    };
+    let mut marks = source.match_indices("\n#[cfg(test)]\n");
+    marks.find(|(at, mark)| is_module(&source[at + mark.len()..])).map_or(source, |(at, _)| &source[..at])
+}
+
+#[test]
+fn only_the_module_of_tests_is_left_out() {
+    let code = "#[cfg(test)]\nuse a::b;\n#[cfg(test)]\nmod c;\nconst MAX_A: u8 = 1;";
+    let tests = "\n#[cfg(test)]\n#[allow(x)]\nmod tests {\nconst MAX_B: u8 = 1;\n}\n";
+    assert_eq!(without_tests(&format!("{code}{tests}")), code);
+    assert_eq!(without_tests(code), code);
 }
 
 /// Calls `look` for every Rust file in a folder.

@@ -26,6 +26,9 @@ fn a_kind_that_fits_or_cannot_be_detected_gets_no_such_hint() {
         ("request", &b"GET / HTTP/1.1\nHost: a\n\n"[..]),
         ("chunked", b"+5\r\nhello\r\n"),
         ("sse", b"nonsense\n"),
+        ("sse", b"hello world\n"),
+        // An empty line may stand before a request, and before a line of an event stream.
+        ("request", b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("ws-client", b""),
     ] {
         let outcome = explain(&["--as", kind], input);
@@ -62,7 +65,7 @@ fn a_trace_without_bytes_is_an_error() {
     ] {
         let outcome = explain(args, input);
         assert_eq!(outcome.code, Some(1), "{outcome:?}");
-        let sentence = "the trace has no bytes of a connection; curl --trace FILE writes them";
+        let sentence = "the trace has no bytes of a connection: curl did not connect, or";
         assert!(outcome.stderr.contains(sentence), "{outcome:?}");
         assert!(!outcome.stdout.contains("accepted"), "{outcome:?}");
     }

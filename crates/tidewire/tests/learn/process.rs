@@ -8,11 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// How long a command may take, and how long to wait for a line of a command that keeps running.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) use tidewire_testkit::deadline::PATIENCE;
 
 /// A command in a process group of its own. Dropping it kills the group.
 pub(crate) struct Process {
     child: Child,
+    guard: Child,
     output: Arc<Output>,
 }
 
@@ -50,6 +51,7 @@ impl Process {
             }
         }
         let child = bash.spawn().map_err(told)?;
+        let guard = guard(child.id()).map_err(told)?;
         // Its copies of the pipe would keep the pipe open.
         drop(bash);
         let output = Arc::new(Output::default());
@@ -70,7 +72,7 @@ impl Process {
                 }
             }
         });
-        Ok(Self { child, output })
+        Ok(Self { child, guard, output })
     }
 
     /// Waits for the end, for at most `patience`. Returns the status, and the lines of the output.
@@ -127,12 +129,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The group exists at least until its leader was waited for. Afterwards, it exists if one
-        // of its processes still runs.
-        let group = format!("kill -KILL -- -{} 2> /dev/null", self.child.id());
-        let _ = Command::new("bash").args(["-c", &group]).status();
+        drop(self.guard.stdin.take());
+        let _ = self.guard.wait();
         let _ = self.child.wait();
     }
+}
+
+/// Starts a process that kills a group when its input ends. Its input ends also if this test is
+/// killed, for example with ctrl-c. The guard is in a group of its own, so ctrl-c does not end it.
+fn guard(group: u32) -> std::io::Result<Child> {
+    // The group exists at least until its leader was waited for. Afterwards, it exists if one of
+    // its processes still runs.
+    let command = format!("read -r; kill -KILL -- -{group}");
+    let mut guard = Command::new("bash");
+    guard.args(["-c", &command]).process_group(0).stdin(Stdio::piped());
+    guard.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
 }
 
 /// Returns the lines of an output. The last one may be incomplete.

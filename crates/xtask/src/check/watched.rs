@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! cargo test ──► xtask watched PROGRAM … ──► PROGRAM …
-//!                    └── no test has ended for ten minutes: names the tests that run, and ends PROGRAM
+//!                    └── prints nothing for ten minutes: names the tests that run, and ends PROGRAM
 //! ```
 //!
 //! cargo continues with the other test programs, and the check fails. This is a safety net: the
@@ -55,7 +55,7 @@ fn watch(mut command: Command, limit: Duration, out: &mut impl Write) -> Result<
     let told = |error: std::io::Error| format!("{program}: {error}");
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(told)?;
     let pieces = pieces_of(&mut child);
-    let (mut running, mut since) = (Running::default(), Instant::now());
+    let (mut running, mut since, mut ended) = (Running::default(), Instant::now(), None);
     loop {
         match pieces.recv_timeout(LOOK.min(limit)) {
             Ok(piece) => {
@@ -64,17 +64,23 @@ fn watch(mut command: Command, limit: Duration, out: &mut impl Write) -> Result<
                 since = Instant::now();
             }
             Err(RecvTimeoutError::Disconnected) => return child.wait().map_err(told),
-            // Its children may still have its output open.
-            Err(RecvTimeoutError::Timeout) => match child.try_wait().map_err(told)? {
-                Some(status) => return Ok(status),
-                None if since.elapsed() >= limit => break,
-                None => {}
-            },
+            // The program has ended, and its last words have come. Its children may still have its
+            // output open.
+            Err(RecvTimeoutError::Timeout) if ended.is_some() => break,
+            Err(RecvTimeoutError::Timeout) => {
+                ended = child.try_wait().map_err(told)?;
+                if ended.is_none() && since.elapsed() >= limit {
+                    break;
+                }
+            }
         }
+    }
+    if let Some(status) = ended {
+        return Ok(status);
     }
     end(&mut child);
     Err(format!(
-        "no test has ended for {limit:?}, so the test program was ended. These tests were running: {}",
+        "the test program printed nothing for {limit:?}, so it was ended. These tests were running: {}",
         running.names()
     ))
 }
@@ -98,6 +104,7 @@ fn pieces_of(child: &mut Child) -> Receiver<Vec<u8>> {
 #[derive(Default)]
 struct Running {
     names: BTreeSet<String>,
+    /// The line that has not ended yet.
     line: Vec<u8>,
 }
 
@@ -121,10 +128,11 @@ impl Running {
     }
 
     fn names(&self) -> String {
-        if self.names.is_empty() {
-            return "libtest has named none".to_owned();
-        }
-        self.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        // With one thread, libtest calls no test long. But it prints the name before the test runs.
+        let line = String::from_utf8_lossy(&self.line);
+        let alone = line.strip_prefix("test ").and_then(|test| test.split(" ... ").next());
+        let names: Vec<_> = self.names.iter().map(String::as_str).chain(alone).collect();
+        if names.is_empty() { "libtest has named none".to_owned() } else { names.join(", ") }
     }
 }
 
@@ -199,7 +207,7 @@ mod tests {
         );
         let (result, said) = watch_script(&script, Duration::from_secs(2));
         let problem = result.unwrap_err();
-        assert!(problem.starts_with("no test has ended for 2s"), "{problem}");
+        assert!(problem.starts_with("the test program printed nothing for 2s"), "{problem}");
         assert!(problem.ends_with("These tests were running: b::hangs"), "{problem}");
         assert!(said.ends_with("test a::slow ... ok\n"), "{said}");
         let id = std::fs::read_to_string(&file).unwrap();
@@ -209,6 +217,24 @@ mod tests {
             stat.is_empty() || stat.contains(") Z ")
         });
         std::fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn a_test_that_runs_alone_and_hangs_is_named() {
+        let script = "echo 'test a ... ok'; printf 'test b::hangs ... '; exec sleep 1000";
+        let (result, _) = watch_script(script, Duration::from_secs(2));
+        let problem = result.unwrap_err();
+        assert!(problem.ends_with("These tests were running: b::hangs"), "{problem}");
+    }
+
+    #[test]
+    fn a_program_ends_although_its_child_keeps_the_output_open() {
+        let script = "echo first; sleep 1000 & echo $!; exit 3";
+        let (result, said) = watch_script(script, Duration::from_secs(60));
+        assert_eq!(result.unwrap().code(), Some(3));
+        let id = said.strip_prefix("first\n").unwrap().trim().parse().unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
     }
 
     #[test]

@@ -69,7 +69,7 @@ fn check_package(words: &[&str], paths: &Paths) -> Result {
         let at = words.iter().position(|word| *word == option)?;
         words.get(at + 1).copied().filter(|name| !is_placeholder(name))
     };
-    let Some(package) = after("-p") else { return Ok(()) };
+    let Some(package) = after("-p").or_else(|| after("--package")) else { return Ok(()) };
     let folder = folder(package);
     if !paths.is_folder(&folder) {
         return Err(format!("there is no package {package}"));

@@ -19,6 +19,8 @@ pub(super) struct Items {
     files: Vec<String>,
     /// The places of the items with a name.
     by_name: BTreeMap<String, Vec<Place>>,
+    /// The options of our programs, without the `--`.
+    options: BTreeSet<String>,
     /// The files that begin with a drawing.
     drawn: BTreeSet<String>,
     /// The environment variables of our programs.
@@ -38,11 +40,12 @@ impl Items {
         let mut items = Items {
             files: sources.iter().map(|(name, _)| (*name).to_owned()).collect(),
             by_name: BTreeMap::new(),
+            options: BTreeSet::new(),
             drawn: BTreeSet::new(),
             variables: BTreeSet::new(),
         };
         for (file, (name, text)) in sources.iter().enumerate() {
-            let mut found = Found { names: Vec::new(), within: Vec::new() };
+            let mut found = Found { names: Vec::new(), within: Vec::new(), options: Vec::new() };
             if name.ends_with(".rs") {
                 let syntax = syn::parse_file(text)
                     .map_err(|error| format!("{name}:{}: {error}", error.span().start().line))?;
@@ -57,6 +60,7 @@ impl Items {
             for (name, within) in found.names {
                 items.by_name.entry(name).or_default().push(Place { file, within });
             }
+            items.options.extend(found.options);
             if begins_with_a_drawing(text) {
                 items.drawn.insert((*name).to_owned());
             }
@@ -65,9 +69,9 @@ impl Items {
         Ok(items)
     }
 
-    /// Whether anything has this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.by_name.contains_key(name) || self.variables.contains(name)
+    /// Whether a program has the option `--NAME`.
+    pub(super) fn has_option(&self, name: &str) -> bool {
+        self.options.contains(name)
     }
 
     pub(super) fn is_drawn(&self, file: &str) -> bool {
@@ -125,6 +129,7 @@ impl Items {
 struct Found {
     names: Vec<(String, Option<String>)>,
     within: Vec<String>,
+    options: Vec<String>,
 }
 
 impl Found {
@@ -187,19 +192,9 @@ impl<'ast> Visit<'ast> for Found {
     fn visit_field(&mut self, field: &'ast syn::Field) {
         if let Some(name) = &field.ident {
             self.add(name);
+            self.options.extend(field.attrs.iter().filter_map(|attribute| option(attribute, name)));
         }
         visit::visit_field(self, field);
-    }
-
-    /// `#[arg(long = "name")]` names an option that is not called like its field.
-    fn visit_attribute(&mut self, attribute: &'ast syn::Attribute) {
-        let syn::Meta::List(list) = &attribute.meta else { return };
-        let tokens = list.tokens.to_string();
-        if let Some(name) = tokens.split_once("long = \"").and_then(|(_, rest)| rest.split('"').next())
-            && list.path.is_ident("arg")
-        {
-            self.add(name.replace('-', "_"));
-        }
     }
 
     fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
@@ -252,6 +247,19 @@ impl<'ast> Visit<'ast> for Found {
             self.add(name);
         }
         self.tokens(item.mac.tokens.clone());
+    }
+}
+
+/// The option that `#[arg(long)]` or `#[arg(long = "name")]` makes of a field.
+fn option(attribute: &syn::Attribute, field: &syn::Ident) -> Option<String> {
+    let syn::Meta::List(list) = &attribute.meta else { return None };
+    let tokens = list.tokens.to_string();
+    let mut arguments = tokens.split(',').map(str::trim);
+    let long =
+        arguments.find_map(|argument| argument.strip_prefix("long").filter(|_| list.path.is_ident("arg")))?;
+    match long.trim_start_matches([' ', '=']).trim_matches('"') {
+        "" => Some(field.to_string().replace('_', "-")),
+        name => Some(name.to_owned()),
     }
 }
 

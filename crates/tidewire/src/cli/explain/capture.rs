@@ -68,8 +68,8 @@ pub(super) fn run(
         // The last line may lack its end.
         push_trace(&mut explainer, trace, b"\n")?;
         if !is_empty && explainer.total(Direction::Up) + explainer.total(Direction::Down) == 0 {
-            return Err("the trace has no bytes of a connection; curl --trace FILE writes them, \
-                        but curl -v and --trace-ascii do not"
+            return Err("the trace has no bytes of a connection: curl did not connect, or wrote the trace \
+                        with -v or --trace-ascii instead of --trace"
                 .into());
         }
     }
@@ -83,6 +83,8 @@ pub(super) fn run(
         Some(_) if !is_hex && is_hex_text(&beginning) => {
             Some("the input is only hexadecimal digits; --hex reads them as bytes".to_owned())
         }
+        // An event stream accepts all bytes. What another kind accepts is of this kind.
+        None if given != Some(InputKind::Sse) => None,
         _ => given.and_then(|kind| other_kind(kind, &beginning)),
     };
     conclude(explainer, trace.is_some(), hint.as_deref())

@@ -80,12 +80,14 @@ pub(super) fn detect(bytes: &[u8], complete: bool) -> Option<(InputKind, &'stati
     let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let method = tidewire_grammar::token_len(line);
+    // Other tokens are methods too, but the words of a text look like them.
+    let is_method = method > 0 && line[..method].iter().all(u8::is_ascii_uppercase);
     Some(
         if matches!(name, b"id" | b"event" | b"data" | b"retry" | b"") || bytes.starts_with(b"\xef\xbb\xbf") {
             (InputKind::Sse, "its first line is a line of an event stream")
         } else if (1..=16).contains(&digits) && matches!(line.get(digits), None | Some(b';')) {
             (InputKind::Chunked, "its first line is a chunk size")
-        } else if method > 0 && line.get(method) == Some(&b' ') {
+        } else if is_method && line.get(method) == Some(&b' ') {
             (InputKind::Request, "it begins with a method")
         } else {
             (InputKind::Request, NO_OTHER_KIND)
@@ -145,6 +147,14 @@ mod tests {
                 "{}",
                 bytes.escape_ascii()
             );
+        }
+    }
+
+    #[test]
+    fn a_text_does_not_begin_with_a_method() {
+        for (text, is_method) in [("GET / HTTP/1.1\r\n", true), ("hello world\n", false), (" x\n", false)] {
+            let reason = detect(text.as_bytes(), true).map(|detected| detected.1);
+            assert_eq!(reason != Some(NO_OTHER_KIND), is_method, "{text}");
         }
     }
 
