@@ -11,8 +11,8 @@
 
 mod order;
 
+use crate::checkout;
 use crate::markdown::Markdown;
-use crate::prose;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidewire_testkit::run::{Result, read, root};
 
@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result {
         documents.insert(name, Markdown::parse(&text));
     }
     // Only what git knows: other files, such as the output of a build, are not there for a reader.
-    let files = prose::all_files(&root).into_iter().filter(|name| root.join(name).is_file());
+    let files = checkout::files(&root).into_iter().filter(|name| root.join(name).is_file());
     let files: BTreeSet<_> = files.collect();
     let site = Site { documents: &documents, exists: &|path| exists(&files, path) };
     let mut problems = site.broken();
