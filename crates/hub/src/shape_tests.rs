@@ -212,8 +212,8 @@ fn received(mut bytes: Vec<u8>) -> Vec<(bool, Vec<u8>)> {
     all
 }
 
-/// Fails at the first byte that differs, and shows 40 bytes of each. A comparison of the whole would
-/// print megabytes.
+/// Fails at the first byte that differs, and shows 40 bytes of each. A comparison of all bytes
+/// would print megabytes.
 fn assert_same(written: &[u8], expected: &[u8], what: &str) {
     if written == expected {
         return;

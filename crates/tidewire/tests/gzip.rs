@@ -103,8 +103,8 @@ fn compression_needs_the_option_and_an_accept_encoding() {
     assert_eq!(coding(&off, "feed=sse", GZIP), None);
     let server = Server::start(&["--compress", "--comet"]);
     for feed in catalogue(&server).iter().map(String::as_str).chain(["sse&objects=1"]) {
-        // Text that clients decompress while they read. If another feed is compressed, list it here,
-        // and in the tests below.
+        // Text that clients decompress while they read. If another feed is compressed, list it
+        // here, and in the tests below.
         let expected = ["sse", "sse&objects=1", "stream"].contains(&feed).then_some("gzip");
         let query = format!("feed={feed}&callback=f&wait=0");
         assert_eq!(coding(&server, &query, GZIP).as_deref(), expected, "{feed}");

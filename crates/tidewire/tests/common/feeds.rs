@@ -1,5 +1,6 @@
-//! A reader for each feed, behind one trait. The readers use client libraries of others. Where there
-//! is none, a file beside this one has a reader written by hand, as `comet.rs` has for old feeds.
+//! A reader for each feed, behind one trait. The readers use client libraries of others. Where
+//! there is none, a file beside this one has a reader that is written by hand, as `comet.rs` has
+//! for old feeds.
 
 use std::collections::VecDeque;
 

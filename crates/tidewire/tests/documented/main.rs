@@ -129,6 +129,19 @@ fn every_feed_is_described() {
 }
 
 #[test]
+fn every_feed_says_how_it_reports_a_loss() {
+    let text = read(HTTP_API);
+    let heading = "When a cursor cannot be continued";
+    let losses = code_spans(section(&text, &format!("## {heading}")));
+    for name in catalogue() {
+        assert!(
+            losses.contains(&name.as_str()),
+            "feed {name}: say in {HTTP_API}, \"{heading}\", how it reports a `gap` or `reset`"
+        );
+    }
+}
+
+#[test]
 fn accept_chooses_the_feed_that_the_table_names() {
     let server = Server::start(&["--threads", "1", "--comet"]);
     let media_type = |target: &str, fields: &str| {
