@@ -70,9 +70,13 @@ fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
             // Remove the quote: all pieces make one string.
             out.remove(at);
         }
-        if place == Place::Script {
-            let json = out.split_off(at);
-            script::push_json(out, &json);
+        match place {
+            Place::Script => {
+                let json = out.split_off(at);
+                script::push_json(out, &json);
+            }
+            // A delimiter may lie across two pieces: see below.
+            Place::Line | Place::Part => {}
         }
         if out.len() - start > limit {
             return false;
@@ -82,8 +86,9 @@ fn push_text(text: &str, place: Place, out: &mut Vec<u8>) -> bool {
         }
         out.pop();
     }
-    if place == Place::Part {
-        boundary::escape(out, start);
+    match place {
+        Place::Part => boundary::escape(out, start),
+        Place::Line | Place::Script => {}
     }
     out.len() - start <= limit
 }

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Deadline, Post, Raw, Response, Server, server};
+use common::{Deadline, Feed, Post, Raw, Response, Server, server};
 use serde_json::Value;
 
 fn comet() -> Server {
@@ -34,22 +34,28 @@ fn chunk(raw: &mut Raw) -> String {
     String::from_utf8(raw.chunk().expect("the stream goes on")).unwrap()
 }
 
+/// The media type of a stream.
+fn media_type(feed: Feed) -> &'static str {
+    match feed {
+        Feed::Sse => "text/event-stream",
+        Feed::Stream => "application/x-ndjson",
+        Feed::Xhr => "text/plain; charset=utf-8",
+        Feed::Mixed => "multipart/mixed; boundary=tidewire",
+        Feed::Replace => "multipart/x-mixed-replace; boundary=tidewire",
+        Feed::Iframe => "text/html; charset=utf-8",
+        Feed::Poll | Feed::LongPoll | Feed::Jsonp | Feed::WsV1 | Feed::WsBare => panic!("no HTTP stream"),
+    }
+}
+
 #[test]
 fn every_stream_has_the_fields_against_caching_and_buffering() {
     let server = comet();
-    for (feed, media) in [
-        ("sse", "text/event-stream"),
-        ("stream", "application/x-ndjson"),
-        ("xhr", "text/plain; charset=utf-8"),
-        ("multipart", "multipart/mixed; boundary=tidewire"),
-        ("replace", "multipart/x-mixed-replace; boundary=tidewire"),
-        ("iframe", "text/html; charset=utf-8"),
-    ] {
+    for (kind, feed) in Feed::http_streams() {
         let mut raw = server.raw();
         let head = open(&mut raw, &format!("/c/a?feed={feed}"), "");
         assert_eq!(head.status, 200, "{feed}");
         for (name, value) in [
-            ("content-type", media),
+            ("content-type", media_type(kind)),
             ("cache-control", "no-store, no-transform"),
             ("x-accel-buffering", "no"),
             ("x-content-type-options", "nosniff"),
@@ -233,17 +239,19 @@ fn a_jsonp_response_reports_a_gap() {
     assert_eq!((&messages[1]["data"], &messages[2]["data"]), (&"4".into(), &"5".into()));
 }
 
+/// How a stream names the channel `b`.
+fn channel_b(feed: Feed) -> &'static str {
+    match feed {
+        Feed::Sse | Feed::Stream | Feed::Xhr | Feed::Mixed | Feed::Iframe => "\"channel\":\"b\"",
+        Feed::Replace => "Tidewire-Channel: b\r\n",
+        Feed::Poll | Feed::LongPoll | Feed::Jsonp | Feed::WsV1 | Feed::WsBare => panic!("no HTTP stream"),
+    }
+}
+
 #[test]
-fn comet_feeds_deliver_several_channels() {
+fn every_stream_delivers_several_channels() {
     let server = comet();
-    for (feed, channel) in [
-        ("sse", "\"channel\":\"b\""),
-        ("stream", "\"channel\":\"b\""),
-        ("xhr", "\"channel\":\"b\""),
-        ("multipart", "\"channel\":\"b\""),
-        ("replace", "Tidewire-Channel: b\r\n"),
-        ("iframe", "\"channel\":\"b\""),
-    ] {
+    for (kind, feed) in Feed::http_streams() {
         let mut raw = server.raw();
         let head = open(&mut raw, &format!("/c/a,b?feed={feed}&since=now"), "");
         assert!(head.field("tidewire-cursor").unwrap().contains('.'), "one cursor for both: {head:?}");
@@ -256,7 +264,7 @@ fn comet_feeds_deliver_several_channels() {
             }
             deadline.check(&format!("the message on {feed}"), || format!("{chunk:?}"));
         };
-        assert!(message.contains(channel) && message.contains(&cursor), "{feed}: {message}");
+        assert!(message.contains(channel_b(kind)) && message.contains(&cursor), "{feed}: {message}");
     }
 }
 

@@ -62,13 +62,11 @@ fn difficult() -> Vec<Post> {
 /// Returns the message as a reader of this feed must receive it.
 fn expected(feed: Feed, cursor: &str, post: &Post) -> FeedEvent {
     let event = post.event.map(|event| event.replace("%20", " "));
-    let is_envelope = std::str::from_utf8(&post.payload).is_err();
-    let says_type = feed.names_types() || (feed == Feed::Sse && is_envelope);
     FeedEvent::Message(Received {
         cursor: cursor.to_owned(),
         payload: feed.carries(&post.payload),
         event: event.filter(|_| feed.names_events()),
-        content_type: post.content_type.filter(|_| says_type).map(str::to_owned),
+        content_type: post.content_type.filter(|_| feed.names_type_of(&post.payload)).map(str::to_owned),
         channel: None,
     })
 }

@@ -16,8 +16,9 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use common::feeds::{open_objects, websocket};
+use common::feeds::open_objects;
 use common::server::{Running, command};
+use common::websockets::websocket;
 use common::{
     Deadline, Ended, Feed, FeedEvent, Output, Post, Reader, RecordingProxy, Server, after, open, tail,
 };
@@ -130,7 +131,7 @@ impl Listening {
                 None if said.is_empty() && !deadline.is_over() => std::thread::sleep(LOOK),
                 _ => {
                     let wire = tail(&self.proxy.after(mark).0);
-                    return Err(format!("while nobody published, it said {said:?}; the wire had {wire}"));
+                    return Err(format!("it took a heartbeat for a message: {said:?}; the wire had {wire}"));
                 }
             }
         }

@@ -46,26 +46,13 @@ const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocke
 
 /// Returns the request for a feed that stays open.
 fn request(feed: Feed, channel: &str) -> String {
-    let name = match feed {
-        Feed::WsBare => return get(&format!("/c/{channel}"), UPGRADE),
-        Feed::WsV1 => {
-            let fields = format!("{UPGRADE}Sec-WebSocket-Protocol: tidewire.v1\r\n");
-            return get(&format!("/c/{channel}"), &fields);
-        }
-        Feed::Sse => "sse",
-        Feed::Stream => "stream",
-        Feed::Xhr => "xhr",
-        Feed::Mixed => "multipart",
-        Feed::Replace => "replace",
-        Feed::Iframe => "iframe",
-        Feed::Poll | Feed::LongPoll | Feed::Jsonp => panic!("{feed:?} does not go on"),
+    let protocol = match (feed.name(), feed) {
+        (Some(name), _) => return get(&format!("/c/{channel}?feed={name}"), ""),
+        (None, Feed::WsV1) => "Sec-WebSocket-Protocol: tidewire.v1\r\n",
+        (None, _) => "",
     };
-    get(&format!("/c/{channel}?feed={name}"), "")
+    get(&format!("/c/{channel}"), &format!("{UPGRADE}{protocol}"))
 }
-
-/// Every feed that stays open.
-const STREAMS: [Feed; 8] =
-    [Feed::Sse, Feed::Stream, Feed::WsV1, Feed::WsBare, Feed::Xhr, Feed::Mixed, Feed::Replace, Feed::Iframe];
 
 #[test]
 fn readers_that_never_read_cost_little_and_delay_nobody() {
@@ -76,9 +63,10 @@ fn readers_that_never_read_cost_little_and_delay_nobody() {
         Post::new(payload.clone()).to(&server.address, "warm-up");
     }
     let before = server.memory_kib();
+    let streams = Feed::streams();
     let subscribe = |n: usize| {
         let mut stream = narrow(&server.address);
-        stream.write_all(request(STREAMS[n % STREAMS.len()], "slow").as_bytes()).unwrap();
+        stream.write_all(request(streams[n % streams.len()], "slow").as_bytes()).unwrap();
         stream
     };
     // Half of them connect before the messages, the others meanwhile, each at a different message.
@@ -132,7 +120,7 @@ async fn a_reader_that_stops_and_continues_gets_a_report_of_its_losses() {
     let server = Server::start(&["--comet", "--retain-bytes", "300000", "--threads", "2"]);
     let start = Post::new("first").to(&server.address, "stop");
     let mut readers = Vec::new();
-    for feed in STREAMS {
+    for feed in Feed::streams() {
         let reader = soon("a stream", open(feed, &server.address, "stop", &start)).await.unwrap();
         readers.push((feed, reader, Client::at(&start)));
     }
@@ -187,9 +175,10 @@ fn a_subscriber_that_reads_nothing_is_dropped_and_a_slow_one_is_not() {
     let address = running.addresses()[0].to_string();
     let name = ChannelName::new("stall").unwrap();
     let channel = hub.channel(&name).unwrap();
-    let mut stuck: Vec<TcpStream> = STREAMS.iter().map(|&feed| subscribe(&address, feed)).collect();
+    let mut stuck: Vec<TcpStream> =
+        Feed::streams().into_iter().map(|feed| subscribe(&address, feed)).collect();
     let mut trickle = subscribe(&address, Feed::Stream);
-    eventually("all of them", || channel.subscribers() == STREAMS.len() + 1);
+    eventually("all of them", || channel.subscribers() == stuck.len() + 1);
     let publish = |count: usize| {
         for _ in 0..count {
             hub.publish(&name, Message::new(vec![b'x'; 50_000].into(), 0), None).unwrap();
@@ -338,11 +327,12 @@ fn a_reader_that_sends_bytes_and_half_closes_is_not_reset() {
 
 #[test]
 fn stuck_readers_do_not_delay_a_stop() {
-    let server = Server::start(&["--drain", "1", "--threads", "2"]);
+    let server = Server::start(&["--comet", "--drain", "1", "--threads", "2"]);
+    let streams = Feed::streams();
     let stuck: Vec<TcpStream> = (0..20)
         .map(|n| {
             let mut stream = narrow(&server.address);
-            stream.write_all(request(STREAMS[n % 4], "stuck").as_bytes()).unwrap();
+            stream.write_all(request(streams[n % streams.len()], "stuck").as_bytes()).unwrap();
             stream
         })
         .collect();

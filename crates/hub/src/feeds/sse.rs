@@ -140,6 +140,7 @@ mod tests {
     use super::*;
     use crate::form_cache::FormCache;
     use crate::message::Message;
+    use crate::reserved_events::RESERVED_EVENTS;
 
     /// What a browser gets from a message, decoded with our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {
@@ -180,6 +181,34 @@ mod tests {
             let lines = text.replace("\r\n", "\n").replace('\r', "\n");
             assert_eq!(received(&message), ("tide".into(), lines, "e-1".into()), "{text:?}");
         }
+    }
+
+    /// Otherwise a publisher could forge it, and readers would not know that it is no message.
+    #[test]
+    fn every_event_that_is_no_message_has_a_reserved_name() {
+        let mut wire = Vec::new();
+        Sse.start(&mut wire, &StreamStart { cursor: "e-1", retry_ms: 7, callback: "" });
+        Sse.heartbeat(&mut wire);
+        for what in
+            [Discontinuity::Gap { from: "e-1", missed: 3 }, Discontinuity::Reset { reason: "unknown-epoch" }]
+        {
+            assert_eq!(Sse.discontinuity(&mut wire, &what, "e-4"), Flow::Continue);
+        }
+        Sse.end(&mut wire, 7);
+        let (mut decoder, mut at, mut names) = (Decoder::new(Limits::DEFAULT), 0, Vec::new());
+        while let (used, Some(event)) = decoder.decode(&wire[at..]).unwrap() {
+            at += used;
+            if let Event::Message { event_type, .. } = event {
+                names.push(event_type.to_owned());
+            }
+        }
+        for name in &names {
+            assert!(
+                RESERVED_EVENTS.contains(&name.as_str()),
+                "an event stream sends the event {name}: take its name from crates/hub/src/reserved_events.rs"
+            );
+        }
+        assert_eq!(names, [GAP, RESET], "a start, a heartbeat or an end must be no event");
     }
 
     #[test]

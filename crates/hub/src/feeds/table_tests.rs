@@ -84,12 +84,16 @@ fn the_table_says_what_each_feed_writes() {
         let (mut beat, mut last, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         feed.heartbeat(&mut beat);
         assert!(!beat.is_empty(), "feed {label}: proxies cut a stream without heartbeats");
-        assert_eq!(*heartbeat, shown(format, &beat), "{place}: heartbeat");
+        let same = |column: &str, says: &str, bytes: &[u8]| {
+            let writes = shown(format, bytes);
+            assert!(says == writes, "{place}, {column}: the table says {says}, the feed writes {writes}");
+        };
+        same("heartbeat", heartbeat, &beat);
         feed.end(&mut last, 7);
-        assert_eq!(*end, shown(format, &last), "{place}: end");
+        same("end", end, &last);
         let flow = feed.discontinuity(&mut lost, &Discontinuity::Gap { from: "e-1", missed: 3 }, "e-4");
         if flow == Flow::End {
-            assert_eq!(*gap, shown(format, &lost), "{place}: gap");
+            same("gap", gap, &lost);
         } else {
             let written = String::from_utf8_lossy(&lost);
             let says = written.contains("e-4");

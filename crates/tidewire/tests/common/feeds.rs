@@ -1,4 +1,6 @@
-//! A reader for each feed, behind one trait. The readers use client libraries of others.
+//! A reader for each feed, behind one trait. The readers use client libraries of others. Where
+//! there is none, a file beside this one has a reader that is written by hand, as `comet.rs` has
+//! for old feeds.
 
 use std::collections::VecDeque;
 
@@ -9,12 +11,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Server, after, comet, seq};
+use super::websockets::{Bare, V1, websocket};
+use super::{Server, comet};
 
 /// Returns the names of all feeds of the server (`crates/hub/src/feeds/catalogue.rs`), from the
 /// refusal of an unknown one. A WebSocket has no name: an `Upgrade` asks for it.
@@ -62,14 +61,43 @@ impl Feed {
         })
     }
 
-    /// Whether the feed sends the event name of a message.
-    pub fn names_events(self) -> bool {
-        !matches!(self, Feed::WsBare | Feed::Replace)
+    /// Whether the feed is a stream, which goes on. The others give one answer.
+    fn is_stream(self) -> bool {
+        match self {
+            Feed::Poll | Feed::LongPoll | Feed::Jsonp => false,
+            Feed::Sse | Feed::Stream | Feed::Xhr | Feed::Mixed | Feed::Replace | Feed::Iframe => true,
+            Feed::WsV1 | Feed::WsBare => true,
+        }
     }
 
-    /// Whether the feed sends the media type of every message.
-    pub fn names_types(self) -> bool {
-        !matches!(self, Feed::WsBare | Feed::Sse | Feed::Replace)
+    /// All streams. Tests about every stream take this list, so that they get new feeds.
+    pub fn streams() -> Vec<Feed> {
+        Feed::ALL.into_iter().filter(|feed| feed.is_stream()).collect()
+    }
+
+    /// All streams that are the body of an HTTP response, with the values of `feed=`.
+    pub fn http_streams() -> Vec<(Feed, &'static str)> {
+        Feed::streams().into_iter().filter_map(|feed| Some((feed, feed.name()?))).collect()
+    }
+
+    /// Whether the feed sends the event name of a message.
+    pub fn names_events(self) -> bool {
+        match self {
+            Feed::WsBare | Feed::Replace => false,
+            Feed::Poll | Feed::LongPoll | Feed::Jsonp | Feed::Sse | Feed::Stream => true,
+            Feed::WsV1 | Feed::Xhr | Feed::Mixed | Feed::Iframe => true,
+        }
+    }
+
+    /// Whether the feed sends the media type of a message with this payload.
+    pub fn names_type_of(self, payload: &[u8]) -> bool {
+        match self {
+            Feed::WsBare | Feed::Replace => false,
+            // Only in an envelope.
+            Feed::Sse => std::str::from_utf8(payload).is_err(),
+            Feed::Poll | Feed::LongPoll | Feed::Jsonp | Feed::Stream => true,
+            Feed::WsV1 | Feed::Xhr | Feed::Mixed | Feed::Iframe => true,
+        }
     }
 
     /// Returns a payload as the feed delivers it. An event stream has lines and does not keep the
@@ -151,7 +179,6 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
             Box::new(V1(websocket(address, channel, Some(since), true).await.map_err(Ended::cut)?))
         }
         Feed::WsBare => {
-            // Bare payloads carry no cursors, so the reader counts them.
             let cursor = match since {
                 "earliest" | "now" => place(&url, since).await?,
                 cursor => cursor.to_owned(),
@@ -195,26 +222,6 @@ async fn place(url: &str, since: &str) -> Result<String, Ended> {
         }
         None => answer["cursor"].as_str().unwrap().to_owned(),
     })
-}
-
-pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// Opens a WebSocket, bare or `tidewire.v1`.
-pub async fn websocket(
-    address: &str,
-    channel: &str,
-    since: Option<&str>,
-    v1: bool,
-) -> Result<Socket, tungstenite::Error> {
-    let query = since.map(|since| format!("?since={since}")).unwrap_or_default();
-    let mut request = format!("ws://{address}/c/{channel}{query}").into_client_request()?;
-    if v1 {
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "tidewire.v1".parse().unwrap());
-    }
-    let (socket, response) = connect_async(request).await?;
-    let chosen = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
-    assert_eq!(chosen, v1.then_some("tidewire.v1"));
-    Ok(socket)
 }
 
 /// Reads JSON. A failure shows it.
@@ -394,73 +401,5 @@ impl Reader for Lines {
             }
         }
         .boxed()
-    }
-}
-
-struct V1(Socket);
-
-impl Reader for V1 {
-    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
-        async move {
-            loop {
-                let message = self.0.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)?;
-                match message {
-                    Message::Text(text) => {
-                        if let Some(event) = feed_event(&json(text.as_bytes())) {
-                            return Ok(event);
-                        }
-                    }
-                    Message::Binary(_) => panic!("tidewire.v1 speaks text"),
-                    Message::Close(_) => return Err(Ended::Well),
-                    _ => {}
-                }
-            }
-        }
-        .boxed()
-    }
-}
-
-struct Bare {
-    socket: Socket,
-    cursor: String,
-}
-
-impl Bare {
-    fn message(&mut self, payload: Vec<u8>) -> FeedEvent {
-        self.cursor = after(&self.cursor, 1);
-        FeedEvent::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() })
-    }
-}
-
-impl Reader for Bare {
-    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
-        async move {
-            loop {
-                match self.socket.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)? {
-                    Message::Text(text) => return Ok(self.message(text.as_bytes().to_vec())),
-                    Message::Binary(data) => {
-                        assert!(std::str::from_utf8(&data).is_err(), "text came as binary: {data:?}");
-                        return Ok(self.message(data.to_vec()));
-                    }
-                    // Of a loss, a bare connection can only report where to continue.
-                    Message::Close(Some(frame)) if u16::from(frame.code) == 4410 => {
-                        return Ok(lost(&self.cursor, frame.reason.to_string()));
-                    }
-                    Message::Close(_) => return Err(Ended::Well),
-                    _ => {}
-                }
-            }
-        }
-        .boxed()
-    }
-}
-
-/// Computes the gap or reset from the old cursor and the cursor to continue from.
-fn lost(had: &str, cursor: String) -> FeedEvent {
-    let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
-    match seq(&cursor).checked_sub(seq(had)) {
-        _ if epoch(had) != epoch(&cursor) => FeedEvent::Reset { reason: "unknown-epoch".to_owned(), cursor },
-        None => FeedEvent::Reset { reason: "ahead-of-log".to_owned(), cursor },
-        Some(missed) => FeedEvent::Gap { missed, cursor },
     }
 }

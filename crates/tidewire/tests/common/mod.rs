@@ -6,6 +6,7 @@
 //! | `feeds.rs` | a reader for each feed, all behind one trait |
 //! | `checked_reader.rs` | a reader that checks what it receives |
 //! | `comet.rs` | readers for the old Comet feeds |
+//! | `websockets.rs` | readers for WebSockets |
 //! | `publish.rs` | publishes messages, and records them |
 //! | `ws.rs` | a WebSocket that blocks |
 //! | `changes.rs` | a simple `tidewire.v1` client that changes its channels |
@@ -22,6 +23,7 @@ pub mod feeds;
 pub mod publish;
 pub mod recording_proxy;
 pub mod server;
+pub mod websockets;
 pub mod ws;
 
 use std::future::Future;

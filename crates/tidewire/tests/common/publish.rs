@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::feeds::{Socket, websocket};
+use super::websockets::{Socket, websocket};
 use super::{Raw, Rng, seq, soon};
 
 /// A message to publish.

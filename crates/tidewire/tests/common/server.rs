@@ -141,7 +141,16 @@ impl Server {
         Raw::connect(self.address.as_str())
     }
 
-    /// The log of the server up to now.
+    /// Asks it to stop, and returns its log up to the line about that. All earlier lines are in it.
+    pub fn log_to_stop(&self) -> String {
+        self.terminate();
+        eventually("the line about the stop", || self.log().contains("stopping"));
+        self.log()
+    }
+
+    /// What has been read of the log of the server up to now. A line may be on its way: wait for a
+    /// line with [`eventually`]. To see that a line is missing, use
+    /// [`log_to_stop`](Self::log_to_stop).
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }

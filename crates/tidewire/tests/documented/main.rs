@@ -129,6 +129,19 @@ fn every_feed_is_described() {
 }
 
 #[test]
+fn every_feed_says_how_it_reports_a_loss() {
+    let text = read(HTTP_API);
+    let heading = "When a cursor cannot be continued";
+    let losses = code_spans(section(&text, &format!("## {heading}")));
+    for name in catalogue() {
+        assert!(
+            losses.contains(&name.as_str()),
+            "feed {name}: say in {HTTP_API}, \"{heading}\", how it reports a `gap` or `reset`"
+        );
+    }
+}
+
+#[test]
 fn accept_chooses_the_feed_that_the_table_names() {
     let server = Server::start(&["--threads", "1", "--comet"]);
     let media_type = |target: &str, fields: &str| {
@@ -156,6 +169,32 @@ fn accept_chooses_the_feed_that_the_table_names() {
             "feed {name}: add `{sent}` to the list of {HTTP_API}, \"Read\", **The feed.**"
         );
     }
+}
+
+#[test]
+fn the_list_of_compressed_feeds_is_right() {
+    let server = Server::start(&["--threads", "1", "--comet", "--compress"]);
+    let text = read(HTTP_API);
+    let list = between(&text, "**Compression.** With `--compress`", "Compression is off by default");
+    let mut listed: Vec<_> =
+        code_spans(list).into_iter().filter_map(|code| code.strip_prefix("feed=")).collect();
+    for name in common::feeds::catalogue(&server) {
+        let request = format!(
+            "GET /c/a?feed={name}&callback=f&wait=0 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n"
+        );
+        let response = server.raw().send(request).head_response();
+        assert_eq!(response.status, 200, "{name}: {response:?}");
+        let is_compressed = response.field("content-encoding") == Some("gzip");
+        assert_eq!(
+            listed.contains(&name.as_str()),
+            is_compressed,
+            "feed {name}: {HTTP_API} (left), \"Read\", **Compression.** and the server (right) differ. \
+             Correct the list `feed=…` there; also the same sentence in crates/hub/src/settings.rs: compress \
+             and in the help of --compress in crates/tidewire/src/cli/options.rs"
+        );
+        listed.retain(|other| *other != name);
+    }
+    assert_eq!(listed, [""; 0], "{HTTP_API}, **Compression.**: the server has no such feed");
 }
 
 /// The unit tests of the hub write the heartbeats and compare the table in `feeds/mod.rs`.

@@ -42,7 +42,8 @@ fn garbage_harms_no_other_client() {
     server.assert_alive();
     Post::new("still here").to(&server.address, "live");
     live.until("still here");
-    assert!(!server.log().contains("panicked"), "{}", server.log());
+    let log = server.log_to_stop();
+    assert!(!log.contains("panicked"), "{log}");
 }
 
 /// Returns random bytes, or pieces of protocols in random order.

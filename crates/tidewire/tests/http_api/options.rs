@@ -167,7 +167,18 @@ fn the_order_of_precedence_holds_for_every_option() {
         .filter(|name| !["config", "help", "version"].contains(name))
         .collect();
     let rows = rows();
-    assert_eq!(named, rows.iter().map(|row| row.name).collect::<Vec<_>>(), "no option is missing here");
+    let tested: Vec<&str> = rows.iter().map(|row| row.name).collect();
+    for name in &named {
+        assert!(
+            tested.contains(name),
+            "option {name}: add a row to `rows` in crates/tidewire/tests/http_api/options.rs, in the order \
+             of --help"
+        );
+    }
+    assert_eq!(
+        tested, named,
+        "`rows` (left) has options that --help (right) does not have, or another order"
+    );
     for row in &rows {
         let name = row.name;
         // Each value is once in each place.
@@ -324,12 +335,13 @@ fn variables_that_are_not_options_are_reported_in_one_line() {
         .env("TIDEWIRE_THREADS", "1");
     let server = Server::spawn(typo);
     assert_eq!(server.raw().send(get("/c/a", "")).response().status, 200);
-    let log = server.log();
+    let log = server.log_to_stop();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
     assert_eq!(lines.len(), 1, "{log}");
     assert!(lines[0].contains("TIDEWIRE_PORT_8080_TCP") && lines[0].contains("TIDEWIRE_TREADS"), "{log}");
     assert!(!lines[0].contains("TIDEWIRE_THREADS"), "{log}");
     let quiet = Server::start(&[]);
     assert_eq!(quiet.raw().send(get("/c/a", "")).response().status, 200);
-    assert!(!quiet.log().contains("WARN"), "{}", quiet.log());
+    let log = quiet.log_to_stop();
+    assert!(!log.contains("WARN"), "{log}");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::common::server::{command, run};
-use crate::common::{Post, Raw, Server, Ws, eventually, narrow};
+use crate::common::{Feed, Post, Raw, Server, Ws, eventually, narrow};
 use crate::{get, json, piece, post, stream_head};
 
 /// A folder for one test, removed at its end.
@@ -202,13 +202,14 @@ fn a_stop_under_load_ends_in_time_and_loses_nothing() {
     folder.file("large", &"0123456789abcdef".repeat(1 << 19));
     let server =
         Server::start(&["--comet", "--threads", "2", "--drain", "3", "--files", &folder.0.to_string_lossy()]);
-    let mut readers = ["stream", "sse", "xhr", "multipart", "replace", "iframe"].map(|feed| {
+    let open = |feed: &'static str| {
         let mut raw = server.raw();
         raw.send(get(&format!("/c/busy?feed={feed}&since=now"), ""));
         stream_head(&mut raw);
         piece(&mut raw);
-        raw
-    });
+        (feed, raw, String::new())
+    };
+    let mut readers: Vec<_> = Feed::http_streams().into_iter().map(|(_, feed)| open(feed)).collect();
     let stuck: Vec<Raw> = [
         "/c/busy?feed=sse&since=earliest",
         "/c/film?feed=raw",
@@ -248,13 +249,13 @@ fn a_stop_under_load_ends_in_time_and_loses_nothing() {
         })
         .collect();
     // Wait until all publishers are active.
-    let mut seen = [0; 6].map(|_: u8| String::new());
-    while !["<0-20>", "<1-5>", "<2-5>"].iter().all(|message| seen[0].contains(message)) {
-        seen[0] += &piece(&mut readers[0]);
+    let (_, first, seen) = &mut readers[0];
+    while !["<0-20>", "<1-5>", "<2-5>"].iter().all(|message| seen.contains(message)) {
+        *seen += &piece(first);
     }
     let start = Instant::now();
     server.terminate();
-    for (seen, raw) in seen.iter_mut().zip(&mut readers) {
+    for (_, raw, seen) in &mut readers {
         while let Some(chunk) = raw.chunk() {
             *seen += &String::from_utf8(chunk).unwrap();
         }
@@ -266,7 +267,7 @@ fn a_stop_under_load_ends_in_time_and_loses_nothing() {
     for (publisher, count) in acknowledged.into_iter().enumerate() {
         assert!(count > 5, "the publishers were there when it stopped");
         let last = format!("{publisher}-{}", count - 1);
-        for (feed, seen) in ["stream", "sse", "xhr", "multipart", "replace", "iframe"].iter().zip(&seen) {
+        for (feed, _, seen) in &readers {
             let seen = seen.replace("\\u003c", "<").replace("\\u003e", ">");
             assert!(seen.contains(&format!("<{last}>")), "{feed} ended without <{last}>");
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::{Post, Raw, Server, Ws};
+use crate::common::{Feed, Post, Raw, Server, Ws};
 use crate::{get, json, piece, sentence, stream_head};
 
 /// The names of the parameter in polyfills and in their configurations.
@@ -117,9 +117,11 @@ fn every_stream_reports_a_reset_for_an_id_of_another_server() {
     let first = Post::new("kept").to(&server.address, "f");
     let earliest = first.replace("-1", "-0");
     let reset = json!({"type": "reset", "reason": "unknown-epoch", "cursor": earliest});
+    let mut feeds: Vec<_> = Feed::http_streams().into_iter().map(|(_, name)| name).collect();
+    feeds.push("sse&objects=1");
     for id in foreign(&first) {
         let shown = String::from_utf8_lossy(&id).into_owned();
-        for feed in ["sse", "stream", "xhr", "multipart", "replace", "iframe", "sse&objects=1"] {
+        for feed in &feeds {
             let path = format!("/c/f?feed={feed}&since={first}");
             for request in
                 [with_field(&path, &id), get(&format!("{path}&lastEventId={}", encoded(&id)), "").into()]

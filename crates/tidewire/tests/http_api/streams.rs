@@ -153,6 +153,8 @@ fn an_http_stream_on_the_wire() {
     assert_eq!((&object["data_b64"], &object["data"]), (&json!("/wA="), &Value::Null));
 }
 
+/// Two feeds stand for all, as the timer is the same. `tests/heartbeats.rs` reads the heartbeat of
+/// each feed.
 #[test]
 fn a_silent_stream_gets_heartbeats() {
     let server = Server::start(&["--heartbeat", "1"]);

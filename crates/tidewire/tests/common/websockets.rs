@@ -1,0 +1,101 @@
+//! Readers for both kinds of WebSocket. The library is tokio-tungstenite.
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::feeds::{Ended, FeedEvent, Reader, Received, feed_event, json};
+use super::{after, seq};
+
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Opens a WebSocket, bare or `tidewire.v1`.
+pub async fn websocket(
+    address: &str,
+    channel: &str,
+    since: Option<&str>,
+    v1: bool,
+) -> Result<Socket, tungstenite::Error> {
+    let query = since.map(|since| format!("?since={since}")).unwrap_or_default();
+    let mut request = format!("ws://{address}/c/{channel}{query}").into_client_request()?;
+    if v1 {
+        request.headers_mut().insert("Sec-WebSocket-Protocol", "tidewire.v1".parse().unwrap());
+    }
+    let (socket, response) = connect_async(request).await?;
+    let chosen = response.headers().get("sec-websocket-protocol").map(|value| value.to_str().unwrap());
+    assert_eq!(chosen, v1.then_some("tidewire.v1"));
+    Ok(socket)
+}
+
+/// A connection with `tidewire.v1`.
+pub struct V1(pub Socket);
+
+impl Reader for V1 {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
+        async move {
+            loop {
+                let message = self.0.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)?;
+                match message {
+                    Message::Text(text) => {
+                        if let Some(event) = feed_event(&json(text.as_bytes())) {
+                            return Ok(event);
+                        }
+                    }
+                    Message::Binary(_) => panic!("tidewire.v1 speaks text"),
+                    Message::Close(_) => return Err(Ended::Well),
+                    _ => {}
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A bare connection. Its payloads carry no cursors, so the reader counts them.
+pub struct Bare {
+    pub socket: Socket,
+    pub cursor: String,
+}
+
+impl Bare {
+    fn message(&mut self, payload: Vec<u8>) -> FeedEvent {
+        self.cursor = after(&self.cursor, 1);
+        FeedEvent::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() })
+    }
+}
+
+impl Reader for Bare {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
+        async move {
+            loop {
+                match self.socket.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)? {
+                    Message::Text(text) => return Ok(self.message(text.as_bytes().to_vec())),
+                    Message::Binary(data) => {
+                        assert!(std::str::from_utf8(&data).is_err(), "text came as binary: {data:?}");
+                        return Ok(self.message(data.to_vec()));
+                    }
+                    // Of a loss, a bare connection can only report where to continue.
+                    Message::Close(Some(frame)) if u16::from(frame.code) == 4410 => {
+                        return Ok(lost(&self.cursor, frame.reason.to_string()));
+                    }
+                    Message::Close(_) => return Err(Ended::Well),
+                    _ => {}
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// Computes the gap or reset from the old cursor and the cursor to continue from.
+fn lost(had: &str, cursor: String) -> FeedEvent {
+    let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
+    match seq(&cursor).checked_sub(seq(had)) {
+        _ if epoch(had) != epoch(&cursor) => FeedEvent::Reset { reason: "unknown-epoch".to_owned(), cursor },
+        None => FeedEvent::Reset { reason: "ahead-of-log".to_owned(), cursor },
+        Some(missed) => FeedEvent::Gap { missed, cursor },
+    }
+}
