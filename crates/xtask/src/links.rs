@@ -11,8 +11,8 @@
 
 mod order;
 
-use crate::checkout;
 use crate::markdown::Markdown;
+use crate::{checkout, prose};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tidewire_testkit::run::{Result, read, root};
 
