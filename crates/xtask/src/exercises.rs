@@ -46,15 +46,22 @@ enum Action {
 
 pub(crate) fn run(args: &Args) -> Result {
     match &args.action {
-        Some(Action::Check { name }) => Exercise::load(name)?.commands.iter().try_for_each(|command| {
-            println!("==> {command}");
-            start(cargo(&["test"]).args(command.args()))
-        }),
+        Some(Action::Check { name }) => check(&Exercise::load(name)?),
         Some(Action::Start { name }) => edit::begin(&Exercise::load(name)?),
         Some(Action::Save { name }) => edit::save(&Exercise::load(name)?),
         None if args.names.is_empty() => proof::all(&exercise::all()?),
         None => args.names.iter().try_for_each(|name| proof::one(&Exercise::load(name)?)),
     }
+}
+
+/// Runs the commands of an exercise in this checkout.
+fn check(exercise: &Exercise) -> Result {
+    for command in &exercise.commands {
+        println!("==> {command}");
+        start(cargo(&["test"]).args(command.args()))?;
+    }
+    println!("==> all commands of {} pass", exercise.name);
+    Ok(())
 }
 
 /// The step of the check: every exercise applies, and the tests of all of them pass in one tree.

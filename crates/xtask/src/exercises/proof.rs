@@ -55,6 +55,7 @@ pub(super) fn one(exercise: &Exercise) -> Result {
         println!("    with the solution, this must pass: {command}");
         start(&mut within(&tree, command))?;
     }
+    println!("    {} holds", exercise.name);
     Ok(())
 }
 

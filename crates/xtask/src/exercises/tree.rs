@@ -157,7 +157,8 @@ fn apply(copy: &Path, exercise: &Exercise, patches: &[PathBuf], options: &[&str]
     let name = &exercise.name;
     let patches: Vec<_> = patches.iter().map(|patch| patch.display().to_string()).collect();
     Err(format!(
-        "{} does not apply to the code any more:\n{}    to change it: cargo xtask exercises start {name}",
+        "{} does not apply to this checkout:\n{}    if you have solved this exercise here, that is \
+         expected: try it on main\n    to change it: cargo xtask exercises start {name}",
         patches.join(" or "),
         String::from_utf8_lossy(&output.stderr)
     ))
