@@ -67,7 +67,7 @@ const STEPS: &[Step] = &[
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
     step("loom", Lane::Cargo, &[], 25, loom::run),
     step("embed", Lane::Cargo, &["programs"], 20, embed::run),
-    step("exercises", Lane::Cargo, &[], 30, exercises::short),
+    step("exercises", Lane::Cargo, &["toolchain", "packages"], 30, exercises::short),
     step("build-tests", Lane::Cargo, &[], 50, tests::build),
     step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests::run),
 ];
@@ -101,7 +101,11 @@ fn packages() -> Result {
     need("python3", &["-c", "import venv, ensurepip"], &["python3", "python3-venv"])?;
     need("npm", &["--version"], &["nodejs", "npm"])?;
     // A test counts the system calls of an example.
-    need("strace", &["-V"], &["strace"])
+    need("strace", &["-V"], &["strace"])?;
+    // A test runs the commands of docs/LEARN.md.
+    need("curl", &["--version"], &["curl"])?;
+    // It applies the solutions of the exercises.
+    need("git", &["--version"], &["git"])
 }
 
 fn formatting() -> Result {
