@@ -180,6 +180,9 @@ mod tests {
 
     use super::*;
 
+    /// On a busy machine, a shell may need seconds before it prints something.
+    const SHORT: Duration = Duration::from_secs(8);
+
     fn watch_script(script: &str, limit: Duration) -> (Result<ExitStatus>, String) {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
@@ -205,9 +208,9 @@ mod tests {
              wait",
             file.display()
         );
-        let (result, said) = watch_script(&script, Duration::from_secs(2));
+        let (result, said) = watch_script(&script, SHORT);
         let problem = result.unwrap_err();
-        assert!(problem.starts_with("the test program printed nothing for 2s"), "{problem}");
+        assert!(problem.starts_with("the test program printed nothing for 8s"), "{problem}");
         assert!(problem.ends_with("These tests were running: b::hangs"), "{problem}");
         assert!(said.ends_with("test a::slow ... ok\n"), "{said}");
         let id = std::fs::read_to_string(&file).unwrap();
@@ -222,7 +225,7 @@ mod tests {
     #[test]
     fn a_test_that_runs_alone_and_hangs_is_named() {
         let script = "echo 'test a ... ok'; printf 'test b::hangs ... '; exec sleep 1000";
-        let (result, _) = watch_script(script, Duration::from_secs(2));
+        let (result, _) = watch_script(script, SHORT);
         let problem = result.unwrap_err();
         assert!(problem.ends_with("These tests were running: b::hangs"), "{problem}");
     }
@@ -239,8 +242,8 @@ mod tests {
 
     #[test]
     fn a_program_that_prints_from_time_to_time_may_take_long() {
-        let script = "for n in 1 2 3 4 5 6 7 8; do echo $n; sleep 0.5; done";
-        let (result, said) = watch_script(script, Duration::from_secs(3));
+        let script = "for n in 1 2 3 4 5 6 7 8 9 10; do echo $n; sleep 1; done";
+        let (result, said) = watch_script(script, SHORT);
         assert!(result.unwrap().success(), "{said}");
     }
 }
