@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use tidewire_store::{
-    Batch, ChannelSettings, Create, CreateError, Created, Expiry, Failed, Mark, Message, Once, UploadStep,
+    Batch, ChannelSettings, Create, CreateError, Created, Failed, Mark, Message, Once, UploadStep,
 };
 
 use crate::channel::{Channel, Swept};
@@ -63,6 +63,7 @@ impl Channel {
         {
             let window = self.window(&created.info.settings);
             guard.created(&created.info, window);
+            guard.touched_ms = self.common.now_ms();
             self.note_open(&guard);
         }
         guard.is_uncertain |= outcome.as_ref().is_err_and(|&error| error == HubError::Store { unknown: true });
@@ -117,6 +118,12 @@ impl Channel {
         early.into_iter().for_each(|publishing| publishing.land(unknown));
     }
 
+    /// Another node has changed the log.
+    pub(crate) fn changed_elsewhere(&self) {
+        self.lock().is_uncertain = true;
+        self.catch_up_if_needed();
+    }
+
     /// Evicts expired messages, and does what was left to do because the store had failed. Wakes a
     /// publisher that has waited for too long.
     pub(crate) fn sweep(self: &Arc<Self>, now_ms: u64) -> Swept {
@@ -156,18 +163,23 @@ impl Channel {
     /// Notes that the log is in use, so that its sliding expiry begins again. The store is told
     /// after a tenth of the time at the earliest.
     pub(crate) fn prolong(&self, now_ms: u64) {
+        if !self.is_to_prolong(now_ms) {
+            return;
+        }
         let mut guard = self.lock();
-        let Some(Expiry::Sliding { ms }) = guard.settings.expiry else { return };
-        if guard.life != Life::Open || now_ms.saturating_sub(guard.touched_ms) < ms / 10 {
+        if guard.life != Life::Open {
             return;
         }
         guard.touched_ms = now_ms;
+        self.note_open(&guard);
         drop(guard);
         // If it fails, the next use tells it again.
         let this = self.arc();
         self.common.store.touch(self.name(), now_ms).then(move |told| {
             if !matches!(told, Some(Ok(()))) {
-                this.lock().touched_ms = 0;
+                let mut guard = this.lock();
+                guard.touched_ms = 0;
+                this.note_open(&guard);
             }
         });
     }

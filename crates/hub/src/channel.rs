@@ -5,15 +5,14 @@
 //! `changing.rs`.
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use tidewire_channel::{Budget, Cursor, Retention, Since, WaitError, WaitKey};
-use tidewire_store::{ChannelName, ChannelSettings};
+use tidewire_channel::{Cursor, Retention, WaitError, WaitKey};
+use tidewire_store::{ChannelName, ChannelSettings, Expiry};
 
-use crate::channel_state::{Life, Page, State, Waiter, Woken};
+use crate::channel_state::{Life, State, Waiter, Woken};
 use crate::common;
 use crate::error::HubError;
 use crate::pages::PageWaiters;
@@ -59,6 +58,8 @@ pub struct Channel {
     pub(crate) common: Arc<Common>,
     /// Whether readers and publishers may use it, so that most look-ups need no lock.
     is_open: AtomicBool,
+    /// The time from which on the store is to be told that the log is in use.
+    prolong_at_ms: AtomicU64,
     state: Mutex<State>,
     subscribers: AtomicUsize,
 }
@@ -108,6 +109,7 @@ impl Channel {
             this: this.clone(),
             common: common.clone(),
             is_open: AtomicBool::new(false),
+            prolong_at_ms: AtomicU64::new(u64::MAX),
             state: Mutex::new(state),
             subscribers: AtomicUsize::new(0),
         })
@@ -283,9 +285,20 @@ impl Channel {
         self.lock().life
     }
 
-    /// Notes in the flag whether it is open. The caller has the lock.
+    /// Notes whether it is open, and when to tell the store that it is in use. So most look-ups
+    /// need no lock. The caller has the lock.
     pub(crate) fn note_open(&self, state: &State) {
+        let at_ms = match state.settings.expiry {
+            Some(Expiry::Sliding { ms }) => state.touched_ms.saturating_add(ms / 10),
+            _ => u64::MAX,
+        };
+        self.prolong_at_ms.store(at_ms, Ordering::Relaxed);
         self.is_open.store(state.life == Life::Open, Ordering::Release);
+    }
+
+    /// Whether the store is to be told that the log is in use.
+    pub(crate) fn is_to_prolong(&self, now_ms: u64) -> bool {
+        now_ms >= self.prolong_at_ms.load(Ordering::Relaxed)
     }
 
     /// Gives up the place of a publisher in the line.
@@ -300,14 +313,23 @@ impl Channel {
     /// Reserves the channel for an upload. Returns `false` if the hub has forgotten the channel.
     ///
     /// # Errors
-    /// [`HubError::Uploading`] if another upload has it.
-    pub(crate) fn begin_upload(&self) -> Result<bool, HubError> {
+    /// [`HubError::Uploading`] if another upload has it, [`HubError::OtherType`] if the channel takes
+    /// messages of another type, [`HubError::Closed`] if it has ended.
+    pub(crate) fn begin_upload(&self, content_type: Option<&str>) -> Result<bool, HubError> {
         let mut state = self.lock();
         if state.life.is_over() {
             return Ok(false);
         }
         if state.upload.is_active() {
             return Err(HubError::Uploading);
+        }
+        if let Some(end) = state.log.log().end() {
+            return Err(HubError::Closed { end });
+        }
+        if let (Some(own), Some(of_channel)) = (content_type, &state.settings.content_type)
+            && !own.eq_ignore_ascii_case(of_channel)
+        {
+            return Err(HubError::OtherType);
         }
         let head = state.log.log().head();
         state.upload.begin(head);

@@ -170,8 +170,11 @@ impl Channel {
             let (name, now_ms) = (self.name(), self.common.now_ms());
             let answer = self.common.store.read(name, Since::After(head), Budget::bytes(PAGE), now_ms);
             match answer.now() {
-                Ok(page) if self.caught_up(Some(page)) => {}
-                Ok(_) => return,
+                Ok(page) => {
+                    if !self.caught_up(Some(page)) {
+                        return;
+                    }
+                }
                 Err(later) => {
                     let this = self.arc();
                     return later.then(move |page| {
