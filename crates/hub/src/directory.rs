@@ -252,7 +252,7 @@ mod tests {
             let used: HashSet<usize> = (0..count).filter(|number| number % 3 == 0).collect();
             let in_use: Vec<_> =
                 used.iter().map(|&number| directory.find(&name(number), 0).unwrap()).collect();
-            in_use.iter().for_each(|channel| assert!(channel.begin_upload().unwrap()));
+            in_use.iter().for_each(|channel| assert!(channel.begin_upload(None).unwrap()));
             let (mut from, mut steps) = (Some(0), 0);
             while let Some(place) = from {
                 let before = directory.len();

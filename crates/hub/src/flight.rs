@@ -72,3 +72,12 @@ impl<T> fmt::Debug for Flight<T> {
         f.write_str("Flight(_)")
     }
 }
+
+/// The outcome of a future that is ready, as it is with a store that answers at once.
+#[cfg(test)]
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => panic!("the store answers later"),
+    }
+}

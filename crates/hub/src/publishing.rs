@@ -208,7 +208,7 @@ mod tests {
         let (hub, channel) = full();
         let mut waits = publication(None);
         assert!(poll(&hub, &mut waits).is_pending());
-        assert!(channel.begin_upload().unwrap());
+        assert!(channel.begin_upload(None).unwrap());
         assert_eq!(poll(&hub, &mut waits), Poll::Ready(Err(HubError::Uploading)));
         channel.end_upload();
         assert!(poll(&hub, &mut waits).is_pending());

@@ -118,6 +118,7 @@ mod tests {
 
     use super::*;
     use crate::config::HubConfig;
+    use crate::flight::at_once;
     use crate::hub::Hub;
     use crate::upload::Upload;
 
@@ -126,7 +127,11 @@ mod tests {
     }
 
     fn begin(hub: &Arc<Hub>) -> Upload {
-        Upload::begin(hub, &name(), Some("video/webm")).unwrap()
+        at_once(Upload::begin(hub, &name(), Some("video/webm"))).unwrap()
+    }
+
+    fn piece(upload: &Upload, text: &'static str) {
+        at_once(upload.piece(text.into())).unwrap();
     }
 
     /// Everything that a reader can take now: payloads, and marks in brackets.
@@ -138,8 +143,8 @@ mod tests {
                     Some(mark) => format!("[{}]", mark.event()),
                     None => message.text().unwrap().to_owned(),
                 }),
-                Err(RawStop::Lost) => {
-                    all.push("lost".to_owned());
+                Err(stop) => {
+                    all.push(format!("{stop:?}"));
                     break;
                 }
             }
@@ -153,12 +158,12 @@ mod tests {
         hub.publish(&name(), Message::new("before".into(), 0), None).unwrap();
         let channel = hub.channel(&name()).unwrap();
         let upload = begin(&hub);
-        upload.piece("one".into());
+        piece(&upload, "one");
         let mut reader = RawReader::new(&channel, RawStart::Upload).unwrap();
         assert_eq!(all(&mut reader), ["one"]);
-        upload.piece("two".into());
+        piece(&upload, "two");
         assert_eq!(all(&mut reader), ["two"]);
-        assert_eq!(upload.end(), channel.head());
+        assert_eq!(at_once(upload.end(false)).unwrap().cursor, channel.head());
         assert_eq!(all(&mut reader), ["[upload-end]"]);
         let read = |start| all(&mut RawReader::new(&channel, start).unwrap());
         assert_eq!(
@@ -178,11 +183,11 @@ mod tests {
         let channel = hub.channel(&name()).unwrap();
         let upload = begin(&hub);
         let earliest = || all(&mut RawReader::new(&channel, RawStart::Earliest).unwrap());
-        ["1", "2", "3", "4", "5"].into_iter().for_each(|piece| upload.piece(piece.into()));
+        ["1", "2", "3", "4", "5"].into_iter().for_each(|text| piece(&upload, text));
         let lost = RawReader::new(&channel, RawStart::Upload).unwrap_err();
         assert!(matches!(lost, RawStartError::Gap { missed: 2, .. }), "{lost:?}");
         assert_eq!(earliest(), ["3", "4", "5"], "a reader may start in the middle");
-        upload.end();
+        at_once(upload.end(false)).unwrap();
         assert_eq!(earliest(), ["4", "5", "[upload-end]"]);
         let publish = |text: &'static str| hub.publish(&name(), Message::new(text.into(), 0), None).unwrap();
         publish("6");

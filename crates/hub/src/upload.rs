@@ -162,7 +162,8 @@ mod tests {
     use crate::channel::Watch;
     use crate::channel_state::Waiter;
     use crate::config::HubConfig;
-    use crate::raw_reader::{PositionLost, RawReader};
+    use crate::flight::at_once;
+    use crate::raw_reader::{RawReader, RawStop};
     use crate::upload_state::RawStart;
 
     const NOOP: &Waker = Waker::noop();
@@ -177,17 +178,17 @@ mod tests {
     }
 
     fn begin(hub: &Arc<Hub>) -> Upload {
-        Upload::begin(hub, &name(), Some("video/webm")).unwrap()
+        at_once(Upload::begin(hub, &name(), Some("video/webm"))).unwrap()
     }
 
     #[test]
     fn a_channel_accepts_nothing_else_during_an_upload() {
         let hub = hub(1 << 20);
         let upload = begin(&hub);
-        assert_eq!(Upload::begin(&hub, &name(), None).unwrap_err(), HubError::Uploading);
+        assert_eq!(at_once(Upload::begin(&hub, &name(), None)).unwrap_err(), HubError::Uploading);
         let publish = || hub.publish(&name(), Message::new("x".into(), 0), None).map(|_| ());
         assert_eq!(publish(), Err(HubError::Uploading));
-        upload.end();
+        at_once(upload.end(false)).unwrap();
         assert_eq!(publish(), Ok(()));
         drop(begin(&hub));
     }
@@ -205,7 +206,7 @@ mod tests {
         for pace in [Pace::Readers, Pace::Source] {
             let room = |len| upload.poll_room(&Context::from_waker(NOOP), len, pace).is_ready();
             assert!(room(1));
-            upload.piece("1".into());
+            at_once(upload.piece("1".into())).unwrap();
             assert!(!room(1) && !room(0), "the mark would evict the piece");
             watch();
             assert!(room(1) && room(0));
@@ -222,23 +223,23 @@ mod tests {
         let next = |reader: &mut RawReader| reader.poll_next(&mut Context::from_waker(NOOP));
         for _ in 0..10 {
             assert!(room(), "nobody reads");
-            upload.piece(piece());
+            at_once(upload.piece(piece())).unwrap();
         }
         let mut reader = RawReader::new(&upload.channel, RawStart::Now).unwrap();
         for _ in 0..3 {
             assert!(room());
-            upload.piece(piece());
+            at_once(upload.piece(piece())).unwrap();
         }
         assert!(!room(), "a fourth piece would evict what the reader has not read");
         assert!(next(&mut reader).is_ready());
         assert!(room());
-        upload.piece(piece());
+        at_once(upload.piece(piece())).unwrap();
         assert!(!room());
         drop(reader);
         assert!(room());
         let mut slow = RawReader::new(&upload.channel, RawStart::Now).unwrap();
-        (0..5).for_each(|_| upload.piece(piece()));
+        (0..5).for_each(|_| at_once(upload.piece(piece())).unwrap());
         assert!(room(), "the reader has lost messages, so it is not waited for");
-        assert!(matches!(next(&mut slow), Poll::Ready(Err(PositionLost))));
+        assert!(matches!(next(&mut slow), Poll::Ready(Err(RawStop::Lost))));
     }
 }
