@@ -33,6 +33,9 @@ pub enum HubError {
         /// The limit.
         limit: usize,
     },
+    /// The channel was deleted.
+    #[error("the channel was deleted; publish to it, or create it, to begin a new one")]
+    Deleted,
     /// Another message has this idempotency key.
     #[error(
         "this Idempotency-Key belongs to another message of the channel; give each message a key of its own, \
@@ -50,6 +53,7 @@ impl HubError {
             HubError::KeyTooLong { .. } => 400,
             HubError::Uploading => 409,
             HubError::KeyTaken => 422,
+            HubError::Deleted => 404,
         }
     }
 }
