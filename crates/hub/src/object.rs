@@ -202,10 +202,7 @@ mod tests {
             json(&Object::End { cursor: "e-9", channel: Some("c") }),
             r#"{"type":"end","cursor":"e-9","channel":"c"}"#
         );
-        assert_eq!(
-            json(&Object::Deleted { channel: Some("c") }),
-            r#"{"type":"deleted","channel":"c"}"#
-        );
+        assert_eq!(json(&Object::Deleted { channel: Some("c") }), r#"{"type":"deleted","channel":"c"}"#);
         assert_eq!(json(&Object::Heartbeat), r#"{"type":"heartbeat"}"#);
     }
 

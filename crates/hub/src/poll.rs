@@ -7,12 +7,12 @@ use tidewire_channel::Budget;
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
+use crate::error::HubError;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
 use crate::form_cache::FormCache;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Bounds, Item};
-use crate::error::HubError;
 use crate::refusal::{hub_refusal, vary};
 use crate::rope::Rope;
 

@@ -12,7 +12,10 @@ use crate::positions::{Channels, Positions};
 /// One thing that a read returns.
 pub(crate) enum Item<'a> {
     Message(Envelope<'a>),
-    Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
+    Discontinuity {
+        what: Discontinuity<'a>,
+        cursor: &'a str,
+    },
     /// A channel has ended, and the reader has all its messages.
     End(ChannelEnd<'a>),
 }

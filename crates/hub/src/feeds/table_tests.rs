@@ -76,7 +76,9 @@ fn the_table_has_a_row_for_each_feed_and_no_other() {
 fn the_table_says_what_each_feed_writes() {
     for (label, format) in streams() {
         let rows = rows();
-        let Some((_, [gap, heartbeat, stop, ended, all_ended, deleted])) = rows.iter().find(|(row, _)| *row == label) else {
+        let Some((_, [gap, heartbeat, stop, ended, all_ended, deleted])) =
+            rows.iter().find(|(row, _)| *row == label)
+        else {
             panic!("feed {label}: add a row to the table in crates/hub/src/feeds/mod.rs");
         };
         let feed = format.feed();

@@ -6,6 +6,7 @@ use tidewire_channel::Budget;
 
 use super::ids::{GroupId, RowId};
 use super::live::Live;
+use super::state::Event;
 use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::form_cache::FormCache;
@@ -13,7 +14,6 @@ use crate::gzip::Sum;
 use crate::positions::{Channels, Positions};
 use crate::reader::Bounds;
 use crate::rope::Rope;
-use super::state::Event;
 use crate::shape::{Batch, Shape};
 
 pub(super) struct Group {
