@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Since, WaitError, WaitKey};
+use tidewire_store::{ChannelName, Message};
 
 use crate::channel_state::{Append, AppendOutcome, State, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::room::PlaceInLine;
 use crate::sync::{Mutex, MutexGuard};
 use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};

@@ -9,12 +9,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
+use tidewire_store::{ChannelName, Message};
 
 use crate::close_code::CloseCode;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::{ChannelName, MAX_CHANNELS, NameError};
+use crate::name::{MAX_CHANNELS, NameListError};
 use crate::object::Object;
 use crate::positions::{Channels, Start};
 use crate::publication::Publication;
@@ -254,7 +254,7 @@ impl Client<'_> {
             ));
         }
         if channels.0.len() >= MAX_CHANNELS {
-            return Err(bad(&sentence(&NameError::TooMany.to_string())));
+            return Err(bad(&sentence(&NameListError::TooMany.to_string())));
         }
         let channel = self.hub.channel(&name).map_err(hub_refusal)?;
         let one = Channels([channel].into());

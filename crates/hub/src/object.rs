@@ -3,11 +3,11 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tidewire_server::json;
+use tidewire_store::Message;
 
 use crate::feeds::{boundary, script};
 use crate::form::FormKind;
 use crate::json_text::Place;
-use crate::message::Message;
 use crate::out::Out;
 
 /// The JSON objects of the feeds. `docs/http-api.md` documents their members, in this order.
@@ -157,10 +157,10 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use tidewire_store::reserved_events;
 
     use super::*;
     use crate::form_cache::FormCache;
-    use crate::reserved_events;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();

@@ -185,10 +185,10 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use tidewire_store::{ChannelName, Message};
+
     use super::*;
     use crate::hub::Hub;
-    use crate::message::Message;
-    use crate::name::ChannelName;
     use crate::{HubConfig, Retention};
 
     /// `count` channels with long names. As JSON, their messages are much longer than the payloads.

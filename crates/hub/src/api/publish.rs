@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use tidewire_server::{BodyError, Problem, Reply, Request, Response};
+use tidewire_store::{ChannelName, Message};
 
 use super::query::Query;
 use super::{content, published};
@@ -19,8 +20,6 @@ use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::publication::Publication;
 use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::request_fields::RequestField;

@@ -14,7 +14,7 @@ use super::answer_cache::{Answer, AnswerCache, Snapshot};
 use super::{publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::feeds::FeedName;
-use crate::name::ChannelName;
+use crate::name;
 use crate::refusal::{bad_request, not_allowed, refusal};
 use crate::request_fields::depends_on_target_only;
 use crate::table::{Next, Subscription, Ticket};
@@ -81,7 +81,7 @@ impl Responder {
     /// that may be refused must not create a channel, so the first answer of a new channel is not
     /// cached.
     fn snapshot(&self, segment: &[u8], now_ms: u64) -> Option<Snapshot> {
-        let names = ChannelName::list(segment).ok()?;
+        let names = name::list(segment).ok()?;
         let channels = names.iter().map(|name| self.context.hub.find_channel(name));
         Snapshot::take(channels.collect::<Option<_>>()?, now_ms)
     }
@@ -89,7 +89,7 @@ impl Responder {
     /// Makes an answer.
     fn make(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
         let access = self.context.settings.origins.check(request.head);
-        let outcome = match ChannelName::list(segment) {
+        let outcome = match name::list(segment) {
             Err(error) => Err(bad_request(error)),
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.context, &names, &access, &request),

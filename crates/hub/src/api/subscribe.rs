@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_http1::{FieldBlock, Method, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
+use tidewire_store::ChannelName;
 use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
@@ -20,7 +21,6 @@ use crate::feeds::{
     poll as short, raw, ws,
 };
 use crate::gzip::{self, Sum};
-use crate::name::ChannelName;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
@@ -353,7 +353,7 @@ mod tests {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
         let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
         let head = RequestHead::parse(request.as_bytes(), &limits, &mut fields).unwrap().unwrap().1;
-        let names = ChannelName::list(head.path().strip_prefix(b"/c/").unwrap()).unwrap();
+        let names = crate::name::list(head.path().strip_prefix(b"/c/").unwrap()).unwrap();
         let access = context.settings.origins.check(&head);
         let request = Request { head: &head, body: Body::empty(), peer: Peer::Unix, at: Instant::now() };
         let response = match handle(context, &names, &access, &request) {

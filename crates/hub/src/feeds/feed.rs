@@ -1,8 +1,8 @@
 //! The interface of all feeds of streams.
 
 use tidewire_server::Response;
+use tidewire_store::Message;
 
-use crate::message::Message;
 use crate::object::Object;
 use crate::out::Out;
 

@@ -172,9 +172,10 @@ const CLOSE: &[u8] = b"\r\n--tidewire--\r\n";
 mod tests {
     use std::sync::Arc;
 
+    use tidewire_store::Message;
+
     use super::*;
     use crate::form_cache::FormCache;
-    use crate::message::Message;
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();

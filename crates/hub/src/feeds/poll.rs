@@ -103,8 +103,9 @@ impl<'f> Answer<'f> {
 mod tests {
     use std::sync::Arc;
 
+    use tidewire_store::Message;
+
     use super::*;
-    use crate::message::Message;
 
     #[test]
     fn an_answer_always_has_a_cursor() {

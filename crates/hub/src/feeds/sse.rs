@@ -3,13 +3,13 @@
 
 use tidewire_server::Response;
 use tidewire_sse::EventFields;
+use tidewire_store::reserved_events::{DELETED, END, ENVELOPE, GAP, RESET};
 
 use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use crate::form::FormKind;
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
 use crate::out::Out;
-use crate::reserved_events::{DELETED, END, ENVELOPE, GAP, RESET};
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -162,11 +162,10 @@ mod tests {
 
     use fastrand::Rng;
     use tidewire_sse::{Decoder, Event, Limits};
+    use tidewire_store::{Message, RESERVED_EVENTS};
 
     use super::*;
     use crate::form_cache::FormCache;
-    use crate::message::Message;
-    use crate::reserved_events::RESERVED_EVENTS;
 
     /// What a browser gets from a message, decoded with our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {

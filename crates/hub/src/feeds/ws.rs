@@ -2,6 +2,7 @@
 //! subprotocol `tidewire.v1`.
 
 use tidewire_server::Response;
+use tidewire_store::Message;
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
@@ -10,7 +11,6 @@ use crate::close_code::CloseCode;
 use crate::form::FormKind;
 use crate::gzip;
 use crate::json_text::Place;
-use crate::message::Message;
 use crate::object::{Object, write_message_head};
 use crate::out::{DEFLATED_LEN, Mark, Out};
 

@@ -264,11 +264,11 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use tidewire_store::{ChannelName, Message};
+
     use super::*;
     use crate::feeds::{HttpFormat, StreamFormat, Wire};
     use crate::hub::Hub;
-    use crate::message::Message;
-    use crate::name::ChannelName;
     use crate::{HubConfig, Retention};
 
     #[test]

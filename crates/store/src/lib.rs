@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
+
+mod answer;
+mod error;
+mod message;
+mod name;
+pub mod reserved_events;
+mod settings;
+
+pub use answer::{Answer, Later, Responder, later};
+pub use error::{AppendError, CreateError, Failed, Outcome, ReadError, Refusal};
+pub use message::{ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Mark, Message};
+pub use name::{ChannelName, MAX_NAME, NameError};
+pub use reserved_events::RESERVED_EVENTS;
+pub use settings::{ChannelSettings, Expiry, Retain};
