@@ -279,8 +279,8 @@ async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
         .unwrap()
 }
 
-/// Reads until message `last` or the end of the channel, and changes the feed again and again. Sleeps after `dawdle` of a
-/// hundred messages. Also returns how often it was cut.
+/// Reads until message `last` or the end of the channel, and changes the feed again and again.
+/// Sleeps after `dawdle` of a hundred messages. Also returns how often it was cut.
 async fn wander(
     address: String,
     channel: &'static str,
