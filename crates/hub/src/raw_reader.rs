@@ -9,6 +9,8 @@ use tidewire_store::Message;
 
 use crate::channel::{Channel, Watch};
 use crate::channel_state::Waiter;
+use crate::fetching::PageAt;
+use crate::pages::PageWaiter;
 use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
 /// Reads the payloads of a channel as one sequence of bytes. The upload of the channel may wait for
@@ -18,13 +20,20 @@ pub(crate) struct RawReader {
     channel: Arc<Channel>,
     id: RawReaderId,
     position: Cursor,
+    /// The position after the message that was returned last.
+    after_next: Cursor,
     wait: Option<WaitKey>,
 }
 
-/// The next message is no longer kept because the reader was too slow, or the hub has forgotten the
-/// channel.
+/// Why there is no next message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PositionLost;
+pub(crate) enum RawStop {
+    /// It is no longer kept, because the reader was too slow; or the hub has forgotten the channel,
+    /// or it was deleted; or the store has failed.
+    Lost,
+    /// The channel has ended, and the reader has everything.
+    Ended,
+}
 
 impl RawReader {
     /// Adds a reader to a channel.
@@ -34,7 +43,7 @@ impl RawReader {
     pub(crate) fn new(channel: &Arc<Channel>, start: RawStart) -> Result<Self, RawStartError> {
         let (id, position) = channel.add_raw_reader(start)?;
         channel.add_subscriber();
-        Ok(RawReader { channel: channel.clone(), id, position, wait: None })
+        Ok(RawReader { channel: channel.clone(), id, position, after_next: position, wait: None })
     }
 
     /// The position after the last message that was taken.
@@ -43,15 +52,26 @@ impl RawReader {
     }
 
     /// Returns the next message without taking it.
-    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
+    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, RawStop>> {
         loop {
             self.unwatch();
             let mut page = self.channel.read(Since::After(self.position), Budget::messages(1));
             if page.continuity.is_broken() {
-                return Poll::Ready(Err(PositionLost));
+                return Poll::Ready(Err(RawStop::Lost));
             }
-            if let Some((_, message)) = page.messages.pop() {
+            if let Some((after, message)) = page.messages.pop() {
+                self.after_next = after;
                 return Poll::Ready(Ok(message));
+            }
+            if page.end.is_some() {
+                return Poll::Ready(Err(RawStop::Ended));
+            }
+            if page.waits {
+                match self.channel.await_page(self.position, PageWaiter::Task(cx.waker().clone())) {
+                    PageAt::Waiting => return Poll::Pending,
+                    PageAt::Ready => continue,
+                    PageAt::Failed => return Poll::Ready(Err(RawStop::Lost)),
+                }
             }
             match self.channel.watch(self.position, self.position, Waiter::Task(cx.waker().clone())) {
                 Watch::Waiting(key) => {
@@ -59,16 +79,16 @@ impl RawReader {
                     return Poll::Pending;
                 }
                 Watch::Ready => {}
-                Watch::Closed => return Poll::Ready(Err(PositionLost)),
+                Watch::Ended | Watch::Closed => return Poll::Ready(Err(RawStop::Lost)),
             }
         }
     }
 
     /// Takes the next message.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, RawStop>> {
         let next = self.poll_peek(cx);
         if let Poll::Ready(Ok(_)) = next {
-            self.position = Cursor::new(self.position.epoch(), self.position.seq() + 1);
+            self.position = self.after_next;
             self.channel.advance_raw_reader(self.id, self.position);
         }
         next
@@ -118,7 +138,7 @@ mod tests {
                     Some(mark) => format!("[{}]", mark.event()),
                     None => message.text().unwrap().to_owned(),
                 }),
-                Err(PositionLost) => {
+                Err(RawStop::Lost) => {
                     all.push("lost".to_owned());
                     break;
                 }

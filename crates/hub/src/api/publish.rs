@@ -138,7 +138,7 @@ impl PublishRequest {
 
 /// 201 with the cursor after the message. 200 if the idempotency key was known already.
 fn created(published: Published, access: &Access) -> Response {
-    let Published { cursor, duplicate } = published;
+    let Published { cursor, duplicate, .. } = published;
     let cursor = cursor.to_string();
     let status = if duplicate { 200 } else { 201 };
     published::published(status, &cursor, &Created { cursor: &cursor, duplicate }, access)

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -67,11 +67,23 @@ pub(crate) fn handle(
     if let Some(media) = &media {
         Message::new(Bytes::new(), 0).with_content_type(media).map_err(bad_request)?;
     }
-    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(hub_refusal)?;
     let (context, access, body) = (context.clone(), access.clone(), request.body);
+    let (hub, name) = (context.hub.clone(), name.clone());
+    let mut begin = Box::pin(async move { Upload::begin(&hub, &name, media.as_deref()).await });
+    // In the usual case it is refused before any of its body is read.
+    let begun = match begin.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(begun) => Some(begun.map_err(hub_refusal)?),
+        Poll::Pending => None,
+    };
     Ok(Reply::Later(Box::pin(async move {
         let mut stopping = pin!(context.stopping());
-        let mut publishing = pin!(publish_body(upload, body, pace));
+        let mut publishing = pin!(async {
+            let upload = match begun {
+                Some(upload) => upload,
+                None => begin.await.map_err(hub_refusal)?,
+            };
+            publish_body(upload, body, pace).await
+        });
         let outcome = poll_fn(|cx| match publishing.as_mut().poll(cx) {
             Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
             polled => polled.map(Some),
@@ -99,12 +111,13 @@ async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uplo
             room(&upload, piece.len(), pace).await;
             bytes += piece.len() as u64;
             messages += 1;
-            upload.piece(piece);
+            upload.piece(piece).await.map_err(hub_refusal)?;
         }
     }
     // The message that marks the end of the upload must not evict its last pieces.
     room(&upload, 0, pace).await;
-    Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
+    let published = upload.end(false).await.map_err(hub_refusal)?;
+    Ok(Uploaded { cursor: published.cursor.to_string(), bytes, messages })
 }
 
 /// Waits for room for `len` bytes. Checks again when the longest wait for the workers is over.
