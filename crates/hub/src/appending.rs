@@ -137,12 +137,7 @@ impl Channel {
     }
 
     /// The store has answered an append that was in flight.
-    fn landed(
-        &self,
-        batch: &Batch,
-        answer: Option<Result<Appended, AppendError>>,
-        publishing: &Publishing,
-    ) {
+    fn landed(&self, batch: &Batch, answer: Option<Result<Appended, AppendError>>, publishing: &Publishing) {
         let (now_ms, mut woken) = (self.common.now_ms(), Woken::new());
         let mut guard = self.lock();
         guard.arrives(batch);

@@ -66,7 +66,8 @@ impl Channel {
             guard.touched_ms = self.common.now_ms();
             self.note_open(&guard);
         }
-        guard.is_uncertain |= outcome.as_ref().is_err_and(|&error| error == HubError::Store { unknown: true });
+        guard.is_uncertain |=
+            outcome.as_ref().is_err_and(|&error| error == HubError::Store { unknown: true });
         // Those who wait at the position before, if there are any, read again.
         let woken: Woken = guard.log.wake_all().collect();
         self.end_change(guard);

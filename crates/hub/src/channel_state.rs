@@ -251,8 +251,7 @@ impl State {
             // So it is asked for again after the store has forgotten the deletion.
             Life::Remembered => !self.is_under_way(),
             Life::Open => {
-                let is_unused =
-                    self.log.is_idle(now) && !self.upload.is_active() && self.room.is_unused();
+                let is_unused = self.log.is_idle(now) && !self.upload.is_active() && self.room.is_unused();
                 is_unused && self.at_end.is_empty() && !self.is_under_way()
             }
         }
@@ -425,13 +424,7 @@ impl State {
     }
 
     /// Gives messages at the head of the log to the window.
-    fn append(
-        &mut self,
-        now_ms: u64,
-        messages: &Batch,
-        (epoch, closes): (Epoch, bool),
-        woken: &mut Woken,
-    ) {
+    fn append(&mut self, now_ms: u64, messages: &Batch, (epoch, closes): (Epoch, bool), woken: &mut Woken) {
         if self.log.log().epoch() != epoch {
             self.log.log_mut().begin_epoch(epoch);
         }
@@ -460,11 +453,7 @@ impl State {
     }
 
     /// Gives the window the appends that came too early and fit now. Returns those that are done.
-    pub(crate) fn settle_early(
-        &mut self,
-        now_ms: u64,
-        woken: &mut Woken,
-    ) -> Vec<(Publishing, Published)> {
+    pub(crate) fn settle_early(&mut self, now_ms: u64, woken: &mut Woken) -> Vec<(Publishing, Published)> {
         let mut done = Vec::new();
         while let Some(first) = self.early.first_entry() {
             let head = self.log.log().head();

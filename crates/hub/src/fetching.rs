@@ -145,7 +145,12 @@ impl Channel {
             self.catch_up_if_needed();
             return None;
         }
-        Some(Content { asked: start, continuity: page.continuity, start: page.start, messages: page.messages })
+        Some(Content {
+            asked: start,
+            continuity: page.continuity,
+            start: page.start,
+            messages: page.messages,
+        })
     }
 
     /// Resolves when there is a message after `position`, or the end of the channel, or when the

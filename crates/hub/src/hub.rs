@@ -163,9 +163,8 @@ impl Hub {
     ) -> Result<Poll<Arc<Channel>>, HubError> {
         loop {
             let now_ms = self.now_ms();
-            let channel = self
-                .channels
-                .find_or_add(name, now_ms, || Channel::new(name.clone(), &self.common))?;
+            let channel =
+                self.channels.find_or_add(name, now_ms, || Channel::new(name.clone(), &self.common))?;
             match channel.poll_open(writes, waker) {
                 Poll::Ready(Ok(())) => {
                     channel.prolong(now_ms);

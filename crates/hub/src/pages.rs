@@ -302,8 +302,11 @@ impl<C> Pages<C> {
                 inner.all.iter().filter(|(_, page)| is_over(page)).map(|(&key, _)| key).collect();
             for key in over {
                 let Some(page) = inner.remove(key) else { continue };
-                let attempts = if matches!(page.state, PageState::Paused(..)) { page.attempts + 1 } else { 1 };
-                let (PageState::Paused(place, _) | PageState::Failed(place, _)) = page.state else { continue };
+                let attempts =
+                    if matches!(page.state, PageState::Paused(..)) { page.attempts + 1 } else { 1 };
+                let (PageState::Paused(place, _) | PageState::Failed(place, _)) = page.state else {
+                    continue;
+                };
                 // Nobody waits for it any more.
                 if page.waiters.len() > 0 {
                     let state = PageState::Queued(place);

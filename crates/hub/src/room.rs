@@ -181,9 +181,7 @@ impl Room {
     ) -> bool {
         let first = self.line.first_key_value().map(|(&first, _)| first);
         let may = match *place {
-            None => {
-                self.has_for(log, self.line_messages + messages, self.line_bytes.saturating_add(size))
-            }
+            None => self.has_for(log, self.line_messages + messages, self.line_bytes.saturating_add(size)),
             place => place == first && self.has_for(log, messages, size),
         };
         if may {

@@ -4,6 +4,7 @@ mod answer_cache;
 pub mod conditions;
 mod content;
 pub mod handshake;
+mod not_yet;
 pub(crate) mod params;
 mod publish;
 mod published;
