@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 mod answer;
 mod append;
@@ -13,6 +13,9 @@ mod name;
 pub mod reserved_events;
 mod settings;
 mod store;
+#[cfg(any(test, feature = "suite"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "suite")))]
+pub mod suite;
 
 pub use answer::{Answer, Later, Responder, later};
 pub use append::{Append, Appended, Batch, Once, UploadStep};
