@@ -62,6 +62,7 @@ pub struct Page {
     pub cursor: Cursor,
     /// Whether the budget ended the read, so that more messages follow.
     pub more: bool,
+    pub end: Option<Cursor>,
 }
 
 /// The outcome of [`Channel::watch`].
@@ -100,6 +101,14 @@ impl Channel {
         self.lock().log.log().head()
     }
 
+    pub fn end(&self) -> Option<Cursor> {
+        None
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        false
+    }
+
     /// The position before the newest message, or after it if it is no longer kept.
     pub(crate) fn before_newest(&self) -> Cursor {
         let state = self.lock();
@@ -129,6 +138,7 @@ impl Channel {
             continuity: read.continuity(),
             cursor: read.cursor(),
             more: read.more(),
+            end: None,
             messages: read.iter().map(|entry| (entry.cursor, entry.value.clone())).collect(),
         }
     }

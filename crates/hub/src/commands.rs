@@ -217,6 +217,7 @@ impl Client<'_> {
         let name = &command.channel;
         match self.try_subscribe(name, command.since.as_deref()) {
             Ok((channels, start)) => {
+                let end = channels.0.last().and_then(|channel| channel.end());
                 self.table.move_to(self.row, &channels, |mut positions| {
                     positions.push(start);
                     positions
@@ -225,6 +226,11 @@ impl Client<'_> {
                 self.enqueue(&Object::Hello { cursor: &cursor, channel: Some(name) });
                 if id.is_some() {
                     self.enqueue(&Object::Ack { id, cursor: &cursor });
+                }
+                // Its client may have been at the end before. It is told again.
+                if end == Some(start) {
+                    let label = (channels.0.len() > 1).then_some(name.as_str());
+                    self.enqueue(&Object::End { cursor: &cursor, channel: label });
                 }
                 self.table.turn(self.row);
             }

@@ -54,6 +54,20 @@ pub(crate) enum Object<'a> {
         /// The stream goes on after this position.
         cursor: &'a str,
     },
+    /// The channel was closed, and the reader has all its messages.
+    End {
+        /// The position at the end.
+        cursor: &'a str,
+        /// The channel, if the connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
+    /// The channel was deleted, with all its messages.
+    Deleted {
+        /// The channel, if the connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
     /// Shows that the connection is alive.
     Heartbeat,
     /// A publish or a subscription was carried out.
@@ -184,6 +198,11 @@ mod tests {
             json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),
             r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
         );
+        assert_eq!(
+            json(&Object::End { cursor: "e-9", channel: Some("c") }),
+            r#"{"type":"end","cursor":"e-9","channel":"c"}"#
+        );
+        assert_eq!(json(&Object::Deleted { channel: Some("c") }), r#"{"type":"deleted","channel":"c"}"#);
         assert_eq!(json(&Object::Heartbeat), r#"{"type":"heartbeat"}"#);
     }
 
@@ -197,6 +216,8 @@ mod tests {
             Object::Message { cursor, channel: None, time: 0, event: None, content_type: None },
             Object::Gap { from: cursor, cursor, missed: 1 },
             Object::Reset { reason, cursor },
+            Object::End { cursor, channel: None },
+            Object::Deleted { channel: None },
             Object::Heartbeat,
             Object::Ack { id: None, cursor },
             Object::Error { id: None, status: 400, title: "", detail: "" },
@@ -206,6 +227,8 @@ mod tests {
                 Object::Hello { .. } => reserved_events::HELLO,
                 Object::Gap { .. } => reserved_events::GAP,
                 Object::Reset { .. } => reserved_events::RESET,
+                Object::End { .. } => reserved_events::END,
+                Object::Deleted { .. } => reserved_events::DELETED,
                 Object::Error { .. } => reserved_events::ERROR,
                 // The usual name of an event. It is allowed, because it means no name.
                 Object::Message { .. } => "message",

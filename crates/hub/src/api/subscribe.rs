@@ -17,7 +17,7 @@ use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
 use crate::feeds::{
-    Delivery, Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll,
+    ChannelEnd, Delivery, Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll,
     poll as short, raw, ws,
 };
 use crate::gzip::{self, Sum};
@@ -144,6 +144,10 @@ fn stream(
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let cursor = positions.to_text();
+    if matches!(format, HttpFormat::Sse | HttpFormat::SseObjects) && is_at_end(&channels, &positions) {
+        // Nothing will come. An EventSource does not come back after this status.
+        return vary(access, uncached(Response::new(204)).with("Tidewire-Cursor", &cursor)).into();
+    }
     let response = uncached(Response::new(200)).with("Tidewire-Cursor", &cursor);
     let mut response = vary(access, format.feed().head(response));
     let may_be_gzip = context.settings.compress && format.may_be_gzip();
@@ -169,6 +173,12 @@ fn stream(
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket: None, gzip, ended }));
     Reply::Detach { head, first, ticket }
+}
+
+/// Whether these are the ends of all channels.
+fn is_at_end(channels: &Channels, positions: &Positions) -> bool {
+    let (reach, has_ended) = channels.reach();
+    has_ended && reach == *positions
 }
 
 /// Adds the fields that prevent caching, buffering and content sniffing of a stream.
@@ -198,8 +208,17 @@ fn first_bytes(
     // Send the start even if the log does not know the cursor. A client that is cut before the
     // reset arrives must come back with this cursor and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
-    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None, first: 0 };
     let labelled = channels.0.len() > 1;
+    // A client that comes back at the end of a channel is told of it again. Otherwise it could not
+    // tell why nothing comes.
+    for (channel, &position) in channels.0.iter().zip(&positions.0) {
+        if channel.end() == Some(position) {
+            let label = labelled.then(|| channel.name().as_str());
+            let end = ChannelEnd { cursor: start.cursor, channel: label };
+            wire.unit(&mut out, |feed, out| feed.end_of_channel(out.own(), &end));
+        }
+    }
+    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None, first: 0 };
     let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, bounds, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
