@@ -342,6 +342,8 @@ mod tests {
             RequestField::LastEventId => "of another server",
             RequestField::Origin => "https://example.org",
             RequestField::Prefer => "wait=5",
+            RequestField::ProducerEpoch | RequestField::ProducerSeq => "0",
+            RequestField::ProducerId => "id",
             RequestField::SecFetchDest => "image",
             RequestField::SecFetchSite => "cross-site",
             RequestField::Upgrade => "websocket",
