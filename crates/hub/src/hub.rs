@@ -178,6 +178,11 @@ impl Hub {
         }
     }
 
+    /// The settings with which a log of this name is created, if the request sets none.
+    pub(crate) fn settings_of(&self, name: &ChannelName) -> Arc<ChannelSettings> {
+        self.common.settings_of(name)
+    }
+
     /// The channel with this name, if it is open.
     pub(crate) fn find_channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
         self.channels.find(name, self.now_ms()).filter(|channel| channel.is_open())

@@ -1,8 +1,10 @@
 //! The JSON objects that the feeds write.
 
-use serde::Serialize;
+use std::ops::Not;
+
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use tidewire_server::json;
+use tidewire_server::{Problem, json};
 use tidewire_store::Message;
 
 use crate::feeds::{boundary, script};
@@ -75,8 +77,9 @@ pub(crate) enum Object<'a> {
         /// The id of the client's command, as it was spelled.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
-        /// The cursor of the published message, or of the connection.
-        cursor: &'a str,
+        /// What was done.
+        #[serde(flatten)]
+        done: Done<'a>,
     },
     /// A publish or a subscription was refused.
     Error {
@@ -89,7 +92,44 @@ pub(crate) enum Object<'a> {
         title: &'a str,
         /// What is wrong, and what to do.
         detail: &'a str,
+        /// Further members of the problem.
+        #[serde(flatten, serialize_with = "extensions")]
+        problem: Option<&'a Problem>,
     },
+}
+
+/// What was done. The answer to a POST has the same members.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Done<'a> {
+    /// The position after the published message, or of the connection.
+    pub(crate) cursor: &'a str,
+    /// The message was in the log already.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub(crate) duplicate: bool,
+    /// The channel has ended.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub(crate) closed: bool,
+    /// The position of the end, if the channel has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<&'a str>,
+}
+
+impl<'a> Done<'a> {
+    /// The connection is at this position.
+    pub(crate) fn at(cursor: &'a str) -> Self {
+        Done { cursor, duplicate: false, closed: false, end: None }
+    }
+
+    /// A message was published, or the channel was closed. `end` is the position of the end, if the
+    /// channel has ended.
+    pub(crate) fn published(cursor: &'a str, duplicate: bool, end: Option<&'a str>) -> Self {
+        Done { cursor, duplicate, closed: end.is_some(), end }
+    }
+}
+
+/// Writes the extension members of a problem.
+fn extensions<S: Serializer>(problem: &Option<&Problem>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(problem.iter().flat_map(|problem| problem.extensions()))
 }
 
 impl<'a> Object<'a> {
@@ -219,8 +259,8 @@ mod tests {
             Object::End { cursor, channel: None },
             Object::Deleted { channel: None },
             Object::Heartbeat,
-            Object::Ack { id: None, cursor },
-            Object::Error { id: None, status: 400, title: "", detail: "" },
+            Object::Ack { id: None, done: Done::at(cursor) },
+            Object::Error { id: None, status: 400, title: "", detail: "", problem: None },
         ] {
             // The compiler asks for the new variant, and the list above needs it too.
             let name = match object {

@@ -11,6 +11,7 @@ use tidewire_store::ChannelName;
 use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
+use super::describe::{self, describe};
 use super::handshake;
 use super::not_yet::NotYet;
 use super::params::{self, Params};
@@ -128,8 +129,14 @@ fn short_poll(
         return Err(NotYet::Fetching(channels.clone(), positions));
     }
     let cursor = positions.to_text();
-    let response =
-        if matches_etag(head, &cursor) { poll::not_modified(&cursor) } else { poll::short(answer, &cursor) };
+    let response = if matches_etag(head, &cursor) {
+        poll::not_modified(&cursor)
+    } else if let ([channel], Method::Head) = (&*channels.0, head.method()) {
+        let info = channel.info();
+        describe(poll::short(answer, &cursor, &describe::position(&info)), &info)
+    } else {
+        poll::short(answer, &cursor, &cursor)
+    };
     Ok(vary(access, response))
 }
 
@@ -376,6 +383,8 @@ mod tests {
             RequestField::LastEventId => "of another server",
             RequestField::Origin => "https://example.org",
             RequestField::Prefer => "wait=5",
+            RequestField::ProducerEpoch | RequestField::ProducerSeq => "0",
+            RequestField::ProducerId => "id",
             RequestField::SecFetchDest => "image",
             RequestField::SecFetchSite => "cross-site",
             RequestField::Upgrade => "websocket",
