@@ -53,6 +53,7 @@ mod table;
 mod units;
 mod upload;
 mod upload_state;
+mod vanishing;
 
 pub use api::conditions;
 pub use api::handshake;
