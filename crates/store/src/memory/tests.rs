@@ -152,12 +152,12 @@ fn deleted_names_are_remembered_within_limits() {
     assert!(!format!("{:?}", store.names()).contains("\"d\""), "a sweep frees their memory");
     // A name that was written again is not deleted, also when its new log is forgotten.
     delete("e", 300);
-    store.append_now(&name("e"), &one("x")).unwrap();
-    store.release_now(&name("e"), 301);
-    let hour = 60 * 60 * 1_000;
-    store.sweep_now(hour);
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(5));
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
+    store.append_now(&name("e"), &Append { settings, now_ms: 300, ..one("x") }).unwrap();
+    store.release_now(&name("e"), 310);
     assert_eq!(store.logs(), 0);
-    assert!(!is_deleted("e", 350));
+    assert!(!is_deleted("e", 310));
 }
 
 #[test]
