@@ -48,6 +48,8 @@ mod shape;
 #[cfg(test)]
 mod shape_tests;
 mod site;
+#[cfg(test)]
+mod store_tests;
 mod sync;
 mod table;
 mod units;
