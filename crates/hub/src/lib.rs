@@ -32,6 +32,8 @@ mod object;
 mod opening;
 mod out;
 mod pages;
+#[cfg(test)]
+mod pages_tests;
 mod poll;
 mod positions;
 mod publication;
@@ -49,6 +51,8 @@ mod shape;
 mod shape_tests;
 mod site;
 #[cfg(test)]
+mod store_site_tests;
+#[cfg(test)]
 mod store_tests;
 mod sync;
 mod table;
@@ -56,6 +60,7 @@ mod units;
 mod upload;
 mod upload_state;
 mod vanishing;
+mod window;
 
 pub use api::conditions;
 pub use api::handshake;
