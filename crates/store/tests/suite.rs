@@ -1,5 +1,7 @@
 //! The store in memory passes the suite, and the suite finds mistakes.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, mpsc};
 use std::{panic, thread};
 

@@ -262,8 +262,8 @@ impl MemoryStore {
         true
     }
 
-    /// A fork of this log is gone. If it was deleted and this was its last fork, it is gone too, and
-    /// so on up the chain.
+    /// A fork of this log is gone. If it was deleted and this was its last fork, it is gone too,
+    /// and so on up the chain.
     fn release_source(&self, mut name: ChannelName) {
         loop {
             let mut shard = self.shard(&name);

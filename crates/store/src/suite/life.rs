@@ -101,8 +101,8 @@ pub(super) fn a_log_expires_at_its_time(fixture: &mut dyn Fixture) {
     assert!(matches!(log.open(), Opened::Deleted));
 }
 
-/// Whether a store forgets a log of which it keeps nothing is its own affair. But no reader may miss
-/// a message without being told.
+/// Whether a store forgets a log of which it keeps nothing is its own affair. But no reader may
+/// miss a message without being told.
 pub(super) fn a_forgotten_log_tells_its_readers(fixture: &mut dyn Fixture) {
     let retention = Retention::DEFAULT.with_max_age_ms(Some(HOUR));
     let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));

@@ -65,8 +65,8 @@ pub trait Fixture {
         tidewire_channel::Limits::DEFAULT
     }
 
-    /// The bytes of messages that logs may keep for good, if the store has such a limit. Choose some
-    /// 10,000 bytes.
+    /// The bytes of messages that logs may keep for good, if the store has such a limit. Choose
+    /// some 10,000 bytes.
     fn room(&self) -> Option<usize> {
         None
     }
