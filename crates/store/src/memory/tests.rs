@@ -1,3 +1,5 @@
+use std::thread;
+
 use tidewire_channel::{Continuity, Retention};
 
 use super::*;
@@ -280,4 +282,37 @@ fn logs_and_their_forks_keep_what_a_naive_copy_keeps() {
         logs.iter().for_each(|(log, _)| assert!(store.delete_if(log, now_ms, |_| true)));
         assert_eq!((store.logs(), store.kept_bytes()), (0, 0), "seed {seed}: all memory is free");
     }
+}
+
+#[test]
+fn threads_fork_in_both_directions_and_none_waits_for_ever() {
+    let store = MemoryStore::new(Limits::DEFAULT.with_max_logs(100));
+    let names = ["a", "b", "c"].map(name);
+    let (store, names) = (&store, &names);
+    thread::scope(|scope| {
+        for seed in 0..3 {
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                for _ in 0..2_000 {
+                    let (log, other) = (&names[random.below(3)], &names[random.below(3)]);
+                    match random.below(6) {
+                        0..3 => drop(store.append_now(log, &one("x"))),
+                        3 => {
+                            let Ok(page) = store.read_now(other, Since::Now, Budget::UNLIMITED, 0) else {
+                                continue;
+                            };
+                            let fork = Fork { source: other.clone(), at: page.cursor, bytes: 0 };
+                            drop(store.create_now(log, &Create::new(0, Arc::default()).with_fork(fork)));
+                        }
+                        4 => drop(store.delete_if(log, 0, |_| true)),
+                        _ => drop(store.sweep_now(0)),
+                    }
+                }
+            });
+        }
+    });
+    for log in names {
+        store.delete_if(log, 0, |_| true);
+    }
+    assert_eq!((store.logs(), store.kept_bytes()), (0, 0), "no fork keeps a source that it does not have");
 }
