@@ -2,10 +2,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod api;
+mod appending;
+mod changing;
 mod channel;
 mod channel_state;
 mod close_code;
 mod commands;
+mod common;
 mod config;
 mod context;
 mod cors;
@@ -15,6 +18,8 @@ mod directory;
 mod driver;
 mod error;
 mod feeds;
+mod fetching;
+mod flight;
 mod form;
 mod form_cache;
 mod gzip;
@@ -24,7 +29,9 @@ mod json_text;
 mod loom_tests;
 mod name;
 mod object;
+mod opening;
 mod out;
+mod pages;
 mod poll;
 mod positions;
 mod publication;
@@ -41,21 +48,25 @@ mod shape;
 #[cfg(test)]
 mod shape_tests;
 mod site;
+#[cfg(test)]
+mod store_tests;
 mod sync;
 mod table;
 mod units;
 mod upload;
 mod upload_state;
+mod vanishing;
 
 pub use api::conditions;
 pub use api::handshake;
-pub use channel::{Changed, Channel, Page};
-pub use channel_state::Published;
+pub use channel::{Channel, ChannelInfo};
+pub use channel_state::{Page, Published};
 pub use close_code::CloseCode;
-pub use config::HubConfig;
+pub use config::{HubConfig, Patterns};
 pub use cors::{Access, OriginError, Origins};
 pub use counters::Work;
 pub use error::HubError;
+pub use fetching::Changed;
 pub use hub::Hub;
 pub use name::MAX_CHANNELS;
 pub use publication::Publication;

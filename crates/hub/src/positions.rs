@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tidewire_channel::{Cursor, Cursors};
 
 use crate::channel::Channel;
+use crate::fetching::PageAt;
+use crate::pages::PageWaiter;
 
 /// The channels of a connection, in the order in which the client named them.
 #[derive(Clone, Debug)]
@@ -42,6 +44,18 @@ impl Channels {
         Positions(self.0.iter().map(|channel| channel.head()).collect())
     }
 
+    /// The positions of a reader that has everything: after the newest message of each channel, or
+    /// at its end. Also whether all channels have ended.
+    pub(crate) fn reach(&self) -> (Positions, bool) {
+        let mut has_ended = !self.0.is_empty();
+        let reached = self.0.iter().map(|channel| {
+            let end = channel.end();
+            has_ended &= end.is_some();
+            end.unwrap_or_else(|| channel.head())
+        });
+        (Positions(reached.collect()), has_ended)
+    }
+
     /// The positions for a client with this start.
     pub(crate) fn start(&self, start: &Start) -> Positions {
         match start {
@@ -50,6 +64,21 @@ impl Channels {
             Start::Newest => Positions(self.0.iter().map(|channel| channel.before_newest()).collect()),
             Start::After(cursors) => Positions(cursors.as_slice().into()),
         }
+    }
+}
+
+impl Channels {
+    /// Whether the messages at these positions can be read, or must be waited for.
+    pub(crate) fn await_pages(&self, positions: &Positions, waiter: impl Fn() -> PageWaiter) -> PageAt {
+        let mut all = PageAt::Ready;
+        for (channel, &position) in self.0.iter().zip(&positions.0) {
+            match channel.await_page(position, waiter()) {
+                PageAt::Ready => {}
+                PageAt::Waiting => all = PageAt::Waiting,
+                PageAt::Failed => return PageAt::Failed,
+            }
+        }
+        all
     }
 }
 

@@ -46,6 +46,10 @@ pub(crate) struct Tally {
     pub(crate) compressed: u64,
     /// Whether messages were lost before it.
     pub(crate) is_broken: bool,
+    /// Whether the store must fetch messages at the positions that were reached.
+    pub(crate) waits: bool,
+    /// Whether all channels have ended with it.
+    pub(crate) has_ended: bool,
 }
 
 impl Shape {
@@ -141,12 +145,18 @@ pub(crate) fn encode_stream(
                 tally.is_broken = true;
                 feed.discontinuity(out.own(), &what, cursor)
             }
+            Item::End(end) => {
+                feed.end_of_channel(out.own(), &end);
+                Flow::Continue
+            }
         });
         (flow, out.len() - before)
     };
-    let flow = reader::read(channels, labelled, positions, bounds, say).flow;
+    let progress = reader::read(channels, labelled, positions, bounds, say);
+    tally.has_ended = progress.has_ended;
+    tally.waits = progress.waits;
     tally.compressed = out.compressions();
-    (flow, tally, units)
+    (progress.flow, tally, units)
 }
 
 /// Encodes the whole HTTP response to a long poll. Returns an empty rope if there is no message
@@ -159,9 +169,10 @@ fn encode_poll(
     forms: &FormCache,
 ) -> (Rope, Tally) {
     match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
-        Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),
+        Ok(poll::Read { any: false, waits, .. }) => (Rope::default(), Tally { waits, ..Tally::default() }),
         Ok(read) => {
-            let tally = Tally { messages: read.messages as u64, ..Tally::default() };
+            let tally =
+                Tally { messages: read.messages as u64, has_ended: read.has_ended, ..Tally::default() };
             (shape.answer(read.answer, &positions.to_text()), tally)
         }
         Err(problem) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidewire_channel::{Budget, Since};
 
 use crate::answer::Answer;
-use crate::append::{Append, Appended};
+use crate::append::{Append, Appended, Once};
 use crate::create::{Create, Created};
 use crate::error::{AppendError, CreateError, Failed, ReadError};
 use crate::info::{Opened, Page};
@@ -45,6 +45,13 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// In the answer: [`AppendError`].
     fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>>;
+
+    /// Whether an append with this would surely append nothing, as far as the store knows without
+    /// waiting. Then a publisher need not wait for room. It may always be `false`.
+    fn is_known(&self, name: &ChannelName, once: &Once, now_ms: u64) -> bool {
+        let _ = (name, once, now_ms);
+        false
+    }
 
     /// Reads messages from a position on. A read without a budget for messages still tells how the
     /// position continues. [`Since::Now`] reads none. It is no use of the log that prolongs its
@@ -105,6 +112,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>> {
         (**self).append(name, append)
+    }
+
+    fn is_known(&self, name: &ChannelName, once: &Once, now_ms: u64) -> bool {
+        (**self).is_known(name, once, now_ms)
     }
 
     fn read(

@@ -11,7 +11,7 @@ use tidewire_http1::{
 use tidewire_server::{Body, Peer, Reply, Request};
 
 use super::answer_cache::{Answer, AnswerCache, Snapshot};
-use super::{publish, subscribe, upload};
+use super::{create, delete, publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::feeds::FeedName;
 use crate::name;
@@ -28,7 +28,7 @@ pub(crate) struct Responder {
 }
 
 /// The HTTP methods that a channel supports: the value of `Allow`.
-pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
 impl Responder {
     pub(crate) fn new(context: SiteContext) -> Self {
@@ -94,7 +94,11 @@ impl Responder {
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.context, &names, &access, &request),
                 Method::Post => publish::handle(&self.context, &names, &access, request),
-                Method::Put => upload::handle(&self.context, &names, &access, request),
+                Method::Put => create::is_asked(request.head).and_then(|creates| {
+                    let handle = if creates { create::handle } else { upload::handle };
+                    handle(&self.context, &names, &access, request)
+                }),
+                Method::Delete => delete::handle(&self.context, &names, &access),
                 Method::Options => Ok(access.preflight(METHODS).into()),
                 _ => return not_allowed(METHODS).into(),
             },

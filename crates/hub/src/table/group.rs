@@ -6,6 +6,7 @@ use tidewire_channel::Budget;
 
 use super::ids::{GroupId, RowId};
 use super::live::Live;
+use super::state::Event;
 use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::form_cache::FormCache;
@@ -31,6 +32,10 @@ pub(super) struct Group {
     first: usize,
     /// Whether messages were lost before the batch.
     is_broken: bool,
+    /// Whether the store must fetch what follows `now`, which is before the window of a channel.
+    waits: bool,
+    /// Whether `now` is the end of all channels.
+    has_ended: bool,
     /// The number of members that did not accept the batch whole.
     cut: usize,
     /// The live members.
@@ -41,8 +46,8 @@ pub(super) struct Group {
     pub(super) is_queued: bool,
     /// Whether it is not registered for new messages.
     pub(super) is_busy: bool,
-    /// The hub has forgotten one of its channels. Its members are disconnected so that they come
-    /// back.
+    /// One of its channels was deleted, or the hub has forgotten it. Its members are told, or
+    /// disconnected so that they come back.
     pub(super) is_closed: bool,
     /// The number of connections that publishers wait for: members that fell behind a moment ago,
     /// and readers of a long poll that was answered a moment ago.
@@ -88,7 +93,8 @@ pub(super) const KEPT: usize = 16 * 1024;
 
 impl Group {
     pub(super) fn new(id: GroupId, channels: Channels, shape: Shape) -> Self {
-        let now = Reached { positions: channels.heads(), sum: Sum::default() };
+        let (positions, has_ended) = channels.reach();
+        let now = Reached { positions, sum: Sum::default() };
         Group {
             id,
             shape,
@@ -99,6 +105,8 @@ impl Group {
             batch: None,
             first: 0,
             is_broken: false,
+            waits: false,
+            has_ended,
             cut: 0,
             live: Live::default(),
             members: 0,
@@ -116,7 +124,8 @@ impl Group {
     pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &FormCache) -> bool {
         debug_assert!(self.batch.is_none(), "the members still wait for the last batch");
         if self.live.is_empty() {
-            self.now.positions = self.channels.heads();
+            (self.now.positions, self.has_ended) = self.channels.reach();
+            self.waits = false;
             return false;
         }
         self.before.positions.0.copy_from_slice(&self.now.positions.0);
@@ -134,7 +143,8 @@ impl Group {
             self.now.sum = self.now.sum.then(batch.sum);
             self.live.begin();
         }
-        (self.batch, self.cut, self.is_broken) = (batch, 0, tally.is_broken);
+        (self.batch, self.cut) = (batch, 0);
+        (self.is_broken, self.has_ended, self.waits) = (tally.is_broken, tally.has_ended, tally.waits);
         self.batch.is_some()
     }
 
@@ -167,19 +177,25 @@ impl Group {
         self.batch.is_some()
     }
 
-    /// The next slice for one member that is behind, up to the position of the group.
+    /// Whether the store must fetch what follows.
+    pub(super) fn waits(&self) -> bool {
+        self.waits && !self.is_delivering()
+    }
+
+    /// The next slice for one member that is behind, up to the position of the group. Also whether
+    /// the store must fetch what follows.
     pub(super) fn next_slice(
         &self,
         positions: &mut Positions,
         counters: &Counters,
         forms: &FormCache,
-    ) -> Option<Batch> {
+    ) -> (Option<Batch>, bool) {
         let ceiling = Some(&self.now.positions);
         let bounds = Bounds { budget: Budget::bytes(SLICE), or_one: true, ceiling, first: self.first };
         let (batch, tally) = self.shape.encode(&self.channels, positions, bounds, forms);
         counters.replayed.add(tally.messages);
         counters.compressed.add(tally.compressed);
-        batch
+        (batch, tally.waits)
     }
 
     /// How far a live member is.
@@ -220,13 +236,29 @@ impl Group {
         self.live.remove(slot, moved);
     }
 
-    /// For a group that has lost its channel: the next live member that was not told yet.
-    pub(super) fn next_to_disband(&mut self) -> Option<RowId> {
-        self.batch = None;
-        if !self.live.is_waiting() {
-            self.live.begin();
-        }
-        self.live.next()
+    /// Whether its live members have the end of all channels, and need only their last bytes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended && !self.is_delivering()
+    }
+
+    /// A live member.
+    pub(super) fn last_live(&self) -> Option<RowId> {
+        self.live.last()
+    }
+
+    /// What happens to the members of a closed group.
+    pub(super) fn closed_event(&self) -> Event {
+        if self.deleted().is_some() { Event::Deleted } else { Event::Failed }
+    }
+
+    /// The name of the channel that was deleted, if there are several channels.
+    pub(super) fn deleted_label(&self) -> Option<&str> {
+        let deleted = self.deleted()?;
+        (self.channels.0.len() > 1).then(|| deleted.name().as_str())
+    }
+
+    fn deleted(&self) -> Option<&Arc<Channel>> {
+        self.channels.0.iter().find(|channel| channel.is_deleted())
     }
 
     /// Takes what the watches need to remove the group.

@@ -73,6 +73,11 @@ impl Watches {
         Watches { worker, now_ms: 0, all: Slab::new(), by_channel: HashMap::default() }
     }
 
+    /// The number of this worker.
+    pub(super) fn worker(&self) -> u16 {
+        self.worker
+    }
+
     /// Sets the time of the hub's clock.
     pub(super) fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
@@ -273,7 +278,8 @@ impl Watched {
         let all_have = all_have.expect("a watched channel has a group");
         let served = self.served.filter(|_| self.holds > 0).unwrap_or(all_have);
         match self.channel.watch(position, served, Waiter::Worker(worker)) {
-            Watch::Waiting(_) => {
+            // At the end of the channel, only its deletion can be news.
+            Watch::Waiting(_) | Watch::Ended => {
                 self.registered = Some(position);
                 self.served = Some(served);
                 Registration::Registered

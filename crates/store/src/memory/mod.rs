@@ -34,7 +34,7 @@ use self::names::Names;
 use self::room::Room;
 use self::row::Row;
 use crate::answer::Answer;
-use crate::append::{Append, Appended};
+use crate::append::{Append, Appended, Once};
 use crate::create::{Create, Created, Fork};
 use crate::error::{AppendError, CreateError, Failed, ReadError, Refusal};
 use crate::info::{Opened, Page};
@@ -382,6 +382,10 @@ impl Store for MemoryStore {
 
     fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>> {
         Answer::Now(self.append_now(name, &append).map_err(AppendError::Refused))
+    }
+
+    fn is_known(&self, name: &ChannelName, once: &Once, now_ms: u64) -> bool {
+        self.shard(name).get_mut(name).is_some_and(|row| row.is_known(once, now_ms))
     }
 
     fn read(

@@ -159,6 +159,11 @@ impl Row {
         Ok(Appended { after, cursor, end: self.channel.log().end(), duplicate, earliest: self.earliest() })
     }
 
+    /// Whether an append with this would be a duplicate, or be refused.
+    pub(crate) fn is_known(&mut self, once: &Once, now_ms: u64) -> bool {
+        !matches!(self.channel.duplicate_of(now_ms, once.as_log()), Ok(None))
+    }
+
     fn check_stream_seq(&self, append: &Append) -> Result<(), Refusal> {
         match (&append.stream_seq, &self.stream_seq) {
             (Some(new), Some(last)) if new.as_bytes() <= last.as_bytes() => Err(Refusal::StreamSeq),
