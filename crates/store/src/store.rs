@@ -67,8 +67,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         now_ms: u64,
     ) -> Answer<Result<Page, ReadError>>;
 
-    /// Creates a log with settings, and perhaps with the first messages of another log. If the log
-    /// exists with the same settings and origin, this changes nothing.
+    /// Creates a log with settings, and perhaps with the first messages of another log and messages
+    /// of its own. All of it happens, or nothing does. If the log exists with the same settings and
+    /// origin, this changes nothing.
     ///
     /// # Errors
     /// In the answer: [`CreateError`].

@@ -316,3 +316,27 @@ fn threads_fork_in_both_directions_and_none_waits_for_ever() {
     }
     assert_eq!((store.logs(), store.kept_bytes()), (0, 0), "no fork keeps a source that it does not have");
 }
+
+#[test]
+fn a_store_that_is_nearly_full_forgets_writers_earlier() {
+    let hour = 60 * 60 * 1_000;
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(10));
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
+    for (logs, is_full) in [(13, false), (14, true)] {
+        let store = MemoryStore::new(Limits::DEFAULT.with_max_logs(16));
+        for number in 0..logs {
+            let (log, once) =
+                (name(&format!("c{number}")), Once::Producer { id: "p".into(), epoch: 0, seq: 0 });
+            let append = Append { settings: settings.clone(), ..one("x") }.with_once(once);
+            let append = if number == 0 { append.with_stream_seq(Some("m".into())) } else { append };
+            store.append_now(&log, &append).unwrap();
+            store.release_now(&log, 20);
+        }
+        store.sweep_now(hour - 1);
+        assert_eq!(store.logs(), logs);
+        store.sweep_now(hour);
+        assert_eq!(store.logs(), if is_full { 0 } else { logs });
+        store.sweep_now(7 * 24 * hour);
+        assert_eq!(store.logs(), 0, "a week is enough in any case");
+    }
+}
