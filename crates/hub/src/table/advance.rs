@@ -44,6 +44,9 @@ impl Delivery {
         if group.is_unused() {
             return self.audience.remove(id);
         }
+        if !group.is_closed && group.has_lost_a_channel() {
+            return self.audience.close_group(id);
+        }
         if group.is_closed {
             // Those that have a part of a batch get the whole of it.
             if group.is_delivering() {
