@@ -16,6 +16,8 @@ mod counters;
 mod credit;
 mod directory;
 mod driver;
+#[cfg(test)]
+mod end_tests;
 mod error;
 mod feeds;
 mod fetching;
