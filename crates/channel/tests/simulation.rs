@@ -50,9 +50,9 @@ fn the_law_holds() {
         ("channels dropped and taken up", counts.readers.channel_changes),
         ("cuts", counts.cuts),
         ("switches", counts.switches),
-        ("publishes tried again", counts.retries),
-        ("channels lost", counts.restarts),
-        ("polls that end as their message comes", counts.poll_races),
+        ("publishes tried again", counts.publishers.retries),
+        ("channels lost", counts.losses),
+        ("polls that end as their message comes", counts.server.poll_races),
     ] {
         assert!(count >= often, "{what}: {count} in {seeds} seeds");
     }

@@ -1,5 +1,6 @@
 //! The parts of the simulation: all published messages (`history`), the items of a feed (`item`),
-//! the server that writes them (`server`, `connection`), the readers (`reader`, and `merger` for
+//! the server that writes them (`server`, `connection`), its store (`store`, `publishing`, and
+//! `life` for what happens to logs), the readers (`reader`, and `merger` for
 //! several feeds at a time), and the network between them (`world`). The commands of a WebSocket
 //! involve all of these and are in `commands`.
 
@@ -11,11 +12,14 @@ mod fault;
 mod finish;
 mod history;
 mod item;
+mod life;
 mod merger;
 mod publisher;
+mod publishing;
 mod reader;
 mod rng;
 mod server;
+mod store;
 mod world;
 
 pub(crate) use counts::Counts;

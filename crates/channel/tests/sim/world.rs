@@ -15,11 +15,11 @@
 
 use std::collections::BTreeMap;
 
-use tidewire_channel::{Budget, Cursor, Limits, Retention};
+use tidewire_channel::{Budget, Cursor, Cursors, Limits, Retention};
 
 use super::counts::Counts;
 use super::fault::Fault;
-use super::history::Violation;
+use super::history::{FORGED, Violation};
 use super::publisher::Publisher;
 use super::reader::{FEEDS, Reader};
 use super::rng::Rng;
@@ -32,9 +32,9 @@ pub(crate) struct World {
     next_link: u32,
     pub(super) readers: Vec<Reader>,
     pub(super) publishers: Vec<Publisher>,
-    channels: Vec<String>,
+    pub(super) channels: Vec<String>,
     weights: [usize; ACTIONS.len()],
-    published: u64,
+    pub(super) published: u64,
     fault: Option<Fault>,
     trace: Option<Vec<String>>,
     pub(crate) counts: Counts,
@@ -50,7 +50,7 @@ pub(super) struct Link {
 }
 
 /// What can happen next, and its weight. A seed may change the weight.
-const ACTIONS: [(Action, usize); 19] = [
+const ACTIONS: [(Action, usize); 25] = [
     (Action::Publish, 60),
     (Action::PublishOverHttp, 20),
     (Action::Up, 160),
@@ -68,7 +68,13 @@ const ACTIONS: [(Action, usize); 19] = [
     (Action::ChangeChannels, 40),
     (Action::Tick, 20),
     (Action::Jump, 1),
-    (Action::Restart, 1),
+    (Action::Lose, 1),
+    (Action::Restart, 3),
+    (Action::Close, 2),
+    (Action::Delete, 1),
+    (Action::CarryOut, 30),
+    (Action::Answer, 30),
+    (Action::CatchUp, 10),
     (Action::Shrink, 1),
 ];
 
@@ -91,7 +97,13 @@ enum Action {
     ChangeChannels,
     Tick,
     Jump,
+    Lose,
     Restart,
+    Close,
+    Delete,
+    CarryOut,
+    Answer,
+    CatchUp,
     Shrink,
 }
 
@@ -103,8 +115,10 @@ pub(crate) fn simulate(
 ) -> (World, Result<(), Violation>) {
     let mut world = World::new(seed, fault, trace);
     let result = world.run();
-    world.counts.poll_races = world.server.poll_races;
-    world.counts.retries = world.publishers.iter().map(|publisher| publisher.retries).sum();
+    world.counts.server = world.server.counts;
+    for publisher in &world.publishers {
+        world.counts.publishers += publisher.counts;
+    }
     for reader in &world.readers {
         world.counts.readers += reader.counts;
     }
@@ -133,6 +147,9 @@ impl World {
                     | Action::Wake
                     | Action::RegisterWaits
                     | Action::Read
+                    | Action::CarryOut
+                    | Action::Answer
+                    | Action::CatchUp
             );
             usual * pick(&[usize::from(!optional), 1, 2, 2, 5])
         });
@@ -152,13 +169,13 @@ impl World {
             counts: Counts::default(),
         };
         for _ in 0..readers {
-            let reader = world.reader();
+            let reader = world.reader().expect("nothing has gone wrong yet");
             world.readers.push(reader);
         }
         world
     }
 
-    fn reader(&mut self) -> Reader {
+    fn reader(&mut self) -> Result<Reader, Violation> {
         let from = self.rng.below(self.channels.len());
         let several = self.rng.below(2) == 0;
         let to = if several { self.channels.len() } else { from + 1 };
@@ -168,10 +185,21 @@ impl World {
             4..7 => "now".into(),
             // A cursor of an unknown log, or one ahead of the log.
             7 => vec!["forgotten-7"; channels.len()].join("."),
-            _ => vec![Cursor::new(Server::epoch(1), 999).to_string(); channels.len()].join("."),
+            _ => self.cursors_ahead(&channels)?,
         };
         let is_event_source = self.rng.below(3) == 0;
-        Reader::new(channels, start, is_event_source)
+        Ok(Reader::new(channels, start, is_event_source, self.fault))
+    }
+
+    /// Returns cursors that the logs of these channels have not given out.
+    fn cursors_ahead(&mut self, channels: &[String]) -> Result<String, Violation> {
+        let mut cursors = Cursors::new();
+        for name in channels {
+            self.publish(name)?;
+            let log = self.server.store.log(name);
+            cursors.push(log.map_or(Cursor::FOREIGN, |log| Cursor::new(log.epoch(), FORGED)));
+        }
+        Ok(cursors.to_string())
     }
 
     fn run(&mut self) -> Result<(), Violation> {
@@ -265,7 +293,7 @@ impl World {
                 let ids = self.server.connection_ids();
                 if let Some(id) = self.one_of(&ids) {
                     self.note(|| format!("the server ends the stream on {id}"));
-                    self.server.end(id)?;
+                    self.server.end(id, 1012)?;
                 }
             }
             Action::Read => {
@@ -284,12 +312,21 @@ impl World {
                 self.server.now_ms = if back { now_ms.saturating_sub(by) } else { now_ms + by };
                 self.note(|| format!("the clock jumps {} {by} ms", if back { "back" } else { "ahead" }));
             }
-            Action::Restart => {
+            Action::Lose => {
                 let name = self.channel();
                 self.note(|| format!("{name} is lost and created anew"));
-                self.server.restart(&name);
-                self.counts.restarts += 1;
+                self.server.lose(&name);
+                self.counts.losses += 1;
             }
+            Action::Restart => self.restart(),
+            Action::Close => self.close()?,
+            Action::Delete => {
+                let name = self.channel();
+                self.delete(&name);
+            }
+            Action::CarryOut => self.carry_out_submitted()?,
+            Action::Answer => self.take_answer()?,
+            Action::CatchUp => self.catch_up(),
             Action::Shrink => {
                 let name = self.channel();
                 let fewer = Retention::DEFAULT.with_max_messages(self.rng.below(4));
@@ -298,14 +335,6 @@ impl World {
                 self.server.shrink(&name, retention);
             }
         }
-        Ok(())
-    }
-
-    fn publish(&mut self, name: &str) -> Result<(), Violation> {
-        self.published += 1;
-        let text = format!("{} {}", self.published, "-".repeat(self.rng.below(50)));
-        let cursor = self.server.publish(name, None, &text)?;
-        self.note(|| format!("{name} gets {text:?} at {cursor}"));
         Ok(())
     }
 
@@ -321,11 +350,11 @@ impl World {
             }
             self.client_vanishes(link);
         }
-        let (name, pad) = (self.channel(), self.rng.below(50));
+        let name = self.channel();
         let link = self.link();
         self.note(|| format!("publisher {index} sends on {link}"));
         let up = &mut self.links.entry(link).or_default().up;
-        self.publishers[index].send(link, &name, pad, up)
+        self.publishers[index].send(link, &name, &mut self.rng, up)
     }
 
     /// Some bytes of a link reach the server.
@@ -358,7 +387,9 @@ impl World {
         }
         self.note(|| format!("{id} down {}", bytes.escape_ascii()));
         if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.link == Some(id)) {
-            publisher.receive(&bytes)?;
+            if let Some((channel, cursor)) = publisher.receive(&bytes)? {
+                self.server.history.check_acknowledged(&channel, cursor)?;
+            }
             if publisher.link.is_none() {
                 self.cut(id);
             }
@@ -454,7 +485,7 @@ impl World {
         self.readers[index].open(kind, link, since, up)
     }
 
-    fn channel(&mut self) -> String {
+    pub(super) fn channel(&mut self) -> String {
         self.channels[self.rng.below(self.channels.len())].clone()
     }
 
