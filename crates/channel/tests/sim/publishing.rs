@@ -3,7 +3,7 @@
 //! A window has what the store has promised, and nothing else. It learns that from the answer to an
 //! append, if that append is the next one for the window. Otherwise it reads the store.
 
-use tidewire_channel::{Budget, Channel, Lineage, Log, Once, RefusedKind, Retention, Since};
+use tidewire_channel::{Budget, Channel, Cursor, Lineage, Log, Once, RefusedKind, Retention, Since};
 
 use super::connection::{ConnectionState, Wait};
 use super::fault::Fault;
@@ -205,6 +205,12 @@ impl Server {
             Some(retention) => window.log_mut().set_retention(retention),
             None => window.log_mut().clear(),
         }
+    }
+
+    /// Where a reader of the channel is that has been told everything.
+    pub(crate) fn target(&self, name: &str) -> Cursor {
+        let log = self.store.log(name);
+        log.map_or(self.store.absent(name), |log| log.end().unwrap_or(log.head()))
     }
 
     /// Expires old messages, and frees channels of which nothing is left.

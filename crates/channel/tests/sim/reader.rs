@@ -6,11 +6,10 @@
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_http1 as http1;
-use tidewire_sse as sse;
 use tidewire_ws as ws;
 
-use super::commands::Membership;
 use super::fault::Fault;
+use super::feed::{Decoded, Feed};
 use super::history::{Checked, Record, Violation};
 use super::item::Item;
 use super::merger::{Merger, Step};
@@ -49,7 +48,7 @@ pub(crate) struct ReaderCounts {
     /// Of these, resets because the reader had seen a tail that is lost.
     pub(crate) tails_lost: u64,
     pub(crate) outdated_messages: u64,
-    /// Messages that were next, in a new epoch.
+    /// Messages that were next, in a new epoch, and not the first of their log.
     pub(crate) new_epochs: u64,
     /// The first messages of channels that the reader had seen unwritten.
     pub(crate) first_messages: u64,
@@ -86,32 +85,6 @@ impl std::ops::AddAssign for ReaderCounts {
             *all += one;
         }
     }
-}
-
-/// One connection of a reader.
-pub(crate) struct Feed {
-    pub(crate) link: u32,
-    pub(crate) name: &'static str,
-    /// A request was sent and its answer has not ended.
-    pub(crate) is_waiting: bool,
-    /// The feed is in another log than the reader, because another feed reported a reset first. It
-    /// must be closed.
-    pub(crate) is_outdated: bool,
-    /// The server has closed the WebSocket.
-    pub(crate) is_closed: bool,
-    /// The feed has delivered a message.
-    has_delivered: bool,
-    status: u16,
-    /// Where this feed says that it is in each channel. `None` in a channel that it does not read.
-    pub(super) positions: Vec<Option<Cursor>>,
-    /// Whether the feed reads each channel.
-    pub(super) membership: Vec<Membership>,
-    http: http1::Connection<http1::Client>,
-    input: Vec<u8>,
-    text: Vec<u8>,
-    sse: sse::Decoder,
-    pub(super) ws: Option<ws::Connection<ws::Client>>,
-    handshake: Option<ws::handshake::client::Request<'static>>,
 }
 
 impl Reader {
@@ -164,23 +137,7 @@ impl Reader {
         since: Option<&str>,
         out: &mut Vec<u8>,
     ) -> Result<(), Violation> {
-        self.feeds.push(Feed {
-            link,
-            name,
-            is_waiting: false,
-            is_outdated: false,
-            is_closed: false,
-            has_delivered: false,
-            status: 0,
-            positions: vec![None; self.channels.len()],
-            membership: vec![Membership::Joined; self.channels.len()],
-            http: http1::Connection::new(http1::Limits::DEFAULT),
-            input: Vec::new(),
-            text: Vec::new(),
-            sse: sse::Decoder::new(sse::Limits::default()),
-            ws: None,
-            handshake: None,
-        });
+        self.feeds.push(Feed::new(name, link, self.channels.len()));
         self.send_request(self.feeds.len() - 1, since, out)
     }
 
@@ -415,8 +372,9 @@ impl Reader {
             return Ok(());
         }
         self.counts.messages += 1;
-        self.counts.new_epochs += u64::from(from.epoch() != cursor.epoch());
-        self.counts.first_messages += u64::from(cursor.seq() == 1);
+        let is_first = cursor.seq() == 1;
+        self.counts.first_messages += u64::from(is_first);
+        self.counts.new_epochs += u64::from(from.epoch() != cursor.epoch() && !is_first);
         let now = FEEDS.iter().position(|name| *name == self.feeds[feed].name);
         if let (Some(last), Some(now)) = (self.last_feed, now) {
             self.counts.feed_changes[last][now] += 1;
@@ -438,106 +396,4 @@ impl Reader {
     pub(super) fn name(&self, feed: usize, channel: usize) -> String {
         format!("{} by {}", self.channels[channel], self.feeds[feed].name)
     }
-}
-
-/// The output of the decoders.
-enum Decoded {
-    Item(Item),
-    /// The id that a browser's EventSource would come back with.
-    Id(String),
-    /// The status of an answer.
-    Status(u16),
-}
-
-impl Feed {
-    fn decode(&mut self) -> Result<Vec<Decoded>, Violation> {
-        let mut decoded = Vec::new();
-        let mut fields = http1::Fields::new();
-        while self.ws.is_none() {
-            let (n, event) =
-                self.http.decode(&self.input, &mut fields).map_err(|error| format!("reader: {error}"))?;
-            let mut ended = false;
-            match event {
-                None => {
-                    self.input.drain(..n);
-                    return Ok(decoded);
-                }
-                Some(http1::Event::Response(head)) => {
-                    self.status = head.status();
-                    decoded.push(Decoded::Status(self.status));
-                    if self.status == 404 {
-                        self.handshake = None;
-                    }
-                    if let Some(handshake) = self.handshake.take() {
-                        handshake
-                            .verify(head.status(), head.fields())
-                            .map_err(|error| format!("handshake: {error}"))?;
-                        self.ws = Some(ws::Connection::new(ws::Limits::DEFAULT));
-                    }
-                }
-                Some(http1::Event::Data(_)) if self.status == 404 => {}
-                Some(http1::Event::Data(data)) if self.name == "sse" => {
-                    decode_sse(&mut self.sse, data, &mut decoded)?
-                }
-                Some(http1::Event::Data(data)) => self.text.extend_from_slice(data),
-                Some(_) => ended = true,
-            }
-            self.input.drain(..n);
-            if ended {
-                self.is_waiting = false;
-                // An error: the server closes the connection after this answer.
-                let _ = self.http.next_exchange();
-            }
-            // An answer to a poll counts only when it is complete. In a stream each line counts.
-            if ended || self.name == "lines" {
-                while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
-                    let line: Vec<u8> = self.text.drain(..=end).collect();
-                    decoded.push(Decoded::Item(parse(&line[..end])?));
-                }
-            }
-        }
-        let Some(socket) = &mut self.ws else { return Ok(decoded) };
-        loop {
-            let (n, event) = socket.decode(&mut self.input).map_err(|error| format!("reader: {error}"))?;
-            let more = event.is_some();
-            match event {
-                Some(ws::Event::Text(text)) => decoded.push(Decoded::Item(parse(text.as_bytes())?)),
-                Some(ws::Event::Close { .. }) => self.is_closed = true,
-                _ => {}
-            }
-            self.input.drain(..n);
-            if !more {
-                return Ok(decoded);
-            }
-        }
-    }
-}
-
-fn decode_sse(
-    decoder: &mut sse::Decoder,
-    mut data: &[u8],
-    decoded: &mut Vec<Decoded>,
-) -> Result<(), Violation> {
-    loop {
-        let (n, received) = decoder.decode(data).map_err(|error| format!("reader: {error}"))?;
-        data = &data[n..];
-        match received {
-            None => return Ok(()),
-            Some(sse::Event::Message { event_type, data, last_event_id }) => {
-                let item = Item::from_sse(event_type, data, last_event_id);
-                decoded.push(Decoded::Item(item.ok_or_else(|| format!("an event {event_type}: {data}"))?));
-                decoded.push(Decoded::Id(last_event_id.into()));
-            }
-            Some(sse::Event::Id(id)) => {
-                decoded.push(Decoded::Item(Item::Hello(id.parse().map_err(|_| format!("an id {id}"))?)));
-                decoded.push(Decoded::Id(id.into()));
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-fn parse(line: &[u8]) -> Result<Item, Violation> {
-    let line = String::from_utf8_lossy(line);
-    Item::parse(&line).ok_or_else(|| format!("a line {line:?}"))
 }

@@ -492,10 +492,4 @@ impl Server {
             }
         }
     }
-
-    /// Where a reader of the channel is that has been told everything.
-    pub(crate) fn target(&self, name: &str) -> Cursor {
-        let log = self.store.log(name);
-        log.map_or(self.store.absent(name), |log| log.end().unwrap_or(log.head()))
-    }
 }
