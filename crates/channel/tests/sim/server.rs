@@ -443,31 +443,6 @@ impl Server {
         Ok(taken)
     }
 
-    pub(crate) fn has_wakes(&self) -> bool {
-        !self.wakes.is_empty()
-    }
-
-    pub(crate) fn held(&self) -> Vec<u32> {
-        let held = |connection: &Connection| matches!(connection.state, ConnectionState::Held(..));
-        self.connections.iter().filter(|(_, connection)| held(connection)).map(|(id, _)| *id).collect()
-    }
-
-    /// The channel that a held poll waits on.
-    pub(crate) fn held_on(&self, id: u32) -> Option<String> {
-        match &self.connections.get(&id)?.state {
-            ConnectionState::Held(position, _) => Some(position.channel.clone()),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn connection_ids(&self) -> Vec<u32> {
-        self.connections.keys().copied().collect()
-    }
-
-    pub(crate) fn has_output(&self, id: u32) -> bool {
-        self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
-    }
-
     /// Ends a stream properly: everything has been told, or the server shuts down.
     pub(crate) fn end(&mut self, id: u32, code: u16) -> Result<(), Violation> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
