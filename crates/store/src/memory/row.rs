@@ -307,9 +307,9 @@ impl Row {
 
     /// Whether nothing is lost if the store forgets the log. Call [`expire`](Self::expire) first.
     ///
-    /// A log that was closed is remembered for as long as it would keep a message. Producers and the
-    /// stream sequence are remembered for a week, so there may be many logs with nothing else. If
-    /// the store is nearly full, they are forgotten after an hour without use.
+    /// A log that was closed is remembered for as long as it would keep a message. Producers and
+    /// the stream sequence are remembered for a week, so there may be many logs with nothing else.
+    /// If the store is nearly full, they are forgotten after an hour without use.
     pub(crate) fn is_forgettable(&self, now_ms: u64, is_full: bool) -> bool {
         let has_no_writers = self.channel.producers() == 0 && self.stream_seq.is_none();
         let week_ms = self.channel.limits().producer_age_ms;

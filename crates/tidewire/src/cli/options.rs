@@ -53,7 +53,8 @@ pub(crate) struct ServeArgs {
     /// How long a channel has a message in memory; 0 means no limit [default: --retain-age]
     #[arg(long, value_name = "TIME", env = "TIDEWIRE_WINDOW_AGE")]
     pub(super) window_age: Option<Span>,
-    /// Settings of the channels whose names match a pattern: 'rooms/*?retain-messages=10&expire=1h'.
+    /// Settings of the channels whose names match a pattern:
+    /// 'rooms/*?retain-messages=10&expire=1h'.
     /// * stands for one segment, /** for all below. Repeat the option: the first pattern that
     /// matches a name decides
     #[arg(long, value_name = "PATTERN?SETTINGS", env = "TIDEWIRE_CHANNEL", value_delimiter = ',')]
