@@ -166,7 +166,10 @@ fn a_preflight_says_what_a_page_may_send() {
     assert_eq!(answer.field("vary"), Some("Origin"));
     assert_eq!(answer.field("access-control-max-age"), Some("600"));
     let methods = answer.field("access-control-allow-methods").unwrap();
-    assert!(["GET", "HEAD", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)), "{methods}");
+    assert!(
+        ["GET", "HEAD", "POST", "PUT", "DELETE"].iter().all(|method| methods.contains(method)),
+        "{methods}"
+    );
     let headers = answer.field("access-control-allow-headers").unwrap().to_ascii_lowercase();
     for name in [
         "content-type",

@@ -51,7 +51,10 @@ fn options_names_the_allowed_methods() {
     let answer = server.raw().send(get("/c/demo", "").replace("GET", "OPTIONS")).response();
     assert_eq!((answer.status, answer.field("content-length")), (204, None));
     let allow = answer.field("allow").unwrap();
-    assert!(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].iter().all(|method| allow.contains(method)), "{allow}");
+    assert!(
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"].iter().all(|method| allow.contains(method)),
+        "{allow}"
+    );
     // For the server as a whole. The connection stays open.
     let mut raw = server.raw();
     let whole = raw.send("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n").response();
