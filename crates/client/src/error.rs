@@ -59,9 +59,16 @@ pub enum Error {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Cut(Arc<io::Error>),
-    /// The server ended the connection normally.
+    /// The server ended the feed normally, although a channel goes on. It may be about to stop.
     #[error("the server ended the feed")]
+    FeedEnded,
+    /// All channels of a subscription have ended. This is a normal end: a subscription that is used
+    /// as a `Stream` ends without this error.
+    #[error("the channel has ended")]
     Ended,
+    /// A channel was deleted.
+    #[error("the channel was deleted")]
+    Deleted,
     /// The server answered a stream with 204: it asks its readers to stop and not to come back, as
     /// a server asks an `EventSource`. This is a normal end: a subscription that is used as a
     /// `Stream` ends without this error.
@@ -166,6 +173,10 @@ pub enum Protocol {
     /// A message has no cursor, or an invalid one.
     #[error("a message without a valid cursor")]
     Cursor,
+    /// A message of another log, and the server reported no reset. Several servers may answer for
+    /// one channel.
+    #[error("a message of another log came and the server reported no reset")]
+    Foreign,
     /// Messages are missing before this one, and the server reported no gap.
     #[error("{missed} messages are missing and the server reported no gap")]
     Hole {

@@ -11,10 +11,13 @@ mod feeds;
 mod http;
 mod item;
 mod kept;
+mod lineage;
 mod net;
 mod object;
 mod options;
 mod position;
+#[cfg(test)]
+mod position_tests;
 mod publish;
 mod random;
 mod recovery;

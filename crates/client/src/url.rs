@@ -81,6 +81,15 @@ impl Url {
     }
 }
 
+impl Url {
+    /// The names of the channels, in the order of a cursor.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        let names = self.path.split_once("/c/").map_or("", |(_, names)| names);
+        let decode = |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+        names.split(',').map(decode).collect()
+    }
+}
+
 impl FromStr for Url {
     type Err = UrlError;
 
@@ -170,6 +179,15 @@ mod tests {
         assert_eq!(url.target(&[("since", "now"), ("wait", "5")]), "/c/a,b?since=now&wait=5");
         let url: Url = "http+unix://%2Frun%2Ftidewire.sock/c/demo".parse().unwrap();
         assert_eq!(url.address, Address::Unix("/run/tidewire.sock".into()));
+    }
+
+    #[test]
+    fn a_path_with_segments_is_sent_as_it_is() {
+        let url: Url = "http://h/c/a/b,c/d/e%3A1,~x:@".parse().unwrap();
+        assert_eq!(url.target(&[("since", "now")]), "/c/a/b,c/d/e%3A1,~x:@?since=now");
+        assert_eq!(url.channels(), ["a/b", "c/d/e:1", "~x:@"]);
+        let url: Url = "http://h/proxy/c/a/c/b".parse().unwrap();
+        assert_eq!(url.channels(), ["a/c/b"]);
     }
 
     #[test]

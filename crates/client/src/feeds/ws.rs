@@ -102,12 +102,7 @@ impl Socket {
                     Ok(item) => items.extend(item),
                     Err(error) => break Err(error),
                 },
-                Some(Event::Close { code, reason }) => {
-                    break Err(Error::Closed {
-                        code: code.unwrap_or(close::NO_STATUS),
-                        reason: reason.to_owned(),
-                    });
-                }
+                Some(Event::Close { code, reason }) => break Err(closed(code, reason)),
                 // The subprotocol does not use binary messages.
                 Some(_) => {}
                 None => break Ok(()),
@@ -117,6 +112,21 @@ impl Socket {
         outcome
     }
 }
+
+fn closed(code: Option<u16>, reason: &str) -> Error {
+    match code {
+        // Other servers and proxies use the code for every end, so the reason decides.
+        Some(close::NORMAL) if reason == ENDED => Error::Ended,
+        Some(DELETED) => Error::Deleted,
+        _ => Error::Closed { code: code.unwrap_or(close::NO_STATUS), reason: reason.to_owned() },
+    }
+}
+
+/// The reason with which the server closes when all channels have ended.
+const ENDED: &str = "the channel has ended";
+
+/// The code with which the server closes when a channel was deleted.
+const DELETED: u16 = 4404;
 
 fn ws_error(error: tidewire_ws::Error, max: usize) -> Error {
     match error.kind() {
