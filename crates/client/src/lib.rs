@@ -16,8 +16,7 @@ mod net;
 mod object;
 mod options;
 mod position;
-#[cfg(test)]
-mod position_tests;
+mod producer;
 mod publish;
 mod random;
 mod recovery;
@@ -31,6 +30,7 @@ pub use cursor::{Cursor, CursorError};
 pub use error::{Awaited, Error, Problem, Protocol};
 pub use event::{Event, Feed, FeedError, Message, Since};
 pub use options::{Backoff, Options};
+pub use producer::Producer;
 pub use publish::{Publish, Published};
 pub use subscription::Subscription;
 pub use url::UrlError;

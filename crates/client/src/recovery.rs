@@ -253,7 +253,9 @@ mod tests {
             title: String::new(),
             detail: String::new(),
             retry_after: (status == 503).then_some(Duration::from_secs(7)),
+            reason: None,
             earliest: None,
+            is_unknown: None,
             is_document,
         };
         Error::Refused(problem)

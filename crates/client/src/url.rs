@@ -53,7 +53,7 @@ pub enum UrlError {
     Byte,
     /// The query has a parameter that the client sets itself.
     #[error(
-        "the URL sets since, feed, limit, wait, event, objects or a last event id: remove it, because the \
+        "the URL sets since, feed, limit, wait, event, close, objects or a last event id: remove it, because the \
          client sets these parameters itself"
     )]
     Parameter,
@@ -121,12 +121,13 @@ impl FromStr for Url {
 
 /// The parameters that the client sets itself. The server refuses a parameter that comes twice, and
 /// a last event id in the URL would override the cursor of each attempt.
-const RESERVED_PARAMETERS: [&str; 10] = [
+const RESERVED_PARAMETERS: [&str; 11] = [
     "since",
     "feed",
     "limit",
     "wait",
     "event",
+    "close",
     "objects",
     "lastEventId",
     "last-event-id",
@@ -211,6 +212,7 @@ mod tests {
             ("http://h/c/a\r\nX: y", UrlError::Byte),
             ("http://h/c/demo?since=now", UrlError::Parameter),
             ("http://h/c/demo?objects=1", UrlError::Parameter),
+            ("http://h/c/demo?close=1", UrlError::Parameter),
             ("http://h/c/demo?a=b&lastEventID=e-1", UrlError::Parameter),
             ("http://h/c/demo?Last-Event-Id=", UrlError::Parameter),
             ("http://h/c/demo?last_event_id=e-1", UrlError::Parameter),
