@@ -2,10 +2,13 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod api;
+mod appending;
+mod changing;
 mod channel;
 mod channel_state;
 mod close_code;
 mod commands;
+mod common;
 mod config;
 mod context;
 mod cors;
@@ -15,6 +18,8 @@ mod directory;
 mod driver;
 mod error;
 mod feeds;
+mod fetching;
+mod flight;
 mod form;
 mod form_cache;
 mod gzip;
@@ -22,10 +27,11 @@ mod hub;
 mod json_text;
 #[cfg(all(test, loom))]
 mod loom_tests;
-mod message;
 mod name;
 mod object;
+mod opening;
 mod out;
+mod pages;
 mod poll;
 mod positions;
 mod publication;
@@ -35,7 +41,6 @@ mod raw_reader;
 mod reader;
 mod refusal;
 mod request_fields;
-mod reserved_events;
 mod room;
 mod rope;
 mod settings;
@@ -51,22 +56,26 @@ mod upload_state;
 
 pub use api::conditions;
 pub use api::handshake;
-pub use channel::{Changed, Channel, Page};
-pub use channel_state::Published;
+pub use channel::{Channel, ChannelInfo};
+pub use channel_state::{Page, Published};
 pub use close_code::CloseCode;
-pub use config::HubConfig;
+pub use config::{HubConfig, Patterns};
 pub use cors::{Access, OriginError, Origins};
 pub use counters::Work;
 pub use error::HubError;
+pub use fetching::Changed;
 pub use hub::Hub;
-pub use message::{ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message};
-pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
+pub use name::MAX_CHANNELS;
 pub use publication::Publication;
 pub use refusal::not_allowed;
-pub use reserved_events::RESERVED_EVENTS;
 pub use settings::{Settings, TOO_SLOW};
 pub use site::Site;
 pub use table::Ticket;
 pub use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
 pub use tidewire_server as server;
 pub use tidewire_server::json;
+pub use tidewire_store as store;
+pub use tidewire_store::{
+    ChannelName, ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, MAX_NAME, Message, NameError,
+    RESERVED_EVENTS,
+};

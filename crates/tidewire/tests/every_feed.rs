@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "every_feed/ends.rs"]
+mod ends;
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -91,7 +93,7 @@ async fn every_feed_delivers_the_same_messages() {
             difficult().iter().map(|post| post.to(&address, "same")).collect::<Vec<_>>()
         });
         let cursors = cursors.await.unwrap();
-        assert_eq!(cursors.last(), Some(&after(&start, count as u64)), "cursors are dense");
+        assert_eq!(cursors.last(), Some(&after(&cursors[0], count as u64 - 1)), "cursors are dense");
         for (feed, live) in Feed::ALL.into_iter().zip(live) {
             let replayed = read_all(feed, &server.address, "earliest", count, None).await;
             for (how, got) in [("live", live.await.unwrap()), ("replayed", replayed)] {
@@ -199,8 +201,12 @@ async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_onc
         let published = Published::default();
         let publishers = publish::from_threads(&server.address, "cut", 500, 3_000, &published, seed.0);
         let readers: Vec<_> = (0..8)
-            .map(|n| tokio::spawn(wander(proxy.address.clone(), "cut", start.clone(), seed.rng(n), 1_500, 0)))
+            .map(|n| {
+                tokio::spawn(wander(proxy.address.clone(), "cut", start.clone(), seed.rng(n), u64::MAX, 0))
+            })
             .collect();
+        publishers.into_iter().for_each(|thread| thread.join().unwrap());
+        let end = publish::close(&server.address, "cut", None);
         let mut cuts = 0;
         let mut clients = Vec::new();
         for reader in readers {
@@ -208,11 +214,11 @@ async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_onc
             cuts += cut;
             clients.push(client);
         }
-        publishers.into_iter().for_each(|thread| thread.join().unwrap());
         let published = published.payloads();
         assert_eq!(published.len(), 1_500);
         for client in &clients {
             assert_eq!((client.messages.len(), client.missed), (1_500, 0), "every message, exactly once");
+            assert_eq!(client.cursor, end);
             client.check_against(&published);
         }
         assert!(cuts > 100, "only {cuts} cuts, so the test shows nothing");
@@ -273,8 +279,8 @@ async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
         .unwrap()
 }
 
-/// Reads until message `last`, and changes the feed again and again. Sleeps after `dawdle` of a
-/// hundred messages. Also returns how often it was cut.
+/// Reads until message `last` or the end of the channel, and changes the feed again and again.
+/// Sleeps after `dawdle` of a hundred messages. Also returns how often it was cut.
 async fn wander(
     address: String,
     channel: &'static str,
@@ -286,7 +292,7 @@ async fn wander(
     let mut client = Client::at(&start);
     let mut cuts = 0;
     let mut progress = (Instant::now(), seq(&start));
-    while seq(&client.cursor) < last {
+    while seq(&client.cursor) < last && !client.has_ended {
         let feed = *rng.pick(&Feed::ALL);
         if progress.1 < seq(&client.cursor) {
             progress = (Instant::now(), seq(&client.cursor));
@@ -300,18 +306,14 @@ async fn wander(
             continue;
         };
         for _ in 0..stay {
-            if seq(&client.cursor) >= last {
+            if seq(&client.cursor) >= last || client.has_ended {
                 break;
             }
             match next(feed, &mut *reader).await {
                 Ok(event) => client.take(feed, event),
-                Err(Ended::Cut(_)) => {
-                    cuts += 1;
-                    break;
-                }
                 // Without a reset, the proxy ends the connection normally, and a WebSocket library
                 // may report that as a normal end.
-                Err(Ended::Well) => {
+                Err(Ended::Cut(_) | Ended::Well) => {
                     cuts += 1;
                     break;
                 }
@@ -329,20 +331,20 @@ async fn wander(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_feed_reports_messages_that_are_no_longer_kept() {
     let server = Server::start(&["--comet", "--retain-messages", "5"]);
-    let start = start_of(&server, "five").await;
-    for n in 1..=20 {
+    let first = Post::new("1").to(&server.address, "five");
+    for n in 2..=20 {
         Post::new(format!("{n}")).to(&server.address, "five");
     }
     for feed in Feed::ALL {
-        let had = after(&start, 3);
+        let (had, kept) = (after(&first, 2), after(&first, 14));
         let mut client = Client::at(&had);
         let mut reader = open(feed, &server.address, "five", &had).await.unwrap();
         assert_eq!(
             next(feed, &mut *reader).await.unwrap(),
-            FeedEvent::Gap { missed: 12, cursor: after(&start, 15) },
+            FeedEvent::Gap { missed: 12, cursor: kept.clone() },
             "{feed:?}"
         );
-        client.cursor = after(&start, 15);
+        client.cursor = kept;
         if feed == Feed::WsBare {
             assert_eq!(
                 next(feed, &mut *reader).await,
@@ -364,9 +366,10 @@ async fn every_feed_reports_messages_that_are_no_longer_kept() {
 async fn every_feed_reports_a_cursor_of_another_log() {
     let server = Server::start(&["--comet"]);
     let start = start_of(&server, "other").await;
-    Post::new("first").to(&server.address, "other");
+    let first = Post::new("first").to(&server.address, "other");
     for feed in Feed::ALL {
-        for (cursor, reason) in [("0-1".to_owned(), "unknown-epoch"), (after(&start, 99), "ahead-of-log")] {
+        for (cursor, reason) in [("0-1".to_owned(), "unknown-epoch"), (after(&first, 99), "ahead-of-log")] {
+            let reason = if feed == Feed::WsBare { "" } else { reason };
             let mut reader = open(feed, &server.address, "other", &cursor).await.unwrap();
             assert_eq!(
                 next(feed, &mut *reader).await.unwrap(),

@@ -3,9 +3,13 @@
 mod answer_cache;
 pub mod conditions;
 mod content;
+mod create;
+mod delete;
+mod describe;
 pub mod handshake;
 pub(crate) mod params;
-mod publish;
+pub(crate) mod producer;
+pub(crate) mod publish;
 mod published;
 mod query;
 pub(crate) mod responder;
