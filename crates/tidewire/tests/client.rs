@@ -288,7 +288,7 @@ fn exit_codes_and_errors_say_how_a_command_ended() {
     for (args, words) in [
         (&["sub", &url, "--since", "x"][..], "400 Bad Request: This text is not a cursor"),
         (&["sub", "https://localhost/c/x"], "TLS is not supported"),
-        (&["sub", "demo/x"], "a URL starts with http://"),
+        (&["sub", "localhost:8080/c/x"], "a URL starts with http://"),
         (&["pub", &server.url("/nothing/here"), "x"], "404 Not Found"),
         (&["pub", "http://127.0.0.1:1/c/x", "x"], "no connection to 127.0.0.1:1"),
         (&["pub", &url, "x", "--event", "gap"], "reserved"),
