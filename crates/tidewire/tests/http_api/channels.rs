@@ -241,8 +241,14 @@ fn an_upload_can_close_its_channel() {
     let wrong = raw.send(request("PUT", "/c/g?close=x", "", "bytes")).response();
     assert!(wrong.status == 400 && sentence(&wrong).contains("close"), "{wrong:?}");
     // An upload that fails closes nothing.
-    server.raw().send("PUT /c/cut?close=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf").half_close().rest();
-    eventually("the mark", || messages(&mut raw, "cut").last().is_some_and(|one| one["event"] == "upload-aborted"));
+    server
+        .raw()
+        .send("PUT /c/cut?close=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        .half_close()
+        .rest();
+    eventually("the mark", || {
+        messages(&mut raw, "cut").last().is_some_and(|one| one["event"] == "upload-aborted")
+    });
     assert_eq!(raw.send(post("/c/cut", "", "x")).response().status, 201);
 }
 
@@ -259,7 +265,10 @@ fn commands_close_a_channel_and_acks_have_the_members_of_the_answer() {
     let key = json!({"type": "publish", "id": 1, "channel": "a/b", "data": "one", "key": "k"});
     let first = ask(key.clone());
     assert_eq!(first, json!({"type": "ack", "id": 1, "cursor": first["cursor"]}));
-    assert_eq!(ask(key.clone()), json!({"type": "ack", "id": 1, "cursor": first["cursor"], "duplicate": true}));
+    assert_eq!(
+        ask(key.clone()),
+        json!({"type": "ack", "id": 1, "cursor": first["cursor"], "duplicate": true})
+    );
     let last = ask(json!({"type": "publish", "id": 2, "channel": "a/b", "data": "", "close": true}));
     let end = last["end"].clone();
     assert_eq!(last, json!({"type": "ack", "id": 2, "cursor": last["cursor"], "closed": true, "end": end}));
@@ -295,9 +304,8 @@ fn commands_close_a_channel_and_acks_have_the_members_of_the_answer() {
 fn a_producer_appends_each_number_once_and_in_order() {
     let server = Server::start(&[]);
     let mut raw = server.raw();
-    let mut send = |epoch, seq, body: &str| {
-        raw.send(post("/c/p", &producer("meter 7", epoch, seq), body)).response()
-    };
+    let mut send =
+        |epoch, seq, body: &str| raw.send(post("/c/p", &producer("meter 7", epoch, seq), body)).response();
     refused(&send(3, 1, "early"), 400, json!({"reason": "producer-start"}));
     let first = send(3, 0, "a");
     assert_eq!((first.status, json(&first).get("duplicate")), (201, None));
@@ -329,9 +337,15 @@ fn a_producer_appends_each_number_once_and_in_order() {
     assert_eq!(say(4, 0)["duplicate"], true);
     assert_eq!(say(4, 1)["type"], "ack");
     let gap = say(4, 3);
-    assert_eq!([&gap["status"], &gap["reason"], &gap["expected"]], [&json!(409), &json!("producer-gap"), &json!(2)]);
+    assert_eq!(
+        [&gap["status"], &gap["reason"], &gap["expected"]],
+        [&json!(409), &json!("producer-gap"), &json!(2)]
+    );
     let fenced = say(3, 9);
-    assert_eq!([&fenced["status"], &fenced["reason"], &fenced["epoch"]], [&json!(403), &json!("producer-fenced"), &json!(4)]);
+    assert_eq!(
+        [&fenced["status"], &fenced["reason"], &fenced["epoch"]],
+        [&json!(403), &json!("producer-fenced"), &json!(4)]
+    );
     // With the close.
     let last = raw.send(post("/c/p?close=1", &producer("meter 7", 4, 2), "h")).response();
     assert_eq!((last.status, &json(&last)["closed"]), (201, &json!(true)));
@@ -420,7 +434,8 @@ fn a_producer_over_cut_connections_appends_each_message_once() {
             cut += 37;
         }
     }
-    let data: Vec<_> = messages(&mut server.raw(), "p").iter().map(|message| message["data"].clone()).collect();
+    let data: Vec<_> =
+        messages(&mut server.raw(), "p").iter().map(|message| message["data"].clone()).collect();
     assert_eq!(data, (0..20).map(|n: u64| n.to_string()).collect::<Vec<_>>());
 }
 
@@ -432,13 +447,24 @@ fn a_channel_remembers_a_bounded_number_of_producers() {
     for n in 0..1_001 {
         assert_eq!(raw.send(post("/c/p", &producer(&format!("p{n}"), 0, 0), "x")).response().status, 201);
     }
-    refused(&raw.send(post("/c/p", &producer("p0", 0, 1), "x")).response(), 400, json!({"reason": "producer-start"}));
+    refused(
+        &raw.send(post("/c/p", &producer("p0", 0, 1), "x")).response(),
+        400,
+        json!({"reason": "producer-start"}),
+    );
     assert_eq!(raw.send(post("/c/p", &producer("p1000", 0, 1), "x")).response().status, 201);
 }
 
 #[test]
 fn a_channel_that_keeps_all_is_refused_more_without_room() {
-    let server = Server::start(&["--retain-all-bytes", "64k", "--retain-messages", "2", "--channel", "all/*?retain=all"]);
+    let server = Server::start(&[
+        "--retain-all-bytes",
+        "64k",
+        "--retain-messages",
+        "2",
+        "--channel",
+        "all/*?retain=all",
+    ]);
     let mut raw = server.raw();
     let body = "x".repeat(10_000);
     let statuses: Vec<u16> =
