@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 mod answer;
 mod append;
@@ -18,6 +18,9 @@ mod settings;
 mod settings_text;
 mod store;
 mod units;
+#[cfg(any(test, feature = "suite"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "suite")))]
+pub mod suite;
 
 pub use answer::{Answer, Later, Responder, later};
 pub use append::{Append, Appended, Batch, Once, UploadStep};
