@@ -250,9 +250,10 @@ impl Error {
         match self {
             Self::Cut(_) | Self::Timeout(Awaited::Answer) | Self::Protocol(_) | Self::TooLarge { .. } => true,
             Self::Refused(problem) => {
-                // A gateway may fail after it has passed the request on. The server itself is full.
-                let is_gateway = problem.status >= 500 && !problem.is_document;
-                problem.is_unknown.unwrap_or(problem.status == 500 || is_gateway)
+                // A gateway may fail after it has passed the request on, or answer in its own words.
+                // If the server itself answers 503, it is full.
+                let by_gateway = matches!(problem.status, 200..=299 | 502..=504 | 520..=599);
+                problem.is_unknown.unwrap_or(problem.status == 500 || by_gateway && !problem.is_document)
             }
             _ => false,
         }

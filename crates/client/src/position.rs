@@ -17,10 +17,10 @@
 //! | any number of an epoch that the reader has passed, or whose end a reset told | a duplicate |
 //! | a higher number of a log that it left with a reset | an error, but accepted the second time |
 
-use crate::Cursor;
 use crate::cursor::epoch_and_number;
 use crate::item::Item;
 use crate::lineage::{Lineage, Move};
+use crate::{Cursor, Message};
 
 /// Whether an item is new to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,42 @@ impl Position {
                 _ => Step::New,
             },
             Item::Hello(_) | Item::Retry(_) | Item::Deleted { .. } => Step::New,
+        }
+    }
+
+    /// Returns whether a message in the answer of a poll is new. Such an answer does not tell the end
+    /// of one of several channels, so a message may also move the reader to the ends of others.
+    pub(crate) fn step_of_poll(&self, item: &Item) -> Step {
+        match (self.step(item), item) {
+            (Step::Hole(_), Item::Message(message)) if self.passes_only_ends(message) => Step::New,
+            (step, _) => step,
+        }
+    }
+
+    fn passes_only_ends(&self, message: &Message) -> bool {
+        let own = self.index(message.channel.as_deref(), message.cursor.places().count());
+        let (mut passes, mut index) = (own.is_some(), 0);
+        self.each(&message.cursor, |lineage, mine, theirs| {
+            passes &= match lineage.compare(mine, theirs) {
+                Move::Ahead(1) => true,
+                Move::None | Move::Back => own != Some(index),
+                _ => false,
+            };
+            index += 1;
+        });
+        passes
+    }
+
+    /// Notes that the answer of a poll ended at `end`. If one of several channels has ended, only this
+    /// position says so.
+    pub(crate) fn pass_ends(&mut self, end: &Cursor) {
+        let mut passes = self.channel_count() > 1;
+        let is_comparable = self.each(end, |lineage, mine, theirs| {
+            passes &= matches!(lineage.compare(mine, theirs), Move::None | Move::Back | Move::Ahead(1));
+        });
+        let after = self.after(end.clone(), None);
+        if passes && is_comparable && Some(&after) != self.cursor() {
+            self.move_to(after);
         }
     }
 

@@ -228,6 +228,9 @@ impl Driver {
             if let (true, Some(end)) = (answer.is_closed, &answer.end) {
                 return Err(self.end_of_all(end).await.err().unwrap_or(Error::Ended));
             }
+            if let Some(end) = &answer.end {
+                self.position.pass_ends(end);
+            }
             let has_moved = self.position.move_count() != moves_before;
             if !has_moved {
                 self.position.confirm(answer.end.as_ref());
@@ -267,7 +270,11 @@ impl Driver {
                 .put(Event::Connected { feed: session.feed, cursor: self.position.cursor().cloned() })
                 .await;
         }
-        match self.position.step(&item) {
+        let step = match session.feed {
+            Feed::LongPoll | Feed::Poll => self.position.step_of_poll(&item),
+            Feed::WebSocket | Feed::Sse | Feed::Stream => self.position.step(&item),
+        };
+        match step {
             Step::New => {}
             // The reader begins after the end, which was not told yet.
             Step::Duplicate if matches!(&item, Item::End { cursor, .. } if self.position.cursor() == Some(cursor)) =>

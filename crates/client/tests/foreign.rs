@@ -134,7 +134,8 @@ async fn an_acknowledgement_is_json_and_not_compressed() {
         let server = always(move |_, _| bytes(answer(status, fields, "{}")));
         let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
-        assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+        let Error::UnknownOutcome { last, .. } = error else { panic!("{error:?}") };
+        assert!(matches!(*last, Error::Protocol(_)), "{last:?}");
         assert_eq!(server.count(), 1);
     }
     for status in [
@@ -146,7 +147,9 @@ async fn an_acknowledgement_is_json_and_not_compressed() {
     ] {
         let server = always(move |_, _| bytes(answer(status, "Content-Type: text/html\r\n", "")));
         let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("the server answered {status}"));
+        assert!(error.to_string().ends_with(&format!("the server answered {status}")), "{error}");
+        let is_unknown = matches!(error, Error::UnknownOutcome { .. });
+        assert_eq!(is_unknown, status.starts_with('2'), "a gateway may have taken the message: {error}");
     }
     let said = || problem("415 Unsupported Media Type", "Accept-Encoding: identity\r\n", "Send it plain.");
     let server = always(move |_, _| bytes(said()));

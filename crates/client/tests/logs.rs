@@ -52,10 +52,13 @@ fn body(media_type: &str, text: &str, ends: bool) -> Step {
 
 /// The answer of a poll at the end of all channels.
 fn closed(objects: &[&str], cursor: &str) -> Step {
-    let body = format!(
-        "{{\"messages\":[{}],\"cursor\":\"{cursor}\",\"gap\":null,\"closed\":true}}",
-        objects.join(",")
-    );
+    polled(objects, cursor, ",\"closed\":true")
+}
+
+/// The answer of a poll.
+fn polled(objects: &[&str], cursor: &str, closed: &str) -> Step {
+    let objects = objects.join(",");
+    let body = format!("{{\"messages\":[{objects}],\"cursor\":\"{cursor}\",\"gap\":null{closed}}}");
     answer("200 OK", JSON, &body)
 }
 
@@ -241,22 +244,43 @@ async fn channels_end_one_by_one() {
     }
 }
 
+/// A poll says nothing when one of several channels ends, but its cursor moves on.
 #[tokio::test]
 async fn a_poll_of_several_channels_tells_the_end_of_each() {
+    let message = |cursor: &str, channel: &str| {
+        format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"channel\":\"{channel}\",\"data\":\"x\"}}")
+    };
     for feed in [Feed::LongPoll, Feed::Poll] {
-        let message = r#"{"type":"message","cursor":"e-2.f-1","channel":"a/b","data":"x"}"#;
-        let server = serve(vec![vec![Request, closed(&[message], "g-3.f-2")]]);
+        let server = serve(vec![vec![
+            Request,
+            polled(&[&message("e-2.f-1", "a/b")], "e-2.f-1", ""),
+            Request,
+            polled(&[], "g-3.f-1", ""),
+            Request,
+            closed(&[&message("g-3.f-2", "c")], "g-3.f-3"),
+        ]]);
         let url = server.url.replace("/c/demo", "/c/a/b,c");
         assert_eq!(
-            take(&mut subscribe(&url, &[feed], "e-1.f-1"), 5).await,
+            take(&mut subscribe(&url, &[feed], "e-1.f-1"), 6).await,
             [
                 &format!("{feed} at e-1.f-1"),
                 "e-2.f-1 x",
-                "end of a/b g-3.f-2",
-                "end of c g-3.f-2",
+                "g-3.f-2 x",
+                "end of a/b g-3.f-3",
+                "end of c g-3.f-3",
                 "end: the channel has ended"
             ]
         );
+        for since in ["e-1.f-1", "e-2.f-1", "g-3.f-1"] {
+            let request = server.received();
+            assert!(request.contains(&format!("&since={since}")), "{request}");
+        }
+        // The message comes together with the silent end of the other channel.
+        let server = serve(vec![vec![Request, closed(&[&message("g-3.f-2", "c")], "g-3.f-3")]]);
+        let url = server.url.replace("/c/demo", "/c/a/b,c");
+        let texts = take(&mut subscribe(&url, &[feed], "e-2.f-1"), 5).await;
+        assert_eq!(texts[1], "g-3.f-2 x", "{texts:?}");
+        assert_eq!(texts[4], "end: the channel has ended", "{texts:?}");
     }
 }
 

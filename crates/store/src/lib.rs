@@ -17,10 +17,10 @@ pub mod reserved_events;
 mod settings;
 mod settings_text;
 mod store;
-mod units;
 #[cfg(any(test, feature = "suite"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "suite")))]
 pub mod suite;
+mod units;
 
 pub use answer::{Answer, Later, Responder, later};
 pub use append::{Append, Appended, Batch, Once, UploadStep};

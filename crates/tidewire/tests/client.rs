@@ -7,10 +7,13 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
+use common::publish::delete;
 use common::server::{Outcome, command, run};
 use common::{CuttingProxy, Deadline, PATIENCE, Seed, Server, seq, soon};
 use serde_json::Value;
-use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
+use tidewire_client::{
+    Backoff, Client, Cursor, Error, Event, Feed, Message, Options, Producer, Publish, Since, Subscription,
+};
 
 fn client(address: &str, channel: &str) -> Client {
     Client::new(&format!("http://{address}/c/{channel}")).unwrap()
@@ -29,6 +32,35 @@ async fn messages(events: &mut Subscription, count: usize) -> Vec<Message> {
         }
     }
     all
+}
+
+/// Reads to the end of all channels. Returns the payloads, and the ends with their channels.
+async fn to_the_end(events: &mut Subscription) -> (Vec<String>, Vec<(Option<String>, Cursor)>) {
+    let (mut texts, mut ends) = (Vec::new(), Vec::new());
+    let deadline = Deadline::after(PATIENCE * 3);
+    loop {
+        deadline.check("the end", || format!("after {} messages, {ends:?}, other events", texts.len()));
+        match soon("the next event", events.next()).await {
+            Ok(Event::Message(message)) => texts.push(message.text().unwrap().to_owned()),
+            Ok(Event::End { channel, cursor }) => ends.push((channel, cursor)),
+            Ok(event @ (Event::Gap { .. } | Event::Reset { .. })) => panic!("{event:?} after {texts:?}"),
+            Ok(_) => {}
+            Err(Error::Ended) => return (texts, ends),
+            Err(error) => panic!("{error:?} after {texts:?}"),
+        }
+    }
+}
+
+/// Options with short waits.
+fn quick(feeds: &[Feed], since: Since) -> Options {
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(20));
+    Options::DEFAULT
+        .with_feeds(feeds.iter().copied())
+        .with_since(since)
+        .with_backoff(backoff)
+        .with_poll_interval(Duration::from_millis(10))
+        .with_wait(Duration::from_millis(100))
+        .with_prefer_again(Duration::from_millis(200))
 }
 
 /// Payloads that one of the formats could change.
@@ -102,23 +134,20 @@ async fn over_broken_connections_each_message_is_published_and_delivered_once() 
     const COUNT: usize = 150;
     let seed = Seed::draw();
     let server = Server::start(&["--retain-messages", "100000"]);
-    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(20));
     let orders = Feed::ALL.map(|feed| vec![feed]).into_iter().chain([Feed::ALL.to_vec()]);
     let mut readers = Vec::new();
     for (part, feeds) in orders.enumerate() {
         let proxy = CuttingProxy::start(&server.address, seed.rng(part as u64)).await;
-        let options = Options::DEFAULT
-            .with_feeds(feeds.iter().copied())
-            .with_since(Since::Earliest)
-            .with_backoff(backoff)
-            .with_poll_interval(Duration::from_millis(10))
-            .with_wait(Duration::from_millis(100))
-            .with_prefer_again(Duration::from_millis(200));
+        let options = quick(&feeds, Since::Earliest);
         // A connection that is cut before its first byte fails at once. The time-out is for a
         // connection that is stalled.
         let mut events =
             client(&proxy.address, "cut").with_connect_timeout(Duration::from_secs(2)).subscribe(options);
-        readers.push(tokio::spawn(async move { (feeds, messages(&mut events, COUNT).await) }));
+        readers.push(tokio::spawn(async move {
+            let got = messages(&mut events, COUNT).await;
+            // The connection may be cut between the last message and the end.
+            (feeds, got, to_the_end(&mut events).await)
+        }));
     }
     let proxy = CuttingProxy::start(&server.address, seed.rng(99)).await;
     let publisher = client(&proxy.address, "cut").with_attempts(1000);
@@ -128,12 +157,137 @@ async fn over_broken_connections_each_message_is_published_and_delivered_once() 
     }
     let seqs: Vec<u64> = cursors.iter().map(|cursor| seq(cursor.as_str())).collect();
     assert_eq!(seqs, (1..=COUNT as u64).collect::<Vec<_>>(), "each publish was carried out once");
+    let end = publisher.publish(Publish::close()).await.unwrap().end.unwrap();
+    assert_eq!(seq(end.as_str()), COUNT as u64 + 1);
     for reader in readers {
-        let (feeds, got) = reader.await.unwrap();
+        let (feeds, got, rest) = reader.await.unwrap();
+        assert_eq!(rest, (Vec::new(), vec![(None, end.clone())]), "{feeds:?}: the end, once");
         for (n, message) in got.iter().enumerate() {
             assert_eq!(message.cursor, cursors[n], "{feeds:?}");
             assert_eq!(message.text().unwrap(), format!("message {n}"), "{feeds:?}");
         }
+    }
+}
+
+/// The proxy cuts the publisher, and the producer repeats with the same number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_publishes_each_message_once_over_broken_connections() {
+    const COUNT: u64 = 60;
+    let seed = Seed::draw();
+    let server = Server::start(&[]);
+    let proxy = CuttingProxy::start(&server.address, seed.rng(1)).await;
+    // With one attempt, many publishes have an unknown outcome.
+    let through = client(&proxy.address, "made/by/one").with_attempts(1);
+    let mut producer = Producer::new(through, "p", 1);
+    let deadline = Deadline::after(PATIENCE * 3);
+    for n in 0..COUNT {
+        let message = Publish::new(format!("message {n}"));
+        let message = if n + 1 == COUNT { message.closing() } else { message };
+        let mut outcome = producer.publish(message.clone()).await;
+        while let Err(error) = outcome {
+            deadline.check("an answer", || error.to_string());
+            outcome = match producer.retry().await {
+                Ok(Some(published)) => Ok(published),
+                // Nothing was appended.
+                Ok(None) => producer.publish(message.clone()).await,
+                Err(error) => Err(error),
+            };
+        }
+    }
+    let mut events =
+        client(&server.address, "made/by/one").subscribe(quick(&[Feed::Stream], Since::Earliest));
+    let (texts, ends) = to_the_end(&mut events).await;
+    assert_eq!(texts, (0..COUNT).map(|n| format!("message {n}")).collect::<Vec<_>>());
+    assert_eq!(ends.len(), 1);
+    // An older run of the producer may not write, and a closed channel takes nothing.
+    let direct = client(&server.address, "made/by/one");
+    let old = Producer::new(direct.clone(), "p", 0).publish(Publish::new("old")).await;
+    assert!(matches!(old, Err(Error::Fenced { epoch: Some(1) })), "{old:?}");
+    let gap = direct.publish(Publish::new("x").with_producer("p", 1, COUNT + 1)).await;
+    assert!(matches!(gap, Err(Error::ProducerGap { expected: Some(COUNT) })), "{gap:?}");
+    let late = direct.publish(Publish::new("late")).await;
+    assert!(matches!(&late, Err(Error::ChannelClosed { end: Some(end) }) if *end == ends[0].1), "{late:?}");
+    let again = direct.publish(Publish::close()).await.unwrap();
+    assert_eq!(again.end.as_ref(), Some(&ends[0].1), "to close twice changes nothing");
+}
+
+/// Readers that wait, and readers that come later, of one channel and of several.
+#[tokio::test]
+async fn every_feed_reads_to_the_end() {
+    let server = Server::start(&[]);
+    let (one, two) = (client(&server.address, "a/b"), client(&server.address, "c"));
+    let both = client(&server.address, "a/b,c");
+    let mut live = Vec::new();
+    for feed in Feed::ALL {
+        for client in [&one, &both] {
+            let mut events = client.subscribe(quick(&[feed], Since::Now));
+            soon("a feed", events.next()).await.unwrap();
+            live.push((feed, events));
+        }
+    }
+    one.publish(Publish::new("a1")).await.unwrap();
+    let end = one.publish(Publish::new("a2").closing()).await.unwrap().end.unwrap();
+    two.publish(Publish::new("c1")).await.unwrap();
+    two.publish(Publish::close()).await.unwrap();
+    for feed in Feed::ALL {
+        for client in [&one, &both] {
+            live.push((feed, client.subscribe(quick(&[feed], Since::Earliest))));
+        }
+    }
+    for (n, (feed, mut events)) in live.into_iter().enumerate() {
+        let (mut texts, mut ends) = to_the_end(&mut events).await;
+        texts.sort();
+        ends.sort_by(|one, other| one.0.cmp(&other.0));
+        if n % 2 == 0 {
+            assert_eq!((texts, ends), (vec!["a1".into(), "a2".into()], vec![(None, end.clone())]), "{feed}");
+            continue;
+        }
+        assert_eq!(texts, ["a1", "a2", "c1"], "{feed}");
+        let names: Vec<_> = ends.iter().map(|(channel, _)| channel.as_deref().unwrap()).collect();
+        assert_eq!(names, ["a/b", "c"], "{feed}");
+        // A reader that comes back is told the end again, or that there is nothing more.
+        let last = Since::After(events.cursor().unwrap().clone());
+        let mut back = both.subscribe(quick(&[feed], last));
+        let mut ends = 0;
+        let error = loop {
+            match soon("the end", back.next()).await {
+                Ok(Event::End { .. }) => ends += 1,
+                Ok(Event::Connected { .. }) => {}
+                Ok(event) => panic!("{feed}: {event:?}"),
+                Err(error) => break error,
+            }
+        };
+        match feed {
+            Feed::Sse => assert!(matches!((error, ends), (Error::Stopped, 0))),
+            _ => assert!(matches!(error, Error::Ended) && ends == 2, "{feed}: {ends}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_feed_tells_a_deletion() {
+    let server = Server::start(&[]);
+    let client = client(&server.address, "gone");
+    client.publish(Publish::new("1")).await.unwrap();
+    let mut live = Vec::new();
+    for feed in Feed::ALL {
+        let mut events = client.subscribe(quick(&[feed], Since::Earliest));
+        assert_eq!(messages(&mut events, 1).await.len(), 1);
+        live.push(events);
+    }
+    delete(&server.address, "gone");
+    live.extend(Feed::ALL.map(|feed| client.subscribe(quick(&[feed], Since::Now))));
+    for mut events in live {
+        let mut is_told = false;
+        let error = loop {
+            match soon("the deletion", events.next()).await {
+                Ok(Event::Deleted { channel: None }) => is_told = true,
+                Ok(Event::Connected { .. }) => {}
+                Ok(event) => panic!("{event:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Deleted) && is_told, "{error:?}");
     }
 }
 
@@ -257,6 +411,62 @@ fn pub_publishes_and_sub_reads() {
     }
     let plain = run(command(&["sub", &url, "--since", "earliest", "--count", "1"]));
     assert_eq!(plain.stdout, "hello\n");
+}
+
+#[test]
+fn pub_closes_a_channel_and_sub_ends_with_it() {
+    let server = Server::start(&[]);
+    let url = server.url("/c/a/file");
+    let lines = ["-", "--producer", "sensor:2", "--close"];
+    let first = publish(&url, &lines, b"one\ntwo\n\nfour");
+    assert_eq!((first.code, first.stdout.lines().count()), (Some(0), 4), "{first:?}");
+    let end = first.stderr.strip_prefix("the channel is closed; its end is ").unwrap().trim_end();
+    assert_eq!(seq(end), 5);
+    let again = publish(&url, &lines, b"one\ntwo\n\nfour");
+    assert_eq!((again.code, again.stdout.lines().count()), (Some(0), 4), "{again:?}");
+    assert!(again.stderr.contains("already has the message") && again.stderr.contains(end), "{again:?}");
+    let late = publish(&url, &["late"], b"");
+    assert_eq!(late.code, Some(1));
+    assert!(late.stderr.contains("the channel is closed"), "{late:?}");
+    let old = publish(&url, &["-", "--producer", "sensor:1"], b"five\n");
+    assert!(old.code == Some(1) && old.stderr.contains("a newer epoch of this producer"), "{old:?}");
+
+    for feed in ["auto", "ws", "sse", "stream", "longpoll", "poll"] {
+        let outcome = run(command(&["sub", &url, "--feed", feed, "--since", "earliest"]));
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), "one\ntwo\n\nfour\n"), "{outcome:?}");
+        assert!(outcome.stderr.ends_with("tidewire: the channel has ended\n"), "{feed}: {outcome:?}");
+    }
+    let json = run(command(&["sub", &url, "--since", "earliest", "--json"]));
+    assert_eq!(json.stdout.lines().last(), Some(&*format!(r#"{{"type":"end","cursor":"{end}"}}"#)));
+    let short = run(command(&["sub", &url, "--since", "earliest", "--count", "9"]));
+    assert_eq!(short.code, Some(3), "{short:?}");
+
+    let url = server.url("/c/b");
+    let last = publish(&url, &["", "--close"], b"");
+    assert_eq!((last.code, seq(last.stdout.trim_end())), (Some(0), 1), "an empty message is a message");
+    let close = publish(&url, &["--close"], b"");
+    assert_eq!((close.code, seq(close.stdout.trim_end())), (Some(0), 2), "{close:?}");
+    let lines = publish(&server.url("/c/lines"), &["-", "--lines"], b"1\n2\n");
+    assert_eq!((lines.code, lines.stdout.lines().count()), (Some(0), 2), "{lines:?}");
+    assert_eq!(publish(&url, &[], b"").code, Some(2), "no message");
+    assert_eq!(publish(&url, &["x", "--lines"], b"").code, Some(1));
+}
+
+#[test]
+fn sub_says_that_its_channel_was_deleted() {
+    let server = Server::start(&[]);
+    let url = server.url("/c/gone");
+    publish(&url, &["1"], b"");
+    delete(&server.address, "gone");
+    for feed in ["auto", "ws", "sse", "stream", "longpoll", "poll"] {
+        let outcome = run(command(&["sub", &url, "--feed", feed, "--json"]));
+        assert_eq!(
+            (outcome.code, outcome.stdout.as_str()),
+            (Some(1), "{\"type\":\"deleted\"}\n"),
+            "{outcome:?}"
+        );
+        assert!(outcome.stderr.ends_with("error: the channel was deleted\n"), "{feed}: {outcome:?}");
+    }
 }
 
 #[test]

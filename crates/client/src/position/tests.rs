@@ -57,6 +57,16 @@ fn several_channels_are_compared_one_by_one() {
     assert_eq!(position.step_to(&cursor("e-4.f-8"), Some("a")), Step::Duplicate, "it is a's message");
     assert_eq!(position.step_to(&cursor("e-4.f-8"), Some("b")), Step::New);
     assert_eq!(position.step_to(&cursor("e-5.f-8"), Some("b")), Step::Hole(1));
+    let step_of_poll = |to: &str, channel: &str| {
+        let (time, event, content_type, data) = (None, None, None, bytes::Bytes::new());
+        let channel = Some(channel.to_owned());
+        let cursor = cursor(to);
+        let message = Message { cursor, channel, time, event, content_type, data };
+        position.step_of_poll(&Item::Message(message))
+    };
+    assert_eq!(step_of_poll("e-5.f-8", "b"), Step::New, "the other channel may have ended");
+    assert_eq!(step_of_poll("e-6.f-8", "b"), Step::Hole(2));
+    assert_eq!(step_of_poll("e-5.f-9", "b"), Step::Hole(2));
 }
 
 /// All channels of a store that were never written are at the same position.
