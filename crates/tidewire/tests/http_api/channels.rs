@@ -186,7 +186,7 @@ fn a_close_ends_a_channel_with_or_without_a_message() {
     for _ in 0..2 {
         let again = close(&mut raw, "c", "");
         assert_eq!((again.status, again.field("tidewire-cursor")), (200, Some(&*end)));
-        assert_eq!(json(&again), json!({"cursor": end, "closed": true, "end": end}));
+        assert_eq!(json(&again), json!({"cursor": end, "duplicate": true, "closed": true, "end": end}));
     }
     // No message comes after it.
     for query in ["", "?close=1"] {
@@ -198,7 +198,9 @@ fn a_close_ends_a_channel_with_or_without_a_message() {
     assert_eq!(messages(&mut raw, "c").len(), 2);
     // A channel that was never written can end too.
     let empty = close(&mut raw, "empty", "");
-    assert_eq!((empty.status, seq(empty.field("tidewire-cursor").unwrap())), (200, 1));
+    let cursor = empty.field("tidewire-cursor").unwrap().to_owned();
+    assert_eq!((empty.status, seq(&cursor)), (200, 1));
+    assert_eq!(json(&empty), json!({"cursor": cursor, "closed": true, "end": cursor}));
     for (path, says) in [("/c/d?close=2", "0 or 1"), ("/c/d?close=1&event=x", "event name")] {
         let answer = raw.send(post(path, "", "")).response();
         assert!(answer.status == 400 && sentence(&answer).contains(says), "{answer:?}");
@@ -274,7 +276,9 @@ fn commands_close_a_channel_and_acks_have_the_members_of_the_answer() {
     assert_eq!(last, json!({"type": "ack", "id": 2, "cursor": last["cursor"], "closed": true, "end": end}));
     assert_eq!((seq(last["cursor"].as_str().unwrap()), seq(end.as_str().unwrap())), (2, 3));
     let again = ask(json!({"type": "close", "id": 3, "channel": "a/b"}));
-    assert_eq!(again, json!({"type": "ack", "id": 3, "cursor": end, "closed": true, "end": end}));
+    let members =
+        json!({"type": "ack", "id": 3, "cursor": end, "duplicate": true, "closed": true, "end": end});
+    assert_eq!(again, members);
     let refused = ask(json!({"type": "publish", "id": 4, "channel": "a/b", "data": "x"}));
     let members = ["type", "id", "status", "title", "reason", "end"].map(|member| refused[member].clone());
     let expected = [json!("error"), json!(4), json!(409), json!("Conflict"), json!("closed"), end.clone()];
@@ -524,24 +528,25 @@ fn a_channel_expires() {
     let server = Server::start(&["--channel", "short/*?expire=100ms"]);
     let mut raw = server.raw();
     Post::new("one").on(&mut raw, "short/a");
-    let at = {
-        let time = std::time::SystemTime::now() + std::time::Duration::from_millis(1500);
-        let ms = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-        let text = humantime(ms as u64);
-        create(&mut raw, "at", &format!("&expire-at={text}"))
-    };
-    assert_eq!(at.status, 201, "{at:?}");
-    // A HEAD is no read: it would keep the channel alive.
-    for channel in ["short/a", "at"] {
-        eventually("the end of its time", || head(&mut raw, channel).status == 404);
+    let soon = std::time::SystemTime::now() + std::time::Duration::from_millis(1500);
+    let ms = soon.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    assert_eq!(create(&mut raw, "at", &format!("&expire-at={}", rfc3339(ms as i128))).status, 201);
+    // A look would prolong the time of the first one, so wait until its reader is told.
+    let readers = ["short/a", "at"].map(|channel| {
+        let mut reader = server.raw();
+        reader.send(get(&format!("/c/{channel}?feed=stream"), "")).until("hello");
+        (channel, reader)
+    });
+    for (channel, mut reader) in readers {
+        reader.until("{\"type\":\"deleted\"}");
         refused(&raw.send(get(&format!("/c/{channel}"), "")).response(), 404, json!({"reason": "deleted"}));
         assert_eq!(seq(&Post::new("two").on(&mut raw, channel)), 1, "a new log");
     }
 }
 
 /// Milliseconds since 1970 as RFC 3339, by a library of others.
-fn humantime(ms: u64) -> String {
-    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap();
+fn rfc3339(ms: i128) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(ms * 1_000_000).unwrap();
     time.format(&time::format_description::well_known::Rfc3339).unwrap()
 }
 
