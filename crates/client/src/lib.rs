@@ -4,6 +4,7 @@
 
 mod answer;
 mod client;
+mod close_code;
 mod cursor;
 mod error;
 mod event;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::answer::AnswerHead;
+use crate::close_code::{DELETED, ENDED};
 use crate::error::Protocol;
 use crate::http::{Http, READ_SIZE};
 use crate::item::Item;
@@ -121,12 +122,6 @@ fn closed(code: Option<u16>, reason: &str) -> Error {
         _ => Error::Closed { code: code.unwrap_or(close::NO_STATUS), reason: reason.to_owned() },
     }
 }
-
-/// The reason with which the server closes when all channels have ended.
-const ENDED: &str = "the channel has ended";
-
-/// The code with which the server closes when a channel was deleted.
-const DELETED: u16 = 4404;
 
 fn ws_error(error: tidewire_ws::Error, max: usize) -> Error {
     match error.kind() {
