@@ -52,7 +52,8 @@ export async function post(base, channel, body, { query = '', type } = {}) {
  * Starts a proxy in front of the server. A test may change `mode` at any time: `pass`, `buffer` (an
  * answer is held back until it ends), `stall` (nothing passes), `refuse` (a 503 that asks to wait
  * one second), `down` (connections are closed at once). Kinds of requests in `broken` are refused
- * with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`. `cut()` resets every connection.
+ * with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`. A poll from `now` always passes: with
+ * it, the client checks whether the server answers. `cut()` resets every connection.
  * `requests` has the request lines, `heads` the heads of the requests, and `down` the bytes from
  * the server.
  */
@@ -84,7 +85,7 @@ export async function startProxy(target) {
       }
       const kind = /\nupgrade: websocket/i.test(head)
         ? 'websocket'
-        : /^GET \S*[?&]feed=(\w+)/.exec(head)?.[1];
+        : /^GET (?!\S*since=now&feed=poll)\S*[?&]feed=(\w+)/.exec(head)?.[1];
       const refuse = (fields) =>
         client.end(`HTTP/1.1 ${fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       if (proxy.mode === 'refuse') refuse('503 Service Unavailable\r\nRetry-After: 1');
