@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The time and the size are arguments. A log has no clock.
     for (number, tide) in ["ebb", "slack", "flood", "high", "ebb again"].into_iter().enumerate() {
-        let cursor = log.append(number as u64 * 1_000, tide.len(), tide);
+        let cursor = log.append(number as u64 * 1_000, tide.len(), tide)?;
         println!("append {tide:?}: the position after it is {cursor}");
         quick = Since::After(read("quick", &log, quick, Budget::UNLIMITED));
         if number == 0 {
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     println!("\nThe server restarts with a new log. It recognises that the old cursor is from another log:");
     let mut log = Log::new(Epoch::new(2027), retention);
-    log.append(0, 4, "calm");
+    log.append(0, 4, "calm")?;
     read("slow", &log, Since::After(cursor), Budget::UNLIMITED);
     Ok(())
 }

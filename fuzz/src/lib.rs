@@ -9,6 +9,8 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("channel_name", targets::channel_name::run),
+    ("channel_settings", targets::channel_settings::run),
     ("chunked", targets::chunked::run),
     ("chunked_roundtrip", targets::chunked_roundtrip::run),
     ("cursor", targets::cursor::run),

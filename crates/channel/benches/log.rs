@@ -40,7 +40,7 @@ fn full(kept: usize) -> Log<u64> {
         Retention::DEFAULT.with_max_messages(kept).with_max_bytes(usize::MAX).with_max_age_ms(Some(u64::MAX));
     let mut log = Log::new(EPOCH, retention);
     for number in 0..kept as u64 + 100 {
-        log.append(number, 1, number);
+        log.append(number, 1, number).expect("the log is open");
     }
     log
 }
@@ -49,7 +49,7 @@ fn append(log: &mut Log<u64>) -> f64 {
     let mut now_ms = 10_000_000;
     best(|| {
         now_ms += 1;
-        log.append(now_ms, 1, black_box(now_ms)).seq() > 0
+        log.append(now_ms, 1, black_box(now_ms)).is_ok_and(|cursor| cursor.seq() > 0)
     })
 }
 

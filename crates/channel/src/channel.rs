@@ -15,16 +15,20 @@
 //! refused and the reader reads again. So no message is lost between replay and waiting. (In other
 //! servers it can be lost there.)
 
+use alloc::vec::Vec;
+
 use crate::cursor::{Cursor, Epoch, Since};
 use crate::error::{Refused, RefusedKind, WaitError};
 use crate::keys::{Fingerprint, Keys};
 use crate::limits::{Limits, Retention};
 use crate::log::Log;
+use crate::once::{Once, ProducerSeq};
+use crate::producers::Producers;
 use crate::read::{Budget, Read};
 use crate::waiters::{WaitKey, Waiters, Woken};
 
-/// A [`Log`] of messages `T` with waiters `W`, idempotency keys and limits. `W` is what the owner
-/// needs to wake a reader: a `Waker`, a channel's sender, the index of a worker.
+/// A [`Log`] of messages `T` with waiters `W`, idempotency keys, producers and limits. `W` is what
+/// the owner needs to wake a reader: a `Waker`, a channel's sender, the index of a worker.
 ///
 /// The owner puts it under a lock. A channel runs no code of the owner while that lock is held:
 /// [`append`](Channel::append) returns the waiters, and the owner wakes them after it has released
@@ -58,22 +62,26 @@ pub struct Channel<T, W> {
     log: Log<T>,
     waiters: Waiters<W>,
     keys: Keys,
+    producers: Producers,
     limits: Limits,
     last_activity_ms: u64,
 }
 
-/// The result of a publish with an idempotency key.
+/// The result of an append that can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// The message was appended. Holds the position after it.
+    /// The messages were appended. Holds the position after the last one. If the log was closed
+    /// without a message, holds its end.
     New(Cursor),
-    /// A message with this key was appended before. Holds the position after that message, which
-    /// may have been evicted since.
+    /// This was done before: the key is known, the producer has made this append, or a log that is
+    /// closed already was closed without a message. Holds what the first answer held; for a
+    /// producer, what the answer to its newest append held. The messages may have been evicted
+    /// since.
     Duplicate(Cursor),
 }
 
 impl Appended {
-    /// Returns the position after the message with this key.
+    /// Returns the position after the messages.
     #[must_use]
     pub const fn cursor(self) -> Cursor {
         match self {
@@ -92,19 +100,25 @@ impl<T, W> Channel<T, W> {
     /// Creates a channel from a log.
     #[must_use]
     pub const fn from_log(log: Log<T>, limits: Limits) -> Self {
-        Self { log, waiters: Waiters::new(), keys: Keys::new(), limits, last_activity_ms: 0 }
+        Self {
+            log,
+            waiters: Waiters::new(),
+            keys: Keys::new(),
+            producers: Producers::new(),
+            limits,
+            last_activity_ms: 0,
+        }
     }
 
     /// Appends a message. Returns the position after it, and the waiters.
     ///
     /// # Errors
-    /// [`RefusedKind::MessageTooLarge`] if `size` is over [`Limits::max_message`].
+    /// [`RefusedKind::MessageTooLarge`] if `size` is over [`Limits::max_message`], and
+    /// [`RefusedKind::Closed`] if the log is closed.
     pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Result<(Cursor, Woken<W>), Refused> {
-        if size > self.limits.max_message {
-            return Err(Refused::new(RefusedKind::MessageTooLarge, self.limits.max_message));
-        }
-        self.touch(now_ms);
-        Ok((self.log.append(now_ms, size, value), self.waiters.wake()))
+        self.fits(size)?;
+        let (appended, woken) = self.append_all(now_ms, Some((size, value)), false, Once::No)?;
+        Ok((appended.cursor(), woken))
     }
 
     /// Appends a message unless one with the same key was appended within the window of
@@ -126,20 +140,65 @@ impl<T, W> Channel<T, W> {
         size: usize,
         value: T,
     ) -> Result<(Appended, Woken<W>), Refused> {
-        if key.len() > self.limits.max_key {
-            return Err(Refused::new(RefusedKind::KeyTooLong, self.limits.max_key));
+        self.fits(size)?;
+        self.append_all(now_ms, Some((size, value)), false, Once::Key { text: key, fingerprint })
+    }
+
+    /// Appends several messages, all or none, and closes the log after them if `close` is set. Each
+    /// message has its size. Without a message, it closes the log alone; that can be repeated.
+    ///
+    /// A key or a producer's number belongs to the whole batch. So does the answer: the position
+    /// after the last message. If the batch has closed the log, [`Log::end`] tells where, also for
+    /// a batch that is repeated.
+    ///
+    /// # Errors
+    /// As [`append_once`](Channel::append_once) with a key. With a producer,
+    /// [`RefusedKind::ProducerIdTooLong`], [`ProducerFenced`](RefusedKind::ProducerFenced),
+    /// [`ProducerGap`](RefusedKind::ProducerGap) or [`ProducerStart`](RefusedKind::ProducerStart).
+    /// Nothing is changed then.
+    pub fn append_batch(
+        &mut self,
+        now_ms: u64,
+        messages: impl IntoIterator<Item = (usize, T)>,
+        close: bool,
+        once: Once<'_>,
+    ) -> Result<(Appended, Woken<W>), Refused> {
+        let messages: Vec<(usize, T)> = messages.into_iter().collect();
+        for (size, _) in &messages {
+            self.fits(*size)?;
         }
-        self.keys.expire(now_ms, &self.limits);
-        if let Some((seq, first)) = self.keys.get(key) {
-            if first != fingerprint {
-                return Err(Refused::new(RefusedKind::KeyTaken, self.limits.max_keys));
+        self.append_all(now_ms, messages, close, once)
+    }
+
+    /// Returns the position that an append with this key or producer would be told as a duplicate,
+    /// or `None` if it would be a new one. For an owner that delays publishers: what is known need
+    /// not wait.
+    ///
+    /// # Errors
+    /// As [`append_batch`](Self::append_batch), for the key or the producer.
+    pub fn duplicate_of(&mut self, now_ms: u64, once: Once<'_>) -> Result<Option<Cursor>, Refused> {
+        match once {
+            Once::No => Ok(None),
+            Once::Key { text, fingerprint } => {
+                if text.len() > self.limits.max_key {
+                    return Err(Refused::new(RefusedKind::KeyTooLong, self.limits.max_key));
+                }
+                self.keys.expire(now_ms, &self.limits);
+                match self.keys.get(text) {
+                    Some((_, first)) if first != fingerprint => {
+                        Err(Refused::new(RefusedKind::KeyTaken, self.limits.max_keys))
+                    }
+                    known => Ok(known.map(|(cursor, _)| cursor)),
+                }
             }
-            self.touch(now_ms);
-            return Ok((Appended::Duplicate(Cursor::new(self.log.epoch(), seq)), Woken::none()));
+            Once::Producer(append) => {
+                if append.id.len() > self.limits.max_producer_id {
+                    return Err(Refused::new(RefusedKind::ProducerIdTooLong, self.limits.max_producer_id));
+                }
+                self.producers.expire(now_ms, &self.limits);
+                self.producers.check(append).map_err(|kind| Refused::new(kind, 0))
+            }
         }
-        let (cursor, woken) = self.append(now_ms, size, value)?;
-        self.keys.insert(now_ms, key, cursor.seq(), fingerprint, &self.limits);
-        Ok((Appended::New(cursor), woken))
     }
 
     /// Returns whether [`append_once`](Self::append_once) with this key would append: the key is
@@ -148,6 +207,57 @@ impl<T, W> Channel<T, W> {
     pub fn is_new_key(&mut self, now_ms: u64, key: &[u8]) -> bool {
         self.keys.expire(now_ms, &self.limits);
         key.len() <= self.limits.max_key && self.keys.get(key).is_none()
+    }
+
+    fn fits(&self, size: usize) -> Result<(), Refused> {
+        if size > self.limits.max_message {
+            return Err(Refused::new(RefusedKind::MessageTooLarge, self.limits.max_message));
+        }
+        Ok(())
+    }
+
+    /// Appends messages whose sizes are within the limit. One message allocates nothing but its
+    /// place in the log.
+    fn append_all(
+        &mut self,
+        now_ms: u64,
+        messages: impl IntoIterator<Item = (usize, T)>,
+        close: bool,
+        once: Once<'_>,
+    ) -> Result<(Appended, Woken<W>), Refused> {
+        // Before the check for a closed log: the batch that closed it may be repeated.
+        if let Some(cursor) = self.duplicate_of(now_ms, once)? {
+            if let Once::Producer(ProducerSeq { id, .. }) = once {
+                self.producers.touch(id);
+            }
+            self.touch(now_ms);
+            return Ok((Appended::Duplicate(cursor), Woken::none()));
+        }
+        let was_closed = self.log.is_closed();
+        let mut last = None;
+        for (size, value) in messages {
+            // Only the first can be refused, because the log is closed. Then nothing was changed.
+            last = Some(self.log.append(now_ms, size, value)?);
+        }
+        if close {
+            self.log.close();
+        }
+        let cursor = match last.or(self.log.end()) {
+            Some(cursor) => cursor,
+            None => self.log.head(),
+        };
+        match once {
+            Once::No => {}
+            Once::Key { text, fingerprint } => {
+                self.keys.insert(now_ms, text, cursor, fingerprint, &self.limits);
+            }
+            Once::Producer(append) => self.producers.insert(append, cursor, &self.limits),
+        }
+        self.touch(now_ms);
+        if was_closed {
+            return Ok((Appended::Duplicate(cursor), Woken::none()));
+        }
+        Ok((Appended::New(cursor), self.waiters.wake()))
     }
 
     /// Reads from `since` on, as [`Log::read`].
@@ -160,16 +270,17 @@ impl<T, W> Channel<T, W> {
     ///
     /// # Errors
     /// [`WaitError::Ready`] if `after` is not the head: there is a message to read, or a gap or
-    /// reset to report to the reader. [`WaitError::Full`] at [`Limits::max_waiters`]. Both return
+    /// reset to report to the reader. Also if the log is closed, because nothing will come: the
+    /// read tells the [end](Read::end). [`WaitError::Full`] at [`Limits::max_waiters`]. Both return
     /// the waiter.
     pub fn wait(&mut self, after: Cursor, waiter: W) -> Result<WaitKey, WaitError<W>> {
-        if after != self.log.head() {
+        if self.log.is_closed() || after != self.log.head() {
             return Err(WaitError::Ready(waiter));
         }
         if self.waiters.len() >= self.limits.max_waiters {
             return Err(WaitError::Full(waiter));
         }
-        Ok(self.waiters.add(self.log.epoch(), waiter))
+        Ok(self.waiters.add(waiter))
     }
 
     /// Removes a waiter and returns it: its reader left, or its time is up. Returns `None` if a
@@ -178,19 +289,20 @@ impl<T, W> Channel<T, W> {
     /// A poll whose time is up calls this first. `None` means that there *is* a message, so the
     /// poll reads it. If a waiter is returned, the poll answers that there is no message.
     pub fn cancel(&mut self, key: WaitKey) -> Option<W> {
-        self.waiters.remove(self.log.epoch(), key)
+        self.waiters.remove(key)
     }
 
-    /// Removes and returns all waiters without appending a message: to tell them that the channel
-    /// closes.
+    /// Removes and returns all waiters without appending a message: to tell them that the log was
+    /// closed, has begun an epoch, or is deleted.
     pub fn wake_all(&mut self) -> Woken<W> {
         self.waiters.wake()
     }
 
-    /// Evicts messages and keys that are too old. Returns the number of evicted messages.
-    /// [`Log::expire`] describes how clocks are treated.
+    /// Evicts messages, keys and producers that are too old. Returns the number of evicted
+    /// messages. [`Log::expire`] describes how clocks are treated.
     pub fn expire(&mut self, now_ms: u64) -> usize {
         self.keys.expire(now_ms, &self.limits);
+        self.producers.expire(now_ms, &self.limits);
         self.log.expire(now_ms)
     }
 
@@ -201,15 +313,17 @@ impl<T, W> Channel<T, W> {
     }
 
     /// Returns whether the channel can be freed without loss: it has no waiters, messages or keys,
-    /// and had no activity for [`Limits::idle_ms`].
+    /// and had no activity for [`Limits::idle_ms`]. It has no producers either, if the log is open:
+    /// in a closed log their next append would be refused in any case.
     ///
     /// Call [`expire`](Channel::expire) first. A reader that comes back later finds a channel of
-    /// another epoch and is told of a reset.
+    /// another epoch and is told of a reset. That the log was closed is forgotten with it.
     #[must_use]
     pub fn is_idle(&self, now_ms: u64) -> bool {
         self.waiters.len() == 0
             && self.log.is_empty()
             && self.keys.len() == 0
+            && (self.producers.len() == 0 || self.log.is_closed())
             && now_ms.saturating_sub(self.last_activity_ms) >= self.limits.idle_ms
     }
 
@@ -225,14 +339,21 @@ impl<T, W> Channel<T, W> {
         self.keys.len()
     }
 
+    /// Returns the number of producers remembered.
+    #[must_use]
+    pub fn producers(&self) -> usize {
+        self.producers.len()
+    }
+
     /// Returns the log.
     #[must_use]
     pub const fn log(&self) -> &Log<T> {
         &self.log
     }
 
-    /// Returns the log, to clear it, to skip numbers or to change its retention. Wake the waiters
-    /// afterwards if the head has moved.
+    /// Returns the log, to clear it, to skip numbers, to close it, to begin an epoch or to change
+    /// its retention. [Wake](Self::wake_all) the waiters afterwards if the head has moved, or if it
+    /// is closed now.
     pub const fn log_mut(&mut self) -> &mut Log<T> {
         &mut self.log
     }

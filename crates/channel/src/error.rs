@@ -69,7 +69,8 @@ impl fmt::Display for CursorError {
 
 impl core::error::Error for CursorError {}
 
-/// A message was refused: it is over a limit of the owner, or its key is taken.
+/// A message was refused: it is over a limit of the owner, the log is closed, or its key or its
+/// producer does not allow it. Nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub(crate) kind: RefusedKind,
@@ -84,19 +85,21 @@ impl Refused {
     }
 
     /// Returns the limit in its own unit, bytes or a count. For a key that is taken, it is
-    /// [`Limits::max_keys`](crate::Limits::max_keys).
+    /// [`Limits::max_keys`](crate::Limits::max_keys). Where no limit is broken, it is 0.
     #[must_use]
     pub const fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Returns the HTTP status for this refusal: 413, 400 or 422.
+    /// Returns the HTTP status for this refusal: 413, 400, 422, 409 or 403.
     #[must_use]
     pub const fn status_hint(&self) -> u16 {
         match self.kind {
             RefusedKind::MessageTooLarge => 413,
-            RefusedKind::KeyTooLong => 400,
+            RefusedKind::KeyTooLong | RefusedKind::ProducerIdTooLong | RefusedKind::ProducerStart => 400,
             RefusedKind::KeyTaken => 422,
+            RefusedKind::Closed | RefusedKind::ProducerGap { .. } => 409,
+            RefusedKind::ProducerFenced { .. } => 403,
         }
     }
 
@@ -115,6 +118,23 @@ pub enum RefusedKind {
     KeyTooLong,
     /// Another message was published with this idempotency key, and the key is still remembered.
     KeyTaken,
+    /// The log is closed: see [`Log::close`](crate::Log::close).
+    Closed,
+    /// The id of the producer is longer than
+    /// [`Limits::max_producer_id`](crate::Limits::max_producer_id).
+    ProducerIdTooLong,
+    /// The producer has begun a newer epoch. Somebody else has its place.
+    ProducerFenced {
+        /// The newest epoch of the producer.
+        epoch: u64,
+    },
+    /// The producer has left out sequence numbers: what they stand for was not appended.
+    ProducerGap {
+        /// The sequence number that comes next.
+        expected: u64,
+    },
+    /// The producer, or this epoch of it, is not known, and its sequence number is not 0.
+    ProducerStart,
 }
 
 impl fmt::Display for Refused {
@@ -124,6 +144,13 @@ impl fmt::Display for Refused {
             RefusedKind::MessageTooLarge => write!(f, "the message is over {limit} bytes"),
             RefusedKind::KeyTooLong => write!(f, "the idempotency key is over {limit} bytes"),
             RefusedKind::KeyTaken => f.write_str("another message has this idempotency key"),
+            RefusedKind::Closed => f.write_str("the log is closed"),
+            RefusedKind::ProducerIdTooLong => write!(f, "the id of the producer is over {limit} bytes"),
+            RefusedKind::ProducerFenced { epoch } => write!(f, "the producer is in epoch {epoch}"),
+            RefusedKind::ProducerGap { expected } => {
+                write!(f, "the producer's next sequence number is {expected}")
+            }
+            RefusedKind::ProducerStart => f.write_str("an unknown producer or epoch begins with number 0"),
         }
     }
 }
@@ -133,7 +160,8 @@ impl core::error::Error for Refused {}
 /// Why [`Channel::wait`](crate::Channel::wait) did not register a waiter. It returns the waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum WaitError<W> {
-    /// There is something to read already: read again instead of waiting.
+    /// There is something to read already, or the log is closed and nothing will come: read again
+    /// instead of waiting.
     Ready(W),
     /// The channel has [`Limits::max_waiters`](crate::Limits::max_waiters) waiters.
     Full(W),
@@ -187,11 +215,16 @@ mod tests {
         ] {
             assert_eq!(CursorError::new(kind, 7).to_string(), text);
         }
-        use RefusedKind::{KeyTaken, KeyTooLong, MessageTooLarge};
+        use RefusedKind::*;
         for (kind, status, text) in [
             (MessageTooLarge, 413, "the message is over 7 bytes"),
             (KeyTooLong, 400, "the idempotency key is over 7 bytes"),
             (KeyTaken, 422, "another message has this idempotency key"),
+            (Closed, 409, "the log is closed"),
+            (ProducerIdTooLong, 400, "the id of the producer is over 7 bytes"),
+            (ProducerFenced { epoch: 3 }, 403, "the producer is in epoch 3"),
+            (ProducerGap { expected: 3 }, 409, "the producer's next sequence number is 3"),
+            (ProducerStart, 400, "an unknown producer or epoch begins with number 0"),
         ] {
             let refused = Refused::new(kind, 7);
             assert_eq!((refused.status_hint(), refused.to_string()), (status, text.into()));

@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
+use crate::cursor::Cursor;
 use crate::limits::Limits;
 
 /// Identifies a message in 16 bytes: a hash of everything that its publisher sends.
@@ -26,14 +27,14 @@ use crate::limits::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 16]);
 
-/// The keys of the last publishes, each with the number and the fingerprint of its message.
+/// The keys of the last publishes, each with the position after its messages and their fingerprint.
 ///
 /// Keys are kept whole, not hashed: they are short, and a collision would refuse a message. The
 /// queue orders them by age. The map finds them.
 #[derive(Debug)]
 pub(crate) struct Keys {
     by_age: VecDeque<(u64, Arc<[u8]>)>,
-    first: BTreeMap<Arc<[u8]>, (u64, Fingerprint)>,
+    first: BTreeMap<Arc<[u8]>, (Cursor, Fingerprint)>,
     clock_ms: u64,
 }
 
@@ -46,8 +47,9 @@ impl Keys {
         self.by_age.len()
     }
 
-    /// Returns the number and the fingerprint of the message that was published with this key.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<(u64, Fingerprint)> {
+    /// Returns the position after the messages that were published with this key, and their
+    /// fingerprint.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<(Cursor, Fingerprint)> {
         self.first.get(key).copied()
     }
 
@@ -56,7 +58,7 @@ impl Keys {
         &mut self,
         now_ms: u64,
         key: &[u8],
-        seq: u64,
+        cursor: Cursor,
         fingerprint: Fingerprint,
         limits: &Limits,
     ) {
@@ -69,7 +71,7 @@ impl Keys {
         }
         let key: Arc<[u8]> = Arc::from(key);
         self.by_age.push_back((self.clock_ms, Arc::clone(&key)));
-        self.first.insert(key, (seq, fingerprint));
+        self.first.insert(key, (cursor, fingerprint));
     }
 
     /// Forgets keys that are too old. Time only moves forward, as in the log.

@@ -11,9 +11,10 @@
 ///
 /// let newest = Retention::DEFAULT.with_max_messages(1).with_max_age_ms(None);
 /// let mut log = Log::new(Epoch::new(7), newest);
-/// log.append(0, 4, "high");
-/// log.append(0, 3, "low");
+/// log.append(0, 4, "high")?;
+/// log.append(0, 3, "low")?;
 /// assert_eq!((log.len(), log.stats().evicted), (1, 1));
+/// # Ok::<(), tidewire_channel::Refused>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,6 +90,14 @@ pub struct Limits {
     pub max_keys: usize,
     /// How long an idempotency key is remembered, in milliseconds. Default 10 minutes.
     pub key_age_ms: u64,
+    /// The longest id of a producer in bytes. Default 128, as for a key.
+    pub max_producer_id: usize,
+    /// The number of producers remembered. The least recently used is forgotten first, and may then
+    /// only begin anew. Default 1,000, as for keys: few programs write one channel at a time.
+    pub max_producers: usize,
+    /// How long a producer is remembered after its last message, in milliseconds. Default 7 days: a
+    /// program that stops for the weekend goes on with its next sequence number.
+    pub producer_age_ms: u64,
     /// The time without activity after which a channel without waiters, messages and keys counts as
     /// idle, in milliseconds. Default one minute: a reader that reconnects finds its channel.
     pub idle_ms: u64,
@@ -102,6 +111,9 @@ impl Limits {
         max_key: 128,
         max_keys: 1_000,
         key_age_ms: 10 * 60 * 1_000,
+        max_producer_id: 128,
+        max_producers: 1_000,
+        producer_age_ms: 7 * 24 * 60 * 60 * 1_000,
         idle_ms: 60 * 1_000,
     };
 
@@ -137,6 +149,27 @@ impl Limits {
     #[must_use]
     pub const fn with_key_age_ms(mut self, ms: u64) -> Self {
         self.key_age_ms = ms;
+        self
+    }
+
+    /// Sets [`max_producer_id`](Self::max_producer_id).
+    #[must_use]
+    pub const fn with_max_producer_id(mut self, bytes: usize) -> Self {
+        self.max_producer_id = bytes;
+        self
+    }
+
+    /// Sets [`max_producers`](Self::max_producers).
+    #[must_use]
+    pub const fn with_max_producers(mut self, producers: usize) -> Self {
+        self.max_producers = producers;
+        self
+    }
+
+    /// Sets [`producer_age_ms`](Self::producer_age_ms).
+    #[must_use]
+    pub const fn with_producer_age_ms(mut self, ms: u64) -> Self {
+        self.producer_age_ms = ms;
         self
     }
 

@@ -1,4 +1,5 @@
-//! The log: a ring of messages, numbered without holes.
+//! The log: a ring of messages, numbered without holes. Its [`Lineage`] says which epoch each
+//! number has.
 //!
 //! ```text
 //!    evicted            kept (a VecDeque)                 yet to come
@@ -18,8 +19,10 @@
 use alloc::collections::VecDeque;
 
 use crate::cursor::{Cursor, Epoch, Since};
+use crate::error::{Refused, RefusedKind};
 use crate::limits::Retention;
-use crate::read::{Budget, Continuity, Entries, Entry, Kept, Read, ResetReason};
+use crate::lineage::{Bounds, Lineage};
+use crate::read::{Budget, Entries, Entry, Kept, Read};
 
 /// An ordered log of messages of type `T`, numbered 1, 2, 3, … without holes.
 ///
@@ -30,17 +33,19 @@ use crate::read::{Budget, Continuity, Entries, Entry, Kept, Read, ResetReason};
 /// use tidewire_channel::{Budget, Epoch, Log, Retention, Since};
 ///
 /// let mut log = Log::new(Epoch::new(7), Retention::DEFAULT);
-/// log.append(0, 4, "high"); // the time, the size that counts against the retention, the message
-/// let position = log.append(0, 3, "low");
+/// // The time, the size that counts against the retention, the message.
+/// log.append(0, 4, "high")?;
+/// let position = log.append(0, 3, "low")?;
 ///
 /// let read = log.read(Since::Earliest, Budget::UNLIMITED);
 /// assert_eq!(read.iter().map(|entry| *entry.value).collect::<Vec<_>>(), ["high", "low"]);
 /// assert_eq!(read.cursor(), position);
 /// assert!(!log.read(position.into(), Budget::UNLIMITED).is_news());
+/// # Ok::<(), tidewire_channel::Refused>(())
 /// ```
 #[derive(Debug)]
 pub struct Log<T> {
-    epoch: Epoch,
+    lineage: Lineage,
     retention: Retention,
     /// The number of the oldest kept message; `head + 1` if none is kept.
     first: u64,
@@ -49,6 +54,7 @@ pub struct Log<T> {
     bytes: usize,
     /// The latest time seen. It never moves back, even if the caller's clock does.
     clock_ms: u64,
+    is_closed: bool,
 }
 
 /// The numbers of a log, for metrics and for the answer to a publish.
@@ -70,25 +76,44 @@ impl<T> Log<T> {
     /// Creates an empty log. It allocates nothing until a message comes.
     #[must_use]
     pub const fn new(epoch: Epoch, retention: Retention) -> Self {
-        Self { epoch, retention, first: 1, entries: VecDeque::new(), bytes: 0, clock_ms: 0 }
+        Self {
+            lineage: Lineage::new(epoch),
+            retention,
+            first: 1,
+            entries: VecDeque::new(),
+            bytes: 0,
+            clock_ms: 0,
+            is_closed: false,
+        }
     }
 
     /// Creates an empty log that continues after `head`, the last position of a log in storage or
-    /// on another machine.
-    ///
-    /// A reader behind `head` is told of a gap. Continue an epoch only if `head` is surely the last
-    /// position that was given out. If the storage may have lost its end, take a new epoch.
-    /// Otherwise other messages would get the lost numbers, and a reader that has the old messages
-    /// would skip the new ones.
+    /// on another machine. It is [`restored`](Self::restored) with one epoch.
     ///
     /// Returns `None` if the number of `head` is 2^63 or more. No log counts that far, so the
     /// source is damaged.
     #[must_use]
     pub fn continuing(head: Cursor, retention: Retention) -> Option<Self> {
-        if head.seq() > u64::MAX / 2 {
+        Self::restored(Lineage::new(head.epoch()), head.seq(), retention)
+    }
+
+    /// Creates an empty log that continues after message `head` of a log in storage or on another
+    /// machine.
+    ///
+    /// A reader behind `head` is told of a gap. If `head` may not be the last position that was
+    /// given out, [begin an epoch](Self::begin_epoch) before the next message. Otherwise other
+    /// messages would get the lost numbers, and a reader that has the old messages would skip the
+    /// new ones.
+    ///
+    /// Returns `None` if `head` is before the end of a past epoch, or is 2^63 or more. No log
+    /// counts that far, so the source is damaged.
+    #[must_use]
+    pub fn restored(lineage: Lineage, head: u64, retention: Retention) -> Option<Self> {
+        if head > u64::MAX / 2 || head < lineage.past_end() {
             return None;
         }
-        Some(Self { first: head.seq().saturating_add(1), ..Self::new(head.epoch(), retention) })
+        let empty = Self::new(lineage.current(), retention);
+        Some(Self { lineage, first: head.saturating_add(1), ..empty })
     }
 
     /// Appends a message and returns the position after it. Amortised O(1).
@@ -96,12 +121,52 @@ impl<T> Log<T> {
     /// `size` counts against [`Retention::max_bytes`]: the payload, and anything else that the
     /// owner wants to bound. The append evicts what the retention no longer allows. The new message
     /// is kept at least until the next append or [`expire`](Log::expire).
-    pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Cursor {
+    ///
+    /// # Errors
+    /// [`RefusedKind::Closed`] if the log is [closed](Self::close). This is the only one.
+    pub fn append(&mut self, now_ms: u64, size: usize, value: T) -> Result<Cursor, Refused> {
+        if self.is_closed {
+            return Err(Refused::new(RefusedKind::Closed, 0));
+        }
         self.expire(now_ms);
         self.bytes = self.bytes.saturating_add(size);
         self.entries.push_back(Kept { time_ms: self.clock_ms, size, value });
         self.fit();
-        self.head()
+        // A new message has the current epoch.
+        Ok(Cursor::new(self.lineage.current(), self.head_seq()))
+    }
+
+    /// Begins a new epoch: messages after the head may have been lost. The numbers go on, and the
+    /// messages that are there keep their epochs.
+    ///
+    /// A reader that has everything is told nothing. A reader with a lost message is told
+    /// [`ResetReason::TailLost`](crate::ResetReason::TailLost). `epoch` must be new, as for
+    /// [`Lineage::begin`]. A closed log has no next message, so it begins no epoch.
+    pub fn begin_epoch(&mut self, epoch: Epoch) {
+        if !self.is_closed {
+            self.lineage.begin(epoch, self.head_seq());
+        }
+    }
+
+    /// Closes the log for good: no message can be appended any more. Returns its end, which is a
+    /// position after the head. Closing it again changes nothing and returns the same end.
+    ///
+    /// Wake the waiters afterwards: the end is news to them.
+    pub fn close(&mut self) -> Cursor {
+        self.is_closed = true;
+        self.lineage.end(self.head_seq())
+    }
+
+    /// Returns the end of the log if it is [closed](Self::close).
+    #[must_use]
+    pub fn end(&self) -> Option<Cursor> {
+        self.is_closed.then(|| self.lineage.end(self.head_seq()))
+    }
+
+    /// Returns whether the log is [closed](Self::close).
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.is_closed
     }
 
     /// Evicts messages older than [`Retention::max_age_ms`]. Returns their number.
@@ -132,16 +197,17 @@ impl<T> Log<T> {
     /// Evicts everything. The numbers continue, so a reader that had not read everything is told of
     /// a gap.
     pub fn clear(&mut self) {
-        self.skip_to(self.head().seq());
+        self.skip_to(self.head_seq());
     }
 
     /// Evicts everything and continues counting after `seq`. For a copy of a log that missed the
     /// messages up to `seq`.
     ///
     /// A reader behind `seq` is told of a gap. If `seq` is not ahead of the head, this only clears,
-    /// because no number is given twice.
+    /// because no number is given twice. A closed log is only cleared too, because its end stays.
     pub fn skip_to(&mut self, seq: u64) {
-        self.first = self.head().seq().max(seq.min(u64::MAX / 2)).saturating_add(1);
+        let seq = if self.is_closed { 0 } else { seq };
+        self.first = self.head_seq().max(seq.min(u64::MAX / 2)).saturating_add(1);
         self.entries.clear();
         self.bytes = 0;
     }
@@ -149,14 +215,14 @@ impl<T> Log<T> {
     /// Returns the position after the newest message: the position of a reader that has everything.
     #[must_use]
     pub fn head(&self) -> Cursor {
-        self.position_after(self.entries.len())
+        self.lineage.at(self.head_seq())
     }
 
     /// Returns the position before the earliest message kept. A read after it returns all kept
     /// messages.
     #[must_use]
-    pub const fn earliest(&self) -> Cursor {
-        self.position_after(0)
+    pub fn earliest(&self) -> Cursor {
+        self.lineage.at(self.first.saturating_sub(1))
     }
 
     /// Returns what [`earliest`](Self::earliest) would be after appending this number of messages
@@ -177,7 +243,7 @@ impl<T> Log<T> {
             sum = sum.saturating_sub(oldest.size);
             len = len.saturating_sub(1);
         }
-        self.position_after(evicted)
+        self.lineage.at(self.first.saturating_sub(1).saturating_add(evicted as u64))
     }
 
     /// Reads from `since` on, within `budget`. O(1) to find the place, then linear in the messages
@@ -187,50 +253,57 @@ impl<T> Log<T> {
     /// continues from the earliest message kept.
     #[must_use]
     pub fn read(&self, since: Since, budget: Budget) -> Read<'_, T> {
-        let earliest = self.earliest();
-        let (start, continuity) = match since {
-            Since::Earliest => (earliest, Continuity::Fresh),
-            Since::Now => (self.head(), Continuity::Fresh),
-            Since::After(cursor) if cursor.epoch() != self.epoch => {
-                (earliest, Continuity::Reset { reason: ResetReason::UnknownEpoch, to: earliest })
-            }
-            Since::After(cursor) if cursor.seq() > self.head().seq() => {
-                (earliest, Continuity::Reset { reason: ResetReason::AheadOfLog, to: earliest })
-            }
-            Since::After(cursor) if cursor.seq() < earliest.seq() => {
-                let missed = earliest.seq().saturating_sub(cursor.seq());
-                (earliest, Continuity::Gap { from: cursor, to: earliest, missed })
-            }
-            Since::After(cursor) => (cursor, Continuity::Resumed),
-        };
-
+        let (start, continuity) = self.lineage.locate(since, self.bounds());
         let next = start.seq().saturating_add(1);
-        let from = self.place(next);
+        // The end of a closed log is a position too, and there is no message after it.
+        let from = self.place(next).min(self.entries.len());
         let (count, bytes) = self.within(from, budget);
         let to = from.saturating_add(count);
+        let more = to < self.entries.len();
         Read {
-            entries: Entries { epoch: self.epoch, next, kept: self.entries.range(from..to) },
+            entries: Entries::new(&self.lineage, next, self.entries.range(from..to)),
             continuity,
             start,
             bytes,
-            more: to < self.entries.len(),
+            more,
+            end: if more { None } else { self.end() },
         }
     }
 
     /// Returns the message just before `cursor`, if it is still kept. O(1).
     #[must_use]
     pub fn get(&self, cursor: Cursor) -> Option<Entry<'_, T>> {
-        if cursor.epoch() != self.epoch || cursor.seq() < self.first {
+        if cursor.seq() < self.first || self.lineage.at(cursor.seq()) != cursor {
             return None;
         }
         let kept = self.entries.get(self.place(cursor.seq()))?;
         Some(Entry { cursor, time_ms: kept.time_ms, size: kept.size, value: &kept.value })
     }
 
-    /// Returns the epoch of this log.
+    /// Returns whether a cursor is a position of this log: after one of its messages, whether that
+    /// is kept or not, or its end.
+    #[must_use]
+    pub fn has(&self, cursor: Cursor) -> bool {
+        self.lineage.has(cursor, self.bounds())
+    }
+
+    /// Returns the epoch of the next message. The messages that are there may have others.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
-        self.epoch
+        self.lineage.current()
+    }
+
+    /// Returns which epoch each number has.
+    #[must_use]
+    pub const fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// Returns the numbers of the first and the last message kept, for [`Lineage::locate`].
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        let earliest = self.first.saturating_sub(1);
+        Bounds { earliest, head: self.head_seq(), is_closed: self.is_closed }
     }
 
     /// Returns what is kept.
@@ -270,7 +343,7 @@ impl<T> Log<T> {
         Stats {
             messages: self.entries.len(),
             bytes: self.bytes,
-            evicted: self.earliest().seq(),
+            evicted: self.first.saturating_sub(1),
             earliest: self.earliest(),
             head: self.head(),
         }
@@ -292,9 +365,9 @@ impl<T> Log<T> {
         }
     }
 
-    /// The position after the first `n` messages kept.
-    const fn position_after(&self, n: usize) -> Cursor {
-        Cursor::new(self.epoch, self.first.saturating_sub(1).saturating_add(n as u64))
+    /// The number of the newest message.
+    fn head_seq(&self) -> u64 {
+        self.first.saturating_sub(1).saturating_add(self.entries.len() as u64)
     }
 
     /// The index of message `seq`, which is not before the first. Past the end for a message yet to

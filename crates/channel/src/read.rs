@@ -5,6 +5,7 @@ use alloc::collections::vec_deque;
 use core::iter::FusedIterator;
 
 use crate::cursor::{Cursor, Epoch};
+use crate::lineage::Lineage;
 
 /// How much one read may return.
 ///
@@ -16,10 +17,11 @@ use crate::cursor::{Cursor, Epoch};
 ///
 /// let mut log = Log::new(Epoch::new(7), Retention::DEFAULT);
 /// for text in ["high", "low", "neap"] {
-///     log.append(0, text.len(), text);
+///     log.append(0, text.len(), text)?;
 /// }
 /// let read = log.read(Since::Earliest, Budget { messages: 10, bytes: 7 });
 /// assert_eq!((read.len(), read.bytes(), read.more()), (2, 7, true));
+/// # Ok::<(), tidewire_channel::Refused>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -53,13 +55,14 @@ impl Budget {
 ///
 /// let epoch = Epoch::new(7);
 /// let mut log = Log::new(epoch, Retention::DEFAULT.with_max_messages(1));
-/// log.append(0, 4, "high");
-/// log.append(0, 3, "low");
+/// log.append(0, 4, "high")?;
+/// log.append(0, 3, "low")?;
 /// let of = |cursor: Cursor| log.read(cursor.into(), Budget::UNLIMITED).continuity();
 ///
 /// assert_eq!(of(Cursor::new(epoch, 1)), Continuity::Resumed);
 /// assert!(matches!(of(Cursor::new(epoch, 0)), Continuity::Gap { missed: 1, .. }));
 /// assert!(matches!(of(Cursor::new(Epoch::new(8), 1)), Continuity::Reset { .. }));
+/// # Ok::<(), tidewire_channel::Refused>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Continuity {
@@ -77,12 +80,13 @@ pub enum Continuity {
         /// The number of missing messages; at least 1.
         missed: u64,
     },
-    /// The reader's cursor is not from this log. The read continues after `to`. Nobody knows how
-    /// many messages are missing.
+    /// The reader's cursor is not a position of this log. The read continues after `to`. Nobody
+    /// knows how many messages are missing.
     Reset {
         /// Why.
         reason: ResetReason,
-        /// The position before the earliest message kept.
+        /// The position before the earliest message kept. For [`ResetReason::TailLost`], the
+        /// position before the lost messages, if that is later.
         to: Cursor,
     },
 }
@@ -99,20 +103,24 @@ impl Continuity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResetReason {
-    /// The cursor has another epoch: the log was created anew since.
+    /// The cursor has an epoch that the log does not know: the log was created anew since.
     UnknownEpoch,
-    /// The cursor has this epoch but is ahead of the newest message: it was never given out, or the
-    /// log lost its end.
+    /// The cursor has the current epoch but is ahead of the newest message: it was never given out,
+    /// or the log lost its newest messages and began no [epoch](crate::Log::begin_epoch).
     AheadOfLog,
+    /// The cursor has a past epoch and is after the end of it: the log lost messages that the
+    /// reader has. Their numbers went to other messages.
+    TailLost,
 }
 
 impl ResetReason {
-    /// Returns the name on the wire: `unknown-epoch` or `ahead-of-log`.
+    /// Returns the name on the wire: `unknown-epoch`, `ahead-of-log` or `tail-lost`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownEpoch => "unknown-epoch",
             Self::AheadOfLog => "ahead-of-log",
+            Self::TailLost => "tail-lost",
         }
     }
 }
@@ -132,6 +140,7 @@ pub struct Read<'a, T> {
     pub(crate) start: Cursor,
     pub(crate) bytes: usize,
     pub(crate) more: bool,
+    pub(crate) end: Option<Cursor>,
 }
 
 impl<'a, T> Read<'a, T> {
@@ -148,10 +157,24 @@ impl<'a, T> Read<'a, T> {
         self.start
     }
 
-    /// Returns the position after the last message returned. The next read starts here.
+    /// Returns the position after the last message returned. The next read starts here, if the log
+    /// has not [ended](Self::end).
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor::new(self.start.epoch(), self.start.seq().saturating_add(self.entries.len() as u64))
+        match self.entries.kept.len() {
+            0 => self.start,
+            len => self.entries.cursor(self.start.seq().saturating_add(len as u64)),
+        }
+    }
+
+    /// Returns the end of the log, if the log is closed and this read reaches its head. Nothing
+    /// comes after the messages of this read. Tell the reader, and give it this cursor.
+    ///
+    /// It is also returned to a reader at the end. Such a reader was told before, and there is
+    /// nothing more to tell it.
+    #[must_use]
+    pub const fn end(&self) -> Option<Cursor> {
+        self.end
     }
 
     /// Returns whether the budget ended the read, so that more messages follow
@@ -173,11 +196,11 @@ impl<'a, T> Read<'a, T> {
         self.entries.len() == 0
     }
 
-    /// Returns whether there is something to tell the reader: a message, a gap, a reset, or its
-    /// first cursor. If not, the reader waits.
+    /// Returns whether there is something to tell the reader: a message, a gap, a reset, its first
+    /// cursor, or the [end](Self::end). If not, the reader waits.
     #[must_use]
     pub fn is_news(&self) -> bool {
-        !self.is_empty() || self.continuity != Continuity::Resumed
+        !self.is_empty() || self.continuity != Continuity::Resumed || self.end.is_some()
     }
 
     /// Returns the sum of the sizes of the messages.
@@ -238,9 +261,12 @@ impl<T> Copy for Entry<'_, T> {}
 /// Iterates over the messages of a [`Read`], oldest first.
 #[derive(Debug)]
 pub struct Entries<'a, T> {
-    pub(crate) epoch: Epoch,
-    pub(crate) next: u64,
-    pub(crate) kept: vec_deque::Iter<'a, Kept<T>>,
+    lineage: &'a Lineage,
+    /// The epoch of the numbers after `past_end`: of nearly all messages, so it is here.
+    current: Epoch,
+    past_end: u64,
+    next: u64,
+    kept: vec_deque::Iter<'a, Kept<T>>,
 }
 
 /// A message in the ring. Its place gives its sequence number.
@@ -252,13 +278,18 @@ pub(crate) struct Kept<T> {
 }
 
 impl<'a, T> Entries<'a, T> {
+    pub(crate) fn new(lineage: &'a Lineage, next: u64, kept: vec_deque::Iter<'a, Kept<T>>) -> Self {
+        Self { lineage, current: lineage.current(), past_end: lineage.past_end(), next, kept }
+    }
+
+    /// The position after message `seq`. Messages count from 1, so this also holds if there is no
+    /// past epoch.
+    fn cursor(&self, seq: u64) -> Cursor {
+        if seq > self.past_end { Cursor::new(self.current, seq) } else { self.lineage.at(seq) }
+    }
+
     fn entry(&self, seq: u64, kept: &'a Kept<T>) -> Entry<'a, T> {
-        Entry {
-            cursor: Cursor::new(self.epoch, seq),
-            time_ms: kept.time_ms,
-            size: kept.size,
-            value: &kept.value,
-        }
+        Entry { cursor: self.cursor(seq), time_ms: kept.time_ms, size: kept.size, value: &kept.value }
     }
 }
 
@@ -289,6 +320,6 @@ impl<T> FusedIterator for Entries<'_, T> {}
 
 impl<T> Clone for Entries<'_, T> {
     fn clone(&self) -> Self {
-        Self { epoch: self.epoch, next: self.next, kept: self.kept.clone() }
+        Self { kept: self.kept.clone(), ..*self }
     }
 }

@@ -3,16 +3,22 @@
 use alloc::collections::BTreeMap;
 use alloc::collections::btree_map;
 use core::iter::FusedIterator;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::cursor::Epoch;
-
-/// Identifies a waiter, to cancel it. No key is given twice, not even by a channel that was created
-/// anew under the same name. So a late cancellation never removes another waiter.
+/// Identifies a waiter, to cancel it. No key is given twice in a process, not even by a channel
+/// that was created anew under the same name. So a late cancellation never removes another waiter.
+///
+/// An epoch could not promise this: it goes from one process to the next, and channels that were
+/// never written share one. So each channel takes a number of its own when its first waiter comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WaitKey {
-    epoch: Epoch,
+    channel: usize,
     number: u64,
 }
+
+/// The number of the next channel that gets a waiter. It wraps after 2^32 channels on a machine
+/// with 32 bits, and a cancellation is not late by as many.
+static NEXT_CHANNEL: AtomicUsize = AtomicUsize::new(1);
 
 /// The waiters of one channel, in the order in which they came.
 ///
@@ -21,28 +27,33 @@ pub struct WaitKey {
 /// waiters behind it.
 #[derive(Debug)]
 pub(crate) struct Waiters<W> {
+    /// 0 before the first waiter, so that a channel can be created in a constant.
+    channel: usize,
     next: u64,
     waiting: BTreeMap<u64, W>,
 }
 
 impl<W> Waiters<W> {
     pub(crate) const fn new() -> Self {
-        Self { next: 0, waiting: BTreeMap::new() }
+        Self { channel: 0, next: 0, waiting: BTreeMap::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    pub(crate) fn add(&mut self, epoch: Epoch, waiter: W) -> WaitKey {
+    pub(crate) fn add(&mut self, waiter: W) -> WaitKey {
+        if self.channel == 0 {
+            self.channel = NEXT_CHANNEL.fetch_add(1, Ordering::Relaxed);
+        }
         let number = self.next;
         self.next = self.next.wrapping_add(1);
         self.waiting.insert(number, waiter);
-        WaitKey { epoch, number }
+        WaitKey { channel: self.channel, number }
     }
 
-    pub(crate) fn remove(&mut self, epoch: Epoch, key: WaitKey) -> Option<W> {
-        if key.epoch != epoch {
+    pub(crate) fn remove(&mut self, key: WaitKey) -> Option<W> {
+        if key.channel != self.channel {
             return None;
         }
         self.waiting.remove(&key.number)

@@ -108,7 +108,7 @@ fn a_cursor_one_message_behind_is_found_in_a_long_log() {
         Retention::DEFAULT.with_max_messages(50_000).with_max_bytes(usize::MAX).with_max_age_ms(None);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 0..50_000 {
-        log.append(0, 1, number);
+        log.append(0, 1, number).expect("the log is open");
     }
     let read = log.read(at(49_999).into(), Budget::messages(1));
     assert_eq!((read.continuity(), read.len(), read.more()), (Continuity::Resumed, 1, false));
@@ -161,12 +161,12 @@ fn an_eviction_during_a_replay_is_a_gap() {
     let retention = Retention::DEFAULT.with_max_messages(4);
     let mut log = Log::new(Epoch::new(7), retention);
     for number in 1..=4 {
-        log.append(0, 1, number);
+        log.append(0, 1, number).expect("the log is open");
     }
     let cursor = log.read(Since::Earliest, Budget::messages(2)).cursor();
     assert_eq!(cursor, at(2));
     for number in 5..=9 {
-        log.append(0, 1, number);
+        log.append(0, 1, number).expect("the log is open");
     }
     let read = log.read(cursor.into(), ALL);
     assert_eq!(read.continuity(), Continuity::Gap { from: at(2), to: at(5), missed: 3 });
@@ -179,8 +179,8 @@ fn an_eviction_during_a_replay_is_a_gap() {
 fn a_clock_that_is_set_back_hides_no_message() {
     let retention = Retention::DEFAULT.with_max_age_ms(Some(1_000));
     let mut log = Log::new(Epoch::new(7), retention);
-    log.append(10_000, 1, "before");
-    log.append(4_000, 1, "after");
+    log.append(10_000, 1, "before").expect("the log is open");
+    log.append(4_000, 1, "after").expect("the log is open");
     let times: Vec<_> = log.read(Since::Earliest, ALL).iter().map(|entry| entry.time_ms).collect();
     assert_eq!(times, [10_000, 10_000]);
     assert_eq!(log.expire(5_500), 0); // no message expires while the clock catches up

@@ -23,12 +23,12 @@ fn nothing_is_allocated_before_the_first_message() {
 fn a_full_log_appends_and_reads_without_allocating() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(1_000));
     for number in 0..2_000_u64 {
-        log.append(number, 1, number);
+        log.append(number, 1, number).unwrap();
     }
     let count = allocations(|| {
         let mut readers = [Cursor::new(EPOCH, 0); 100];
         for number in 2_000..3_000 {
-            log.append(number, 1, number);
+            log.append(number, 1, number).unwrap();
             for (index, reader) in readers.iter_mut().enumerate() {
                 // Some read each time, some rarely. A slow reader is told of a gap.
                 if number % (index as u64 + 1) == 0 {

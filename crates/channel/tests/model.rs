@@ -90,7 +90,7 @@ proptest! {
                 Op::Append(now_ms, size) => {
                     log.expire(now_ms);
                     let earliest_after = log.earliest_after(1, size);
-                    let cursor = log.append(now_ms, size, twin.all.len() + 1);
+                    let cursor = log.append(now_ms, size, twin.all.len() + 1).unwrap();
                     twin.append(now_ms, size, retention);
                     prop_assert_eq!(cursor, Cursor::new(EPOCH, twin.all.len() as u64));
                     prop_assert!(!log.is_empty());
@@ -235,12 +235,12 @@ proptest! {
     ) {
         let mut log = Log::new(EPOCH, retention.with_max_age_ms(None));
         for size in before {
-            log.append(0, size, ());
+            log.append(0, size, ()).unwrap();
         }
         let head = log.head().seq();
         let told = log.earliest_after(sizes.len(), sizes.iter().sum()).seq();
         for size in sizes {
-            log.append(0, size, ());
+            log.append(0, size, ()).unwrap();
         }
         prop_assert_eq!(told, log.earliest().seq().min(head + 1));
     }
@@ -250,7 +250,7 @@ proptest! {
 fn earliest_and_now_start_at_the_ends_of_the_log() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(2));
     for number in 1..=3 {
-        log.append(0, 1, number);
+        log.append(0, 1, number).unwrap();
     }
     let read = log.read(Since::Earliest, Budget::UNLIMITED);
     assert_eq!((read.continuity(), read.start().seq(), read.len()), (Continuity::Fresh, 1, 2));
@@ -271,7 +271,7 @@ fn a_restored_log_continues_its_numbers() {
     let head = Cursor::new(EPOCH, 41);
     let mut log = Log::continuing(head, Retention::DEFAULT).unwrap();
     assert_eq!((log.head(), log.earliest(), log.len()), (head, head, 0));
-    assert_eq!(log.append(0, 1, "next").seq(), 42);
+    assert_eq!(log.append(0, 1, "next").unwrap().seq(), 42);
     let behind = log.read(Since::After(Cursor::new(EPOCH, 40)), Budget::UNLIMITED).continuity();
     assert_eq!(behind, Continuity::Gap { from: Cursor::new(EPOCH, 40), to: head, missed: 1 });
     assert!(Log::<()>::continuing(Cursor::new(EPOCH, u64::MAX), Retention::DEFAULT).is_none());
@@ -280,23 +280,23 @@ fn a_restored_log_continues_its_numbers() {
 #[test]
 fn a_copy_skips_missed_messages_and_gives_no_number_twice() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT);
-    log.append(0, 1, "one");
+    log.append(0, 1, "one").unwrap();
     log.skip_to(9);
     assert_eq!((log.head().seq(), log.len(), log.bytes()), (9, 0, 0));
     log.skip_to(3);
     assert_eq!(log.head().seq(), 9);
-    assert_eq!(log.append(0, 1, "ten").seq(), 10);
+    assert_eq!(log.append(0, 1, "ten").unwrap().seq(), 10);
     log.skip_to(u64::MAX); // a damaged source does not overflow the number
-    log.append(0, 1, "far");
+    log.append(0, 1, "far").unwrap();
     assert!(log.head().seq() > u64::MAX / 2);
 }
 
 #[test]
 fn sizes_that_cannot_be_summed_do_not_wrap() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_bytes(usize::MAX));
-    log.append(0, usize::MAX, "all");
+    log.append(0, usize::MAX, "all").unwrap();
     assert_eq!(log.earliest_after(1, usize::MAX).seq(), 0);
-    log.append(0, usize::MAX, "all again");
+    log.append(0, usize::MAX, "all again").unwrap();
     let read = log.read(Since::Earliest, Budget::UNLIMITED);
     assert_eq!((read.len(), read.bytes()), (2, usize::MAX));
 }
@@ -304,7 +304,7 @@ fn sizes_that_cannot_be_summed_do_not_wrap() {
 #[test]
 fn a_clock_at_its_end_does_not_wrap() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_age_ms(Some(10)));
-    log.append(u64::MAX, 1, "late");
+    log.append(u64::MAX, 1, "late").unwrap();
     assert_eq!(log.next_expiry_ms(), Some(u64::MAX));
     assert_eq!(log.expire(u64::MAX), 0);
 }

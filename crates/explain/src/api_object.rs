@@ -10,6 +10,7 @@ struct Object {
     #[serde(rename = "type")]
     kind: Option<String>,
     cursor: Option<String>,
+    end: Option<String>,
     from: Option<String>,
     missed: Option<u64>,
     reason: Option<String>,
@@ -32,6 +33,10 @@ pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
         Err(error) => return format!("not JSON: {error}"),
     };
     let cursor = value(object.cursor.as_deref());
+    let channel = || {
+        let name = object.channel.as_deref().map(|name| format!(" {}", brief(name.as_bytes(), 30)));
+        format!("the channel{}", name.unwrap_or_default())
+    };
     match object.kind.as_deref() {
         Some("hello") => format!("the stream begins after cursor {cursor}"),
         Some("message") => {
@@ -54,11 +59,25 @@ pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
         ),
         Some("reset") => {
             let reason = value(object.reason.as_deref());
-            format!("the log is another one ({reason}); the stream continues after {cursor}")
+            let what = match object.reason.as_deref() {
+                Some("tail-lost") => "the log has lost the last messages of this reader",
+                _ => "the log is another one",
+            };
+            format!("{what} ({reason}); the stream continues after {cursor}")
         }
+        Some("end") => {
+            format!("{} has ended: no more messages come; the cursor of the end is {cursor}", channel())
+        }
+        Some("deleted") => format!("{} was deleted, with all its messages", channel()),
         Some("heartbeat") => "a heartbeat: the connection is alive".into(),
-        Some("ack") => format!("published; its cursor is {cursor}"),
+        Some("ack") => {
+            let end = object.end.map_or(String::new(), |end| {
+                format!("; the channel is closed, the cursor of its end is {}", brief(end.as_bytes(), 60))
+            });
+            format!("published; its cursor is {cursor}{end}")
+        }
         Some("error") => format!("refused: {}", value(object.title.as_deref())),
+        Some("close") => "asks to close the channel".into(),
         Some("publish") => "asks to publish a message".into(),
         Some("subscribe") => {
             let since = object
@@ -93,6 +112,20 @@ mod tests {
                 r#"{"type":"gap","from":"e-5","cursor":"e-9","missed":3}"#,
                 "3 messages after e-5 are no longer kept; the stream continues after e-9",
             ),
+            (
+                r#"{"type":"reset","reason":"tail-lost","cursor":"e-3"}"#,
+                "the log has lost the last messages of this reader (tail-lost); the stream continues after e-3",
+            ),
+            (
+                r#"{"type":"end","cursor":"e-10","channel":"tide"}"#,
+                "the channel tide has ended: no more messages come; the cursor of the end is e-10",
+            ),
+            (r#"{"type":"deleted"}"#, "the channel was deleted, with all its messages"),
+            (
+                r#"{"type":"ack","id":1,"cursor":"e-9","end":"e-10"}"#,
+                "published; its cursor is e-9; the channel is closed, the cursor of its end is e-10",
+            ),
+            (r#"{"type":"close","id":2}"#, "asks to close the channel"),
             (r#"{"type":"heartbeat"}"#, "a heartbeat: the connection is alive"),
             (r#"{"type":"ack","id":1,"cursor":"e-9"}"#, "published; its cursor is e-9"),
             (r#"{"tide":1}"#, "JSON, but not one of the objects of the HTTP API"),

@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Since, WaitError, WaitKey};
+use tidewire_store::{ChannelName, Message};
 
 use crate::channel_state::{Append, AppendOutcome, State, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::room::PlaceInLine;
 use crate::sync::{Mutex, MutexGuard};
 use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};
@@ -63,6 +62,7 @@ pub struct Page {
     pub cursor: Cursor,
     /// Whether the budget ended the read, so that more messages follow.
     pub more: bool,
+    pub end: Option<Cursor>,
 }
 
 /// The outcome of [`Channel::watch`].
@@ -101,6 +101,14 @@ impl Channel {
         self.lock().log.log().head()
     }
 
+    pub fn end(&self) -> Option<Cursor> {
+        None
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        false
+    }
+
     /// The position before the newest message, or after it if it is no longer kept.
     pub(crate) fn before_newest(&self) -> Cursor {
         let state = self.lock();
@@ -130,6 +138,7 @@ impl Channel {
             continuity: read.continuity(),
             cursor: read.cursor(),
             more: read.more(),
+            end: None,
             messages: read.iter().map(|entry| (entry.cursor, entry.value.clone())).collect(),
         }
     }

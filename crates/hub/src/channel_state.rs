@@ -7,10 +7,10 @@ use std::task::Waker;
 
 use tidewire_channel as log;
 use tidewire_channel::{Cursor, Epoch};
+use tidewire_store::Message;
 
 use crate::config::HubConfig;
 use crate::error::HubError;
-use crate::message::Message;
 use crate::room::{PlaceInLine, Room};
 use crate::upload_state::UploadState;
 

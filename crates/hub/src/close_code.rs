@@ -33,7 +33,7 @@ macro_rules! close_codes {
 }
 
 close_codes! {
-    /// A wire of the playground has ended.
+    /// All channels of the connection have ended, or a wire of the playground.
     Normal = close::NORMAL;
     /// What the client sent breaks a rule of the server, or came too slowly.
     Policy = close::POLICY;
@@ -45,8 +45,11 @@ close_codes! {
     Restart = close::RESTART;
     /// Too much of what clients sent is unfinished or waits.
     TryAgainLater = close::TRY_AGAIN_LATER;
-    /// A bare connection cannot continue at its cursor. The reason is the cursor to go on from. The
-    /// code is in the range for applications (RFC 6455 §7.4.2), and named after HTTP's 410.
+    /// A channel of the connection was deleted. The code is in the range for applications (RFC 6455
+    /// §7.4.2), and named after HTTP's 404.
+    Deleted = 4404;
+    /// A bare connection cannot continue at its cursor. The reason is the cursor to go on from. Named
+    /// after HTTP's 410.
     Gone = 4410;
 }
 

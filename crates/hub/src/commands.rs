@@ -9,13 +9,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
+use tidewire_store::{ChannelName, Message};
 
+use crate::api::producer::Producer;
+use crate::api::publish::KEY_AND_PRODUCER;
+use crate::channel_state::Published;
 use crate::close_code::CloseCode;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::{ChannelName, MAX_CHANNELS, NameError};
-use crate::object::Object;
+use crate::name::{MAX_CHANNELS, NameListError};
+use crate::object::{Done, Object};
 use crate::positions::{Channels, Start};
 use crate::publication::Publication;
 use crate::refusal::{bad_request, hub_refusal, sentence};
@@ -148,11 +151,13 @@ impl Client<'_> {
         let kind: Option<String> = kind.and_then(|kind| serde_json::from_str(kind.get()).ok());
         let outcome = match kind.as_deref() {
             Some("publish") => serde_json::from_str(text).map(|command| self.begin_publish(id, &command)),
+            Some("close") => serde_json::from_str(text).map(|command| self.begin_close(id, &command)),
             Some("subscribe") => serde_json::from_str(text).map(|command| self.subscribe(id, &command)),
             Some("unsubscribe") => serde_json::from_str(text)
                 .map(|command: ChannelCommand| self.unsubscribe(id, &command.channel)),
             _ => {
-                let detail = "A command is a JSON object whose type is publish, subscribe or unsubscribe.";
+                let detail =
+                    "A command is a JSON object whose type is publish, close, subscribe or unsubscribe.";
                 return self.refuse(&refusal(id, &Problem::new(400, detail)));
             }
         };
@@ -170,7 +175,18 @@ impl Client<'_> {
     }
 
     fn begin_publish(&mut self, id: Option<&RawValue>, command: &PublishCommand) -> Outcome {
-        match self.publication(command) {
+        let publication = self.publication(command);
+        self.begin(id, publication)
+    }
+
+    /// Closes a channel without a message.
+    fn begin_close(&mut self, id: Option<&RawValue>, command: &CloseCommand) -> Outcome {
+        let close = self.name(command.channel.as_deref()).map(Publication::close);
+        self.begin(id, close.map(|close| by(close, command.producer.as_ref())))
+    }
+
+    fn begin(&mut self, id: Option<&RawValue>, publication: Result<Publication, Problem>) -> Outcome {
+        match publication {
             Ok(publication) => self.publish(Waiting { publication, id: id.map(RawValue::to_owned) }),
             Err(problem) => self.refuse(&refusal(id, &problem)),
         }
@@ -182,20 +198,31 @@ impl Client<'_> {
         match outcome {
             Poll::Pending => return Outcome::Waits(waiting),
             Poll::Ready(Ok(published)) => {
-                self.enqueue(&Object::Ack { id, cursor: &published.cursor.to_string() });
+                let Published { cursor, duplicate, end } = published;
+                let (cursor, end) = (cursor.to_string(), end.map(|end| end.to_string()));
+                let done = Done::published(&cursor, duplicate, end.as_deref());
+                self.enqueue(&Object::Ack { id, done });
             }
             Poll::Ready(Err(error)) => self.enqueue(&refusal(id, &hub_refusal(error))),
         }
         Outcome::Done
     }
 
+    /// The channel of a command: the one that it names, or the only one of the connection.
+    fn name(&self, named: Option<&str>) -> Result<ChannelName, Problem> {
+        match (named, self.table.channels(self.row)) {
+            (Some(name), _) => ChannelName::new(name).map_err(bad_request),
+            (None, Some(channels)) if channels.0.len() == 1 => Ok(channels.0[0].name().clone()),
+            _ => Err(bad_request("add the member channel: this connection has several channels or none")),
+        }
+    }
+
     fn publication(&self, command: &PublishCommand) -> Result<Publication, Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
-        let name = match (&command.channel, self.table.channels(self.row)) {
-            (Some(name), _) => ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?,
-            (None, Some(channels)) if channels.0.len() == 1 => channels.0[0].name().clone(),
-            _ => return Err(bad("Add the member channel: this connection has several channels or none.")),
-        };
+        let name = self.name(command.channel.as_deref())?;
+        if command.key.is_some() && command.producer.is_some() {
+            return Err(bad_request(KEY_AND_PRODUCER));
+        }
         let data: Bytes = match (&command.data, &command.data_b64) {
             (Some(text), None) => text.clone().into(),
             (None, Some(text)) => STANDARD.decode(text).map_err(|_| bad("data_b64 is not base64."))?.into(),
@@ -210,13 +237,16 @@ impl Client<'_> {
                 .with_content_type(content_type)
                 .map_err(|error| bad(&sentence(&error.to_string())))?;
         }
-        Ok(Publication::new(name, message, command.key.as_deref().map(str::as_bytes)))
+        let publication = Publication::new(name, message, command.key.as_deref().map(str::as_bytes));
+        let publication = by(publication, command.producer.as_ref());
+        Ok(if command.close { publication.closing() } else { publication })
     }
 
     fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) -> Outcome {
         let name = &command.channel;
         match self.try_subscribe(name, command.since.as_deref()) {
             Ok((channels, start)) => {
+                let end = channels.0.last().and_then(|channel| channel.end());
                 self.table.move_to(self.row, &channels, |mut positions| {
                     positions.push(start);
                     positions
@@ -224,7 +254,12 @@ impl Client<'_> {
                 let cursor = self.table.cursor(self.row);
                 self.enqueue(&Object::Hello { cursor: &cursor, channel: Some(name) });
                 if id.is_some() {
-                    self.enqueue(&Object::Ack { id, cursor: &cursor });
+                    self.enqueue(&Object::Ack { id, done: Done::at(&cursor) });
+                }
+                // Its client may have been at the end before. It is told again.
+                if end == Some(start) {
+                    let label = (channels.0.len() > 1).then_some(name.as_str());
+                    self.enqueue(&Object::End { cursor: &cursor, channel: label });
                 }
                 self.table.turn(self.row);
             }
@@ -236,7 +271,7 @@ impl Client<'_> {
     /// The channels including the new one, and the position at which the new one starts.
     fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<(Channels, Cursor), Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
-        let name = ChannelName::new(name).map_err(|error| bad(&sentence(&error.to_string())))?;
+        let name = ChannelName::new(name).map_err(bad_request)?;
         let since = Start::parse(since.unwrap_or("now").as_bytes(), 1).map_err(bad_request)?;
         let Some(channels) = self.table.channels(self.row) else {
             return Err(bad("The connection is closing."));
@@ -248,7 +283,7 @@ impl Client<'_> {
             ));
         }
         if channels.0.len() >= MAX_CHANNELS {
-            return Err(bad(&sentence(&NameError::TooMany.to_string())));
+            return Err(bad(&sentence(&NameListError::TooMany.to_string())));
         }
         let channel = self.hub.channel(&name).map_err(hub_refusal)?;
         let one = Channels([channel].into());
@@ -269,7 +304,7 @@ impl Client<'_> {
             positions
         });
         let cursor = self.table.cursor(self.row);
-        self.enqueue(&Object::Ack { id, cursor: &cursor });
+        self.enqueue(&Object::Ack { id, done: Done::at(&cursor) });
         self.table.turn(self.row);
         Outcome::Done
     }
@@ -292,6 +327,23 @@ struct PublishCommand {
     data: Option<String>,
     data_b64: Option<String>,
     key: Option<String>,
+    producer: Option<Producer>,
+    #[serde(default)]
+    close: bool,
+}
+
+#[derive(Deserialize)]
+struct CloseCommand {
+    channel: Option<String>,
+    producer: Option<Producer>,
+}
+
+/// The publication with its producer, if it has one.
+fn by(publication: Publication, producer: Option<&Producer>) -> Publication {
+    match producer {
+        Some(Producer { id, epoch, seq }) => publication.with_producer(id, *epoch, *seq),
+        None => publication,
+    }
 }
 
 /// A subscribe or unsubscribe command.
@@ -302,9 +354,10 @@ struct ChannelCommand {
 }
 
 fn bad_command(detail: &str) -> Object<'_> {
-    Object::Error { id: None, status: 400, title: "Bad Request", detail }
+    Object::Error { id: None, status: 400, title: "Bad Request", detail, problem: None }
 }
 
 fn refusal<'a>(id: Option<&'a RawValue>, problem: &'a Problem) -> Object<'a> {
-    Object::Error { id, status: problem.status, title: problem.title(), detail: &problem.detail }
+    let (status, title, detail) = (problem.status, problem.title(), &*problem.detail);
+    Object::Error { id, status, title, detail, problem: Some(problem) }
 }

@@ -219,11 +219,12 @@ impl Access {
 }
 
 /// Response fields that a page may read.
-const EXPOSED: &str = "Tidewire-Cursor, Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
+const EXPOSED: &str = "Tidewire-Cursor, Tidewire-Earliest, Tidewire-Closed, Tidewire-Content-Type, \
+                       Accept-Ranges, Content-Range, ETag, Preference-Applied, Retry-After";
 
 /// Request fields that a page may send.
-const ALLOWED: &str =
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, Prefer, Range";
+const ALLOWED: &str = "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Last-Event-ID, \
+                       Prefer, Producer-Epoch, Producer-Id, Producer-Seq, Range";
 
 #[cfg(test)]
 mod tests {

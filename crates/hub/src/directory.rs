@@ -15,9 +15,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tidewire_store::ChannelName;
+
 use crate::channel::Channel;
 use crate::error::HubError;
-use crate::name::ChannelName;
 use crate::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The channels of a hub, by name.

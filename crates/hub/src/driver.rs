@@ -189,13 +189,12 @@ mod tests {
 
     use tidewire_channel::Retention;
     use tidewire_server::{Listen, Running, Server};
+    use tidewire_store::{ChannelName, Message};
 
     use super::*;
     use crate::channel::Watch;
     use crate::channel_state::Waiter;
     use crate::config::HubConfig;
-    use crate::message::Message;
-    use crate::name::ChannelName;
     use crate::settings::Settings;
     use crate::site::Site;
 

@@ -1,5 +1,8 @@
 //! The reasons for which a hub refuses.
 
+use tidewire_channel::Cursor;
+use tidewire_store::{AppendError, CreateError, Failed, Outcome, Refusal};
+
 /// Why a hub refuses. Displays as a clause that says what is wrong and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +42,58 @@ pub enum HubError {
          and send the same message again only with the same event, Content-Type and payload"
     )]
     KeyTaken,
+    /// The log has ended.
+    #[error("the channel has ended, and takes no more messages; use another channel")]
+    Closed {
+        /// The position of the end.
+        end: Cursor,
+    },
+    /// The channel was deleted a short time ago.
+    #[error("the channel was deleted; write to it or create it to begin a new one")]
+    Deleted,
+    /// A later run of this producer has begun.
+    #[error("a later run of this producer has begun, with epoch {epoch}; stop this one")]
+    ProducerFenced {
+        /// The epoch of that run.
+        epoch: u64,
+    },
+    /// A request of this producer is missing before this one.
+    #[error("a request of this producer is missing; send number {expected} next")]
+    ProducerGap {
+        /// The number that was expected.
+        expected: u64,
+    },
+    /// A run of a producer begins with number 0.
+    #[error("a run of a producer begins with number 0; send that first, or raise the epoch and begin again")]
+    ProducerStart,
+    /// The sequence of the stream does not increase.
+    #[error("the sequence of the stream is not greater than the last one; send a greater one")]
+    StreamSeq,
+    /// The channel keeps all its messages, and there is no room for more.
+    #[error("the channel keeps all its messages, and there is no room for more; delete a channel or add room")]
+    NoRoom,
+    /// The channel takes messages of another media type.
+    #[error("the channel takes messages of another media type; publish with the Content-Type that it was created with")]
+    OtherType,
+    /// The channel exists with other settings.
+    #[error("the channel exists with other settings; delete it first, or use another name")]
+    Exists,
+    /// There is nothing to append.
+    #[error("there is nothing to append; send a message, or close the channel")]
+    Empty,
+    /// The store failed.
+    #[error("the store failed{}", if *unknown {
+        ", and nobody knows whether the message is kept; repeat it with the same key or producer"
+    } else {
+        ", and nothing was changed; try again later"
+    })]
+    Store {
+        /// Whether the request may have been carried out.
+        unknown: bool,
+    },
+    /// The store has not answered yet.
+    #[error("the store answers later; use the methods that wait")]
+    NotReady,
 }
 
 impl HubError {
@@ -47,9 +102,78 @@ impl HubError {
         match self {
             HubError::MessageTooLarge { .. } => 413,
             HubError::TooManyChannels(_) | HubError::TooManySubscribers(_) | HubError::Stopping => 503,
-            HubError::KeyTooLong { .. } => 400,
-            HubError::Uploading => 409,
+            HubError::Store { .. } | HubError::NotReady => 503,
+            HubError::KeyTooLong { .. } | HubError::ProducerStart | HubError::Empty => 400,
+            HubError::ProducerFenced { .. } => 403,
+            HubError::Deleted => 404,
+            HubError::Uploading | HubError::Closed { .. } | HubError::ProducerGap { .. } => 409,
+            HubError::StreamSeq | HubError::Exists => 409,
+            HubError::OtherType => 415,
             HubError::KeyTaken => 422,
+            HubError::NoRoom => 507,
+        }
+    }
+
+    /// The name of the reason in a problem, for those errors that a program handles.
+    pub fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            HubError::Closed { .. } => "closed",
+            HubError::Deleted => "deleted",
+            HubError::ProducerFenced { .. } => "producer-fenced",
+            HubError::ProducerGap { .. } => "producer-gap",
+            HubError::ProducerStart => "producer-start",
+            HubError::StreamSeq => "stream-seq",
+            HubError::Exists => "exists",
+            _ => return None,
+        })
+    }
+}
+
+impl From<Refusal> for HubError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Closed { end } => HubError::Closed { end },
+            Refusal::KeyTaken => HubError::KeyTaken,
+            Refusal::KeyTooLong { len, limit } => HubError::KeyTooLong { len, limit },
+            Refusal::ProducerFenced { epoch } => HubError::ProducerFenced { epoch },
+            Refusal::ProducerGap { expected } => HubError::ProducerGap { expected },
+            Refusal::ProducerStart => HubError::ProducerStart,
+            Refusal::StreamSeq => HubError::StreamSeq,
+            Refusal::NoRoom => HubError::NoRoom,
+            Refusal::Deleted => HubError::Deleted,
+            Refusal::TooManyLogs(max) => HubError::TooManyChannels(max),
+            Refusal::Empty => HubError::Empty,
+            // The hub limits messages, so the store has a lower limit of its own.
+            _ => HubError::Store { unknown: false },
+        }
+    }
+}
+
+impl From<&Failed> for HubError {
+    fn from(failed: &Failed) -> Self {
+        HubError::Store { unknown: failed.outcome == Outcome::Unknown }
+    }
+}
+
+impl From<&AppendError> for HubError {
+    fn from(error: &AppendError) -> Self {
+        match error {
+            AppendError::Refused(refusal) => (*refusal).into(),
+            AppendError::Failed(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<&CreateError> for HubError {
+    fn from(error: &CreateError) -> Self {
+        match error {
+            CreateError::Exists => HubError::Exists,
+            CreateError::Deleted | CreateError::SourceDeleted => HubError::Deleted,
+            CreateError::TooManyLogs(max) => HubError::TooManyChannels(*max),
+            CreateError::NoRoom => HubError::NoRoom,
+            CreateError::Failed(failed) => failed.into(),
+            // The hub makes no forks.
+            _ => HubError::Store { unknown: false },
         }
     }
 }

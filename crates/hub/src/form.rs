@@ -12,10 +12,10 @@
 
 use bytes::Bytes;
 use tidewire_sse::EventFields;
+use tidewire_store::Message;
 
 use crate::gzip::{self, Sum};
 use crate::json_text::{Place, end_with_payload};
-use crate::message::Message;
 
 /// How a payload is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

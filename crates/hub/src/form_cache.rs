@@ -14,12 +14,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidewire_store::Message;
 
 use crate::counters::FormCounters;
 use crate::form::{Form, FormKind, deflate};
 use crate::gzip::Sum;
 use crate::json_text::{Place, is_same_in};
-use crate::message::Message;
 
 /// One worker keeps at most this many bytes: forms and their payloads. Above that the oldest
 /// entries are removed, but never the newest. For messages of the longest size, about two forms are

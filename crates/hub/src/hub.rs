@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
+use tidewire_store::ChannelName;
 
 use crate::channel::Channel;
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::directory::Directory;
 use crate::error::HubError;
-use crate::name::ChannelName;
 
 /// All channels, by name. Workers and publishers share one hub through an [`Arc`].
 ///
@@ -205,11 +205,11 @@ mod tests {
     use std::time::Duration;
 
     use tidewire_channel::{Budget, Since};
+    use tidewire_store::Message;
 
     use super::*;
     use crate::channel::Watch;
     use crate::channel_state::{Published, Waiter};
-    use crate::message::Message;
 
     fn name(text: &str) -> ChannelName {
         ChannelName::new(text).unwrap()

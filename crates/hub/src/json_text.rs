@@ -7,9 +7,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidewire_server::json;
+use tidewire_store::Message;
 
 use crate::feeds::{boundary, script};
-use crate::message::Message;
 
 /// A shorter payload is sent as text whenever it is UTF-8, even if it more than doubles. For
 /// example, a key press in a terminal is `ESC [ A`, and a page expects text.

@@ -22,7 +22,6 @@ mod hub;
 mod json_text;
 #[cfg(all(test, loom))]
 mod loom_tests;
-mod message;
 mod name;
 mod object;
 mod out;
@@ -35,7 +34,6 @@ mod raw_reader;
 mod reader;
 mod refusal;
 mod request_fields;
-mod reserved_events;
 mod room;
 mod rope;
 mod settings;
@@ -59,14 +57,17 @@ pub use cors::{Access, OriginError, Origins};
 pub use counters::Work;
 pub use error::HubError;
 pub use hub::Hub;
-pub use message::{ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, Message};
-pub use name::{ChannelName, MAX_CHANNELS, MAX_NAME, NameError};
+pub use name::MAX_CHANNELS;
 pub use publication::Publication;
 pub use refusal::not_allowed;
-pub use reserved_events::RESERVED_EVENTS;
 pub use settings::{Settings, TOO_SLOW};
 pub use site::Site;
 pub use table::Ticket;
 pub use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
 pub use tidewire_server as server;
 pub use tidewire_server::json;
+pub use tidewire_store as store;
+pub use tidewire_store::{
+    ChannelName, ContentTypeError, EventNameError, MAX_CONTENT_TYPE, MAX_EVENT, MAX_NAME, Message, NameError,
+    RESERVED_EVENTS,
+};

@@ -12,14 +12,13 @@ use std::time::Duration;
 use loom::sync::Notify;
 use loom::thread;
 use tidewire_channel::{Budget, Cursor, Retention, Since};
+use tidewire_store::{ChannelName, Message};
 
 use crate::channel::{Channel, Page, Watch};
 use crate::channel_state::{Published, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::publication::Publication;
 use crate::raw_reader::{PositionLost, RawReader};
 use crate::upload::Upload;

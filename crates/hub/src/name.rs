@@ -1,35 +1,17 @@
-//! Channel names. A name is decoded and checked once, before anything depends on it.
+//! Lists of channel names in a path. Each name is decoded and checked once, before anything depends
+//! on it.
 
-use std::fmt;
-use std::sync::Arc;
-
-/// Longest channel name, in bytes.
-pub const MAX_NAME: usize = 128;
+use tidewire_store::{ChannelName, NameError};
 
 /// The largest number of channels that one request may name.
 pub const MAX_CHANNELS: usize = 16;
 
-/// A checked channel name: 1 to 128 of the characters `A-Z a-z 0-9 . _ ~ : @ -`, but not `.` or
-/// `..`.
-///
-/// ```
-/// use tidewire_hub::ChannelName;
-///
-/// assert_eq!(ChannelName::new("room:42")?.as_str(), "room:42");
-/// assert!(ChannelName::new("room/42").is_err());
-/// # Ok::<(), tidewire_hub::NameError>(())
-/// ```
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelName(Arc<str>);
-
-/// The text is not a channel name, or not a list of channel names.
+/// The text is not a list of channel names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
+pub(crate) enum NameListError {
     /// A name that breaks the rule of [`ChannelName`].
-    #[error(
-        "a channel name is neither . nor .. and has 1 to {MAX_NAME} of the characters A-Z a-z 0-9 . _ ~ : @ -"
-    )]
-    BadName,
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A list that names a channel twice.
     #[error("the list names a channel twice; name each once")]
     Twice,
@@ -38,86 +20,57 @@ pub enum NameError {
     TooMany,
 }
 
-impl ChannelName {
-    /// Checks a decoded name.
-    ///
-    /// # Errors
-    /// [`NameError::BadName`].
-    pub fn new(name: &str) -> Result<Self, NameError> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._~:@-".contains(&b);
-        if name.is_empty()
-            || name.len() > MAX_NAME
-            || name == "."
-            || name == ".."
-            || !name.bytes().all(allowed)
-        {
-            return Err(NameError::BadName);
+/// Reads a comma-separated list from the rest of a path. The list is split first, then each name is
+/// percent-decoded once. So an encoded comma does not split a name. It makes the name invalid.
+///
+/// # Errors
+/// [`NameListError`].
+pub(crate) fn list(path: &[u8]) -> Result<Vec<ChannelName>, NameListError> {
+    let mut names = Vec::new();
+    for raw in path.split(|&b| b == b',') {
+        let name = ChannelName::decode(raw)?;
+        if names.contains(&name) {
+            return Err(NameListError::Twice);
         }
-        Ok(ChannelName(name.into()))
-    }
-
-    /// Reads a comma-separated list from a path segment. The list is split first, then each name is
-    /// percent-decoded once. So an encoded comma does not split a name. It makes the name invalid.
-    ///
-    /// # Errors
-    /// [`NameError`].
-    pub fn list(segment: &[u8]) -> Result<Vec<Self>, NameError> {
-        let mut names = Vec::new();
-        for raw in segment.split(|&b| b == b',') {
-            let decoded: Vec<u8> = percent_encoding::percent_decode(raw).collect();
-            let name = ChannelName::new(std::str::from_utf8(&decoded).map_err(|_| NameError::BadName)?)?;
-            if names.contains(&name) {
-                return Err(NameError::Twice);
-            }
-            if names.len() == MAX_CHANNELS {
-                return Err(NameError::TooMany);
-            }
-            names.push(name);
+        if names.len() == MAX_CHANNELS {
+            return Err(NameListError::TooMany);
         }
-        Ok(names)
+        names.push(name);
     }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ChannelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for ChannelName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+    Ok(names)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn list(segment: &str) -> Result<Vec<String>, NameError> {
-        ChannelName::list(segment.as_bytes()).map(|names| names.iter().map(ToString::to_string).collect())
+    fn listed(segment: &str) -> Result<Vec<String>, NameListError> {
+        list(segment.as_bytes()).map(|names| names.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn names_are_decoded_once_and_then_checked() {
-        assert_eq!(list("demo").unwrap(), ["demo"]);
-        assert_eq!(list("%64emo").unwrap(), ["demo"], "decoded once");
-        assert_eq!(list("a,b,C").unwrap(), ["a", "b", "C"]);
-        assert_eq!(list("a,%61"), Err(NameError::Twice), "compared after decoding");
-        for bad in [
-            "", "a,", ",a", "a,,b", ".", "..", "%2e%2e", "a%2fb", "a/b", "a%2cb", "a%00", "a%0d%0a", "a b",
-            "a%20", "%2564emo", "é", "%ff", "%", "a%2",
+        assert_eq!(listed("demo").unwrap(), ["demo"]);
+        assert_eq!(listed("%64emo").unwrap(), ["demo"], "decoded once");
+        assert_eq!(listed("a,b,C").unwrap(), ["a", "b", "C"]);
+        assert_eq!(listed("a/b,c").unwrap(), ["a/b", "c"], "a / does not split a list");
+        assert_eq!(listed("a,%61"), Err(NameListError::Twice), "compared after decoding");
+        for (bad, error) in [
+            ("", NameError::Empty),
+            ("a,", NameError::Empty),
+            (",a", NameError::Empty),
+            ("a,,b", NameError::Empty),
+            ("a,b/", NameError::EmptySegment),
+            ("a,%2e%2e", NameError::DotSegment),
+            ("a%2cb", NameError::Encoded),
+            ("a,b%2Fc", NameError::Encoded),
+            ("a, b", NameError::BadCharacter),
+            ("a,__b", NameError::Reserved),
         ] {
-            assert_eq!(list(bad), Err(NameError::BadName), "{bad}");
+            assert_eq!(listed(bad), Err(NameListError::Name(error)), "{bad}");
         }
-        assert_eq!(list(&"a".repeat(128)).unwrap().len(), 1);
-        assert_eq!(list(&"a".repeat(129)), Err(NameError::BadName));
         let many: Vec<String> = (0..17).map(|n| format!("c{n}")).collect();
-        assert_eq!(list(&many.join(",")), Err(NameError::TooMany));
+        assert_eq!(listed(&many[..16].join(",")).unwrap().len(), 16);
+        assert_eq!(listed(&many.join(",")), Err(NameListError::TooMany));
     }
 }

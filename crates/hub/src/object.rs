@@ -1,13 +1,15 @@
 //! The JSON objects that the feeds write.
 
-use serde::Serialize;
+use std::ops::Not;
+
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use tidewire_server::json;
+use tidewire_server::{Problem, json};
+use tidewire_store::Message;
 
 use crate::feeds::{boundary, script};
 use crate::form::FormKind;
 use crate::json_text::Place;
-use crate::message::Message;
 use crate::out::Out;
 
 /// The JSON objects of the feeds. `docs/http-api.md` documents their members, in this order.
@@ -54,6 +56,20 @@ pub(crate) enum Object<'a> {
         /// The stream goes on after this position.
         cursor: &'a str,
     },
+    /// The channel was closed, and the reader has all its messages.
+    End {
+        /// The position at the end.
+        cursor: &'a str,
+        /// The channel, if the connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
+    /// The channel was deleted, with all its messages.
+    Deleted {
+        /// The channel, if the connection has several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
     /// Shows that the connection is alive.
     Heartbeat,
     /// A publish or a subscription was carried out.
@@ -61,8 +77,9 @@ pub(crate) enum Object<'a> {
         /// The id of the client's command, as it was spelled.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a RawValue>,
-        /// The cursor of the published message, or of the connection.
-        cursor: &'a str,
+        /// What was done.
+        #[serde(flatten)]
+        done: Done<'a>,
     },
     /// A publish or a subscription was refused.
     Error {
@@ -75,7 +92,44 @@ pub(crate) enum Object<'a> {
         title: &'a str,
         /// What is wrong, and what to do.
         detail: &'a str,
+        /// Further members of the problem.
+        #[serde(flatten, serialize_with = "extensions")]
+        problem: Option<&'a Problem>,
     },
+}
+
+/// What was done. The answer to a POST has the same members.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Done<'a> {
+    /// The position after the published message, or of the connection.
+    pub(crate) cursor: &'a str,
+    /// The message was in the log already.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub(crate) duplicate: bool,
+    /// The channel has ended.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub(crate) closed: bool,
+    /// The position of the end, if the channel has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<&'a str>,
+}
+
+impl<'a> Done<'a> {
+    /// The connection is at this position.
+    pub(crate) fn at(cursor: &'a str) -> Self {
+        Done { cursor, duplicate: false, closed: false, end: None }
+    }
+
+    /// A message was published, or the channel was closed. `end` is the position of the end, if the
+    /// channel has ended.
+    pub(crate) fn published(cursor: &'a str, duplicate: bool, end: Option<&'a str>) -> Self {
+        Done { cursor, duplicate, closed: end.is_some(), end }
+    }
+}
+
+/// Writes the extension members of a problem.
+fn extensions<S: Serializer>(problem: &Option<&Problem>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(problem.iter().flat_map(|problem| problem.extensions()))
 }
 
 impl<'a> Object<'a> {
@@ -143,10 +197,10 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use tidewire_store::reserved_events;
 
     use super::*;
     use crate::form_cache::FormCache;
-    use crate::reserved_events;
 
     fn json(object: &Object<'_>) -> String {
         let mut out = Vec::new();
@@ -184,6 +238,11 @@ mod tests {
             json(&Object::Gap { from: "e-1", cursor: "e-9", missed: 8 }),
             r#"{"type":"gap","from":"e-1","cursor":"e-9","missed":8}"#
         );
+        assert_eq!(
+            json(&Object::End { cursor: "e-9", channel: Some("c") }),
+            r#"{"type":"end","cursor":"e-9","channel":"c"}"#
+        );
+        assert_eq!(json(&Object::Deleted { channel: Some("c") }), r#"{"type":"deleted","channel":"c"}"#);
         assert_eq!(json(&Object::Heartbeat), r#"{"type":"heartbeat"}"#);
     }
 
@@ -197,15 +256,19 @@ mod tests {
             Object::Message { cursor, channel: None, time: 0, event: None, content_type: None },
             Object::Gap { from: cursor, cursor, missed: 1 },
             Object::Reset { reason, cursor },
+            Object::End { cursor, channel: None },
+            Object::Deleted { channel: None },
             Object::Heartbeat,
-            Object::Ack { id: None, cursor },
-            Object::Error { id: None, status: 400, title: "", detail: "" },
+            Object::Ack { id: None, done: Done::at(cursor) },
+            Object::Error { id: None, status: 400, title: "", detail: "", problem: None },
         ] {
             // The compiler asks for the new variant, and the list above needs it too.
             let name = match object {
                 Object::Hello { .. } => reserved_events::HELLO,
                 Object::Gap { .. } => reserved_events::GAP,
                 Object::Reset { .. } => reserved_events::RESET,
+                Object::End { .. } => reserved_events::END,
+                Object::Deleted { .. } => reserved_events::DELETED,
                 Object::Error { .. } => reserved_events::ERROR,
                 // The usual name of an event. It is allowed, because it means no name.
                 Object::Message { .. } => "message",

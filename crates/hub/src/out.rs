@@ -7,11 +7,11 @@
 //! ```
 
 use bytes::Bytes;
+use tidewire_store::Message;
 
 use crate::form::{Form, FormKind};
 use crate::form_cache::FormCache;
 use crate::gzip::Sum;
-use crate::message::Message;
 use crate::rope::Rope;
 
 /// Length from which bytes are shared, and from which a payload has cached forms. Copying fewer

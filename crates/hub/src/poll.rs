@@ -7,12 +7,13 @@ use tidewire_channel::Budget;
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
+use crate::error::HubError;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
 use crate::form_cache::FormCache;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Bounds, Item};
-use crate::refusal::vary;
+use crate::refusal::{hub_refusal, vary};
 use crate::rope::Rope;
 
 /// Everything but the messages that decides the bytes of an answer to a long poll.
@@ -37,9 +38,26 @@ impl PollShape {
         PollShape { idle: None, ..self.clone() }
     }
 
-    /// The whole HTTP response to a poll for which there is no message.
-    pub(crate) fn empty_answer(&self, cursor: &str, forms: &FormCache) -> Rope {
-        self.answer(Answer::new(self.callback.as_deref(), forms), cursor)
+    /// The whole HTTP response to a poll for which there is no message. If `closed`, there will be
+    /// none.
+    pub(crate) fn empty_answer(&self, cursor: &str, closed: bool, forms: &FormCache) -> Rope {
+        let mut answer = Answer::new(self.callback.as_deref(), forms);
+        if closed {
+            answer.close();
+        }
+        self.answer(answer, cursor)
+    }
+
+    /// The whole HTTP response to a poll of a channel that was deleted. A script reports it in its
+    /// body, because the page cannot see the status.
+    pub(crate) fn deleted_answer(&self, cursor: &str, channel: Option<&str>, forms: &FormCache) -> Rope {
+        let callback = self.callback.as_deref();
+        if callback.is_none() {
+            return self.response(hub_refusal(HubError::Deleted).into_response());
+        }
+        let mut answer = Answer::new(callback, forms);
+        answer.deleted(channel);
+        self.answer(answer, cursor)
     }
 
     /// A whole HTTP response.
@@ -57,8 +75,10 @@ impl PollShape {
 pub(crate) struct Read<'f> {
     pub(crate) answer: Answer<'f>,
     pub(crate) messages: usize,
-    /// Whether there is anything to answer.
+    /// Whether there is anything to answer: a message, a loss, or the end of all channels.
     pub(crate) any: bool,
+    /// Whether all channels have ended with it.
+    pub(crate) has_ended: bool,
 }
 
 /// Reads as much as one answer holds, and advances `positions`. Returns a 410 problem if the log
@@ -92,9 +112,17 @@ pub(crate) fn read<'f>(
             gone = Some(self::gone(&what, cursor));
             (Flow::End, 0)
         }
+        // An answer tells only the end of all channels.
+        Item::End(_) => (Flow::Continue, 0),
     });
     match gone {
-        None => Ok(Read { answer, messages, any: progress.any }),
+        None => {
+            if progress.has_ended {
+                answer.close();
+            }
+            let has_ended = progress.has_ended;
+            Ok(Read { answer, messages, any: progress.any || has_ended, has_ended })
+        }
         Some(problem) if messages == 0 => Err(problem),
         Some(_) => {
             *positions = start;
@@ -157,10 +185,10 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use tidewire_store::{ChannelName, Message};
+
     use super::*;
     use crate::hub::Hub;
-    use crate::message::Message;
-    use crate::name::ChannelName;
     use crate::{HubConfig, Retention};
 
     /// `count` channels with long names. As JSON, their messages are much longer than the payloads.

@@ -42,6 +42,18 @@ impl Channels {
         Positions(self.0.iter().map(|channel| channel.head()).collect())
     }
 
+    /// The positions of a reader that has everything: after the newest message of each channel, or
+    /// at its end. Also whether all channels have ended.
+    pub(crate) fn reach(&self) -> (Positions, bool) {
+        let mut has_ended = !self.0.is_empty();
+        let reached = self.0.iter().map(|channel| {
+            let end = channel.end();
+            has_ended &= end.is_some();
+            end.unwrap_or_else(|| channel.head())
+        });
+        (Positions(reached.collect()), has_ended)
+    }
+
     /// The positions for a client with this start.
     pub(crate) fn start(&self, start: &Start) -> Positions {
         match start {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use tidewire_channel::Fingerprint;
+use tidewire_store::{ChannelName, Message};
 
 use crate::channel::Channel;
 use crate::channel_state::IdempotencyKey;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::room::PlaceInLine;
 
 /// One publish in progress, for [`Hub::poll_publish`](crate::Hub::poll_publish). Dropping it gives

@@ -11,12 +11,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tidewire_store::{ChannelName, Message};
+
 use crate::channel::Channel;
 use crate::channel_state::{Append, AppendOutcome, AppendedBy, Published, Waiter};
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::publication::Publication;
 
 impl Hub {

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tidewire_server::{BodyCut, LocalFuture};
+use tidewire_store::{Mark, Message};
 
 use crate::feeds::raw::{self, MAX_JOINED};
-use crate::message::{Mark, Message};
 use crate::raw_reader::{PositionLost, RawReader};
 
 /// The response body for a raw reader. It holds at most [`MAX_JOINED`] bytes and one message.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidewire_channel::{Budget, Cursor, Since, WaitKey};
+use tidewire_store::Message;
 
 use crate::channel::{Channel, Watch};
 use crate::channel_state::Waiter;
-use crate::message::Message;
 use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
 /// Reads the payloads of a channel as one sequence of bytes. The upload of the channel may wait for
@@ -94,11 +94,11 @@ mod tests {
     use std::task::Waker;
 
     use tidewire_channel::Retention;
+    use tidewire_store::ChannelName;
 
     use super::*;
     use crate::config::HubConfig;
     use crate::hub::Hub;
-    use crate::name::ChannelName;
     use crate::upload::Upload;
 
     fn name() -> ChannelName {

@@ -6,13 +6,18 @@
 
 use tidewire_channel::{Budget, Continuity, Cursor, Since};
 
-use crate::feeds::{Discontinuity, Envelope, Flow};
+use crate::feeds::{ChannelEnd, Discontinuity, Envelope, Flow};
 use crate::positions::{Channels, Positions};
 
 /// One thing that a read returns.
 pub(crate) enum Item<'a> {
     Message(Envelope<'a>),
-    Discontinuity { what: Discontinuity<'a>, cursor: &'a str },
+    Discontinuity {
+        what: Discontinuity<'a>,
+        cursor: &'a str,
+    },
+    /// A channel has ended, and the reader has all its messages.
+    End(ChannelEnd<'a>),
 }
 
 /// The position that an item has moved.
@@ -27,8 +32,10 @@ pub(crate) struct Moved {
 /// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Whether there was any item.
+    /// Whether there was any message, or a loss.
     pub(crate) any: bool,
+    /// Whether the reader is at the end of all channels.
+    pub(crate) has_ended: bool,
     /// Whether the budget ended the read.
     pub(crate) more: bool,
     pub(crate) flow: Flow,
@@ -58,16 +65,22 @@ pub(crate) fn read(
     mut on_item: impl FnMut(Item<'_>, Moved) -> (Flow, usize),
 ) -> Progress {
     let Bounds { budget: mut left, mut or_one, ceiling, first } = bounds;
-    let mut progress = Progress { any: false, more: false, flow: Flow::Continue };
+    let has_ended = !channels.0.is_empty();
+    let mut progress = Progress { any: false, has_ended, more: false, flow: Flow::Continue };
     for index in (first..channels.0.len()).chain(0..first) {
         let channel = &channels.0[index];
         let from = positions.0[index];
         if left.messages == 0 || left.bytes == 0 {
-            progress.more |= channel.head() != from;
+            let end = channel.end();
+            progress.has_ended &= end == Some(from);
+            progress.more |= end.unwrap_or_else(|| channel.head()) != from;
             continue;
         }
         let messages = match ceiling.map(|ceiling| ceiling.0[index]) {
-            Some(ceiling) if ceiling == from => continue,
+            Some(ceiling) if ceiling == from => {
+                progress.has_ended = progress.has_ended && channel.end() == Some(from);
+                continue;
+            }
             Some(ceiling) if ceiling.epoch() == from.epoch() => {
                 let below = usize::try_from(ceiling.seq().saturating_sub(from.seq())).unwrap_or(usize::MAX);
                 left.messages.min(below)
@@ -78,7 +91,7 @@ pub(crate) fn read(
         // A channel returns one message whatever the budget.
         let first = page.messages.first();
         if !or_one && first.is_some_and(|(_, message)| message.weight() > left.bytes) {
-            progress.more = true;
+            (progress.more, progress.has_ended) = (true, false);
             continue;
         }
         if let Some((what, to)) = broken(page.continuity) {
@@ -111,9 +124,22 @@ pub(crate) fn read(
                 break;
             }
         }
-        let end = positions.0[index];
-        progress.more |=
-            (page.more || end != page.cursor) && ceiling.is_none_or(|ceiling| ceiling.0[index] != end);
+        let reached = positions.0[index];
+        let has_more = page.end != Some(reached) && (page.more || reached != page.cursor);
+        progress.more |= has_more && ceiling.is_none_or(|ceiling| ceiling.0[index] != reached);
+        if let Some(end) = page.end.filter(|&end| !has_more && end != reached)
+            && ceiling.is_none_or(|ceiling| ceiling.0[index] == end)
+        {
+            positions.0[index] = end;
+            let cursor = positions.to_text();
+            let channel = labelled.then(|| channels.0[index].name().as_str());
+            let item = Item::End(ChannelEnd { cursor: &cursor, channel });
+            let (flow, _) = on_item(item, Moved { channel: index, before: reached });
+            if flow == Flow::End {
+                return Progress { flow, ..progress };
+            }
+        }
+        progress.has_ended &= page.end == Some(positions.0[index]);
     }
     progress
 }

@@ -8,9 +8,19 @@ use tidewire_server::{Problem, Response};
 use crate::cors::Access;
 use crate::error::HubError;
 
-/// The refusal for an error of the hub.
+/// The refusal for an error of the hub. It has the members that a program needs to go on.
 pub(crate) fn hub_refusal(error: HubError) -> Problem {
-    Problem::new(error.status(), sentence(&error.to_string()))
+    let mut problem = Problem::new(error.status(), sentence(&error.to_string()));
+    if let Some(reason) = error.reason() {
+        problem = problem.with("reason", reason);
+    }
+    match error {
+        HubError::Closed { end } => problem.with("end", end.to_string()),
+        HubError::ProducerFenced { epoch } => problem.with("epoch", epoch),
+        HubError::ProducerGap { expected } => problem.with("expected", expected),
+        HubError::Store { unknown } => problem.with("outcome", if unknown { "unknown" } else { "failed" }),
+        _ => problem,
+    }
 }
 
 /// 400, for an error that displays as a clause.

@@ -51,6 +51,9 @@ request_fields! {
     LastEventId "Last-Event-ID"
     Origin "Origin"
     Prefer "Prefer"
+    ProducerEpoch "Producer-Epoch"
+    ProducerId "Producer-Id"
+    ProducerSeq "Producer-Seq"
     SecFetchDest "Sec-Fetch-Dest"
     SecFetchSite "Sec-Fetch-Site"
     Upgrade "Upgrade"
@@ -66,6 +69,7 @@ impl RequestField {
             F::AcceptEncoding | F::SecFetchDest | F::SecFetchSite => false,
             // They describe what is published.
             F::ContentEncoding | F::ContentRange | F::ContentType | F::IdempotencyKey => false,
+            F::ProducerEpoch | F::ProducerId | F::ProducerSeq => false,
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Tally {
     pub(crate) compressed: u64,
     /// Whether messages were lost before it.
     pub(crate) is_broken: bool,
+    /// Whether all channels have ended with it.
+    pub(crate) has_ended: bool,
 }
 
 impl Shape {
@@ -141,12 +143,17 @@ pub(crate) fn encode_stream(
                 tally.is_broken = true;
                 feed.discontinuity(out.own(), &what, cursor)
             }
+            Item::End(end) => {
+                feed.end_of_channel(out.own(), &end);
+                Flow::Continue
+            }
         });
         (flow, out.len() - before)
     };
-    let flow = reader::read(channels, labelled, positions, bounds, say).flow;
+    let progress = reader::read(channels, labelled, positions, bounds, say);
+    tally.has_ended = progress.has_ended;
     tally.compressed = out.compressions();
-    (flow, tally, units)
+    (progress.flow, tally, units)
 }
 
 /// Encodes the whole HTTP response to a long poll. Returns an empty rope if there is no message
@@ -161,7 +168,8 @@ fn encode_poll(
     match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
         Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),
         Ok(read) => {
-            let tally = Tally { messages: read.messages as u64, ..Tally::default() };
+            let tally =
+                Tally { messages: read.messages as u64, has_ended: read.has_ended, ..Tally::default() };
             (shape.answer(read.answer, &positions.to_text()), tally)
         }
         Err(problem) => {

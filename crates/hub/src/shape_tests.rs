@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 use tidewire_channel::Budget;
 use tidewire_chunked::ChunkHead;
 use tidewire_sse::EventFields;
+use tidewire_store::{ChannelName, Message};
 use tidewire_ws::deflate::Params;
 use tidewire_ws::{Client, Connection, Kind, Limits, encode_message};
 
@@ -18,8 +19,6 @@ use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
 use crate::hub::Hub;
 use crate::json_text::Place;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::object::write_message_head;
 use crate::out::{DEFLATED_LEN, SHARED_LEN};
 use crate::positions::{Channels, Positions, Start};

@@ -18,13 +18,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tidewire_channel::Cursor;
+use tidewire_store::{ChannelName, Mark, Message};
 
 use crate::channel::Channel;
 use crate::channel_state::Published;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::{Mark, Message};
-use crate::name::ChannelName;
 use crate::upload_state::Pace;
 
 /// An upload in progress. Dropping it before [`end`](Self::end) marks it as aborted.

@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 use tidewire_channel::{Budget, Continuity, Cursor, Log, ResetReason, Since};
+use tidewire_store::Message;
 
-use crate::message::Message;
 use crate::room::{LONGEST_WAIT_MS, Room};
 
 /// The upload of a channel, and the raw readers that it waits for.

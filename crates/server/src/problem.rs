@@ -43,6 +43,11 @@ impl Problem {
         self
     }
 
+    /// The extension members, in the order in which they were added.
+    pub fn extensions(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.extensions.iter().map(|(member, value)| (member.as_str(), &**value))
+    }
+
     /// The title: the reason phrase of the status.
     #[must_use]
     pub fn title(&self) -> &'static str {

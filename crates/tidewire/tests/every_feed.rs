@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "every_feed/ends.rs"]
+mod ends;
 
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -199,8 +201,12 @@ async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_onc
         let published = Published::default();
         let publishers = publish::from_threads(&server.address, "cut", 500, 3_000, &published, seed.0);
         let readers: Vec<_> = (0..8)
-            .map(|n| tokio::spawn(wander(proxy.address.clone(), "cut", start.clone(), seed.rng(n), 1_500, 0)))
+            .map(|n| {
+                tokio::spawn(wander(proxy.address.clone(), "cut", start.clone(), seed.rng(n), u64::MAX, 0))
+            })
             .collect();
+        publishers.into_iter().for_each(|thread| thread.join().unwrap());
+        let end = publish::close(&server.address, "cut", None);
         let mut cuts = 0;
         let mut clients = Vec::new();
         for reader in readers {
@@ -208,11 +214,11 @@ async fn a_reader_that_is_cut_and_resumes_on_another_feed_gets_every_message_onc
             cuts += cut;
             clients.push(client);
         }
-        publishers.into_iter().for_each(|thread| thread.join().unwrap());
         let published = published.payloads();
         assert_eq!(published.len(), 1_500);
         for client in &clients {
             assert_eq!((client.messages.len(), client.missed), (1_500, 0), "every message, exactly once");
+            assert_eq!(client.cursor, end);
             client.check_against(&published);
         }
         assert!(cuts > 100, "only {cuts} cuts, so the test shows nothing");
@@ -273,7 +279,7 @@ async fn within<T>(reader: tokio::task::JoinHandle<T>) -> T {
         .unwrap()
 }
 
-/// Reads until message `last`, and changes the feed again and again. Sleeps after `dawdle` of a
+/// Reads until message `last` or the end of the channel, and changes the feed again and again. Sleeps after `dawdle` of a
 /// hundred messages. Also returns how often it was cut.
 async fn wander(
     address: String,
@@ -286,7 +292,7 @@ async fn wander(
     let mut client = Client::at(&start);
     let mut cuts = 0;
     let mut progress = (Instant::now(), seq(&start));
-    while seq(&client.cursor) < last {
+    while seq(&client.cursor) < last && !client.has_ended {
         let feed = *rng.pick(&Feed::ALL);
         if progress.1 < seq(&client.cursor) {
             progress = (Instant::now(), seq(&client.cursor));
@@ -300,18 +306,14 @@ async fn wander(
             continue;
         };
         for _ in 0..stay {
-            if seq(&client.cursor) >= last {
+            if seq(&client.cursor) >= last || client.has_ended {
                 break;
             }
             match next(feed, &mut *reader).await {
                 Ok(event) => client.take(feed, event),
-                Err(Ended::Cut(_)) => {
-                    cuts += 1;
-                    break;
-                }
                 // Without a reset, the proxy ends the connection normally, and a WebSocket library
                 // may report that as a normal end.
-                Err(Ended::Well) => {
+                Err(Ended::Cut(_) | Ended::Well) => {
                     cuts += 1;
                     break;
                 }

@@ -1,5 +1,7 @@
 //! One file per target, each with `pub fn run(data: &[u8])`.
 
+pub mod channel_name;
+pub mod channel_settings;
 pub mod chunked;
 pub mod chunked_roundtrip;
 pub mod cursor;

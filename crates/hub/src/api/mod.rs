@@ -3,9 +3,12 @@
 mod answer_cache;
 pub mod conditions;
 mod content;
+mod create;
+mod delete;
 pub mod handshake;
 pub(crate) mod params;
-mod publish;
+pub(crate) mod producer;
+pub(crate) mod publish;
 mod published;
 mod query;
 pub(crate) mod responder;

@@ -7,7 +7,7 @@ use tidewire_grammar::{eq_ignore_case, list, weight};
 use tidewire_http1::RequestHead;
 use tidewire_server::Problem;
 
-use super::query::Query;
+use super::query::{Query, flag};
 use crate::feeds::{Delivery, FeedName, HttpFormat, jsonp, longpoll, script};
 use crate::positions::Start;
 use crate::refusal::bad_request;
@@ -47,11 +47,7 @@ impl Params {
         };
         let wait = named.or_else(|| prefer_wait(head));
         let preferred = named.is_none() && wait.is_some();
-        let objects = match query.objects.as_deref() {
-            None | Some("0") => false,
-            Some("1") => true,
-            Some(_) => return Err(bad_request("the parameter objects is 0 or 1")),
-        };
+        let objects = flag("objects", query.objects.as_deref())?;
         let delivery = delivery(head, query.feed.as_deref(), wait, objects)?;
         let limit = limit(query.limit.as_deref())?;
         // When an EventSource reconnects, its URL still has the first `since`, and its id is newer.

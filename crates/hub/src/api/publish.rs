@@ -1,26 +1,25 @@
-//! `POST /c/{name}`: publishes one message of any media type. The publish waits while its message
-//! would evict messages that the workers must still deliver.
+//! `POST /c/{name}`: publishes one message of any media type, or closes the channel, or both. The
+//! publish waits while its message would evict messages that the workers must still deliver.
 
 use std::future::poll_fn;
-use std::ops::Not;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Serialize;
 use tidewire_server::{BodyError, Problem, Reply, Request, Response};
+use tidewire_store::{ChannelName, Message};
 
-use super::query::Query;
+use super::producer::Producer;
+use super::query::{Query, flag};
 use super::{content, published};
 use crate::channel_state::Published;
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::ChannelName;
+use crate::object::Done;
 use crate::publication::Publication;
 use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::request_fields::RequestField;
@@ -41,13 +40,19 @@ pub(crate) fn handle(
     let [name] = names else {
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
+    let query = Query::parse(request.head.query().unwrap_or_default())?;
     let publish = PublishRequest {
         hub: context.hub.clone(),
         name: name.clone(),
-        event: Query::parse(request.head.query().unwrap_or_default())?.event,
+        close: flag("close", query.close.as_deref())?,
+        event: query.event,
         content_type: content::media_type(request.head)?,
         key: content::single(request.head, RequestField::IdempotencyKey)?.map(<[u8]>::to_vec),
+        producer: Producer::of(request.head)?,
     };
+    if publish.key.is_some() && publish.producer.is_some() {
+        return Err(bad_request(KEY_AND_PRODUCER));
+    }
     let limit = context.hub.config().max_message;
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
         return Err(hub_refusal(HubError::MessageTooLarge { len: len as usize, limit }));
@@ -115,17 +120,46 @@ fn answer(outcome: Result<Published, Problem>, access: &Access) -> Response {
     }
 }
 
+/// Both of them say whether a message is in the log already.
+pub(crate) const KEY_AND_PRODUCER: &str =
+    "a message has either an idempotency key or a producer; leave one of the two out";
+
 /// The publish request as its head describes it, without the payload.
 struct PublishRequest {
     hub: Arc<Hub>,
     name: ChannelName,
+    close: bool,
     event: Option<String>,
     content_type: Option<String>,
     key: Option<Vec<u8>>,
+    producer: Option<Producer>,
 }
 
 impl PublishRequest {
     fn with(self, data: Bytes) -> Result<Publication, Problem> {
+        let publication = if self.close && data.is_empty() {
+            self.only_close()?
+        } else {
+            self.message(data)?
+        };
+        Ok(match self.producer {
+            Some(Producer { id, epoch, seq }) => publication.with_producer(&id, epoch, seq),
+            None => publication,
+        })
+    }
+
+    /// A close without a message. It needs no key, because closing again changes nothing.
+    fn only_close(&self) -> Result<Publication, Problem> {
+        match self.event {
+            None => Ok(Publication::close(self.name.clone())),
+            Some(_) => Err(bad_request(
+                "with close=1 and an empty body there is no message that could have an event name; \
+                 leave event= out, or send a body",
+            )),
+        }
+    }
+
+    fn message(&self, data: Bytes) -> Result<Publication, Problem> {
         let mut message = Message::new(data, self.hub.wall_ms());
         if let Some(event) = &self.event {
             message = message.with_event(event).map_err(bad_request)?;
@@ -133,23 +167,18 @@ impl PublishRequest {
         if let Some(content_type) = &self.content_type {
             message = message.with_content_type(content_type).map_err(bad_request)?;
         }
-        Ok(Publication::new(self.name, message, self.key.as_deref()))
+        let publication = Publication::new(self.name.clone(), message, self.key.as_deref());
+        Ok(if self.close { publication.closing() } else { publication })
     }
 }
 
-/// 201 with the cursor after the message. 200 if the idempotency key was known already.
+/// 201 with the cursor after the message. 200 if nothing was appended: the message was in the log
+/// already, or the channel was closed without one.
 fn created(published: Published, access: &Access) -> Response {
-    let Published { cursor, duplicate } = published;
-    let cursor = cursor.to_string();
-    let status = if duplicate { 200 } else { 201 };
-    published::published(status, &cursor, &Created { cursor: &cursor, duplicate }, access)
-}
-
-#[derive(Serialize)]
-struct Created<'a> {
-    cursor: &'a str,
-    #[serde(skip_serializing_if = "Not::not")]
-    duplicate: bool,
+    let Published { cursor, duplicate, end } = published;
+    let status = if duplicate || end == Some(cursor) { 200 } else { 201 };
+    let (cursor, end) = (cursor.to_string(), end.map(|end| end.to_string()));
+    published::published(status, &cursor, &Done::published(&cursor, duplicate, end.as_deref()), access)
 }
 
 #[cfg(test)]

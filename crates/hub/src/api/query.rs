@@ -20,6 +20,8 @@ pub(crate) struct Query {
     pub(crate) objects: Option<String>,
     pub(crate) callback: Option<String>,
     pub(crate) pace: Option<String>,
+    pub(crate) close: Option<String>,
+    pub(crate) create: Option<String>,
 }
 
 impl Query {
@@ -37,6 +39,8 @@ impl Query {
                 b"objects" => &mut known.objects,
                 b"callback" => &mut known.callback,
                 b"pace" => &mut known.pace,
+                b"close" => &mut known.close,
+                b"create" => &mut known.create,
                 name if LAST_EVENT_ID.iter().any(|known| eq_ignore_case(name, known)) => {
                     set_once(&mut known.last_event_id, decoded(value))?;
                     continue;
@@ -48,6 +52,15 @@ impl Query {
             set_once(slot, value)?;
         }
         Ok(known)
+    }
+}
+
+/// The value of a parameter that is 0 or 1. Without the parameter it is 0.
+pub(crate) fn flag(name: &str, value: Option<&str>) -> Result<bool, Problem> {
+    match value {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(bad_request(format_args!("the parameter {name} is 0 or 1"))),
     }
 }
 

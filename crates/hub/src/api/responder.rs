@@ -11,10 +11,10 @@ use tidewire_http1::{
 use tidewire_server::{Body, Peer, Reply, Request};
 
 use super::answer_cache::{Answer, AnswerCache, Snapshot};
-use super::{publish, subscribe, upload};
+use super::{create, delete, publish, subscribe, upload};
 use crate::context::SiteContext;
 use crate::feeds::FeedName;
-use crate::name::ChannelName;
+use crate::name;
 use crate::refusal::{bad_request, not_allowed, refusal};
 use crate::request_fields::depends_on_target_only;
 use crate::table::{Next, Subscription, Ticket};
@@ -28,7 +28,7 @@ pub(crate) struct Responder {
 }
 
 /// The HTTP methods that a channel supports: the value of `Allow`.
-pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
+pub(crate) const METHODS: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
 
 impl Responder {
     pub(crate) fn new(context: SiteContext) -> Self {
@@ -81,7 +81,7 @@ impl Responder {
     /// that may be refused must not create a channel, so the first answer of a new channel is not
     /// cached.
     fn snapshot(&self, segment: &[u8], now_ms: u64) -> Option<Snapshot> {
-        let names = ChannelName::list(segment).ok()?;
+        let names = name::list(segment).ok()?;
         let channels = names.iter().map(|name| self.context.hub.find_channel(name));
         Snapshot::take(channels.collect::<Option<_>>()?, now_ms)
     }
@@ -89,12 +89,16 @@ impl Responder {
     /// Makes an answer.
     fn make(&self, segment: &[u8], request: Request<'_>) -> Reply<Ticket> {
         let access = self.context.settings.origins.check(request.head);
-        let outcome = match ChannelName::list(segment) {
+        let outcome = match name::list(segment) {
             Err(error) => Err(bad_request(error)),
             Ok(names) => match request.head.method() {
                 Method::Get | Method::Head => subscribe::handle(&self.context, &names, &access, &request),
                 Method::Post => publish::handle(&self.context, &names, &access, request),
-                Method::Put => upload::handle(&self.context, &names, &access, request),
+                Method::Put => create::is_asked(request.head).and_then(|creates| {
+                    let handle = if creates { create::handle } else { upload::handle };
+                    handle(&self.context, &names, &access, request)
+                }),
+                Method::Delete => delete::handle(&self.context, &names, &access),
                 Method::Options => Ok(access.preflight(METHODS).into()),
                 _ => return not_allowed(METHODS).into(),
             },

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_http1::{FieldBlock, Method, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
+use tidewire_store::ChannelName;
 use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
@@ -16,11 +17,10 @@ use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
 use crate::feeds::{
-    Delivery, Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll,
+    ChannelEnd, Delivery, Discontinuity, Flow, HttpFormat, StreamFormat, StreamStart, Wire, iframe, longpoll,
     poll as short, raw, ws,
 };
 use crate::gzip::{self, Sum};
-use crate::name::ChannelName;
 use crate::poll::{self, PollShape};
 use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
@@ -144,6 +144,10 @@ fn stream(
     request: &Request<'_>,
 ) -> Reply<Ticket> {
     let cursor = positions.to_text();
+    if matches!(format, HttpFormat::Sse | HttpFormat::SseObjects) && is_at_end(&channels, &positions) {
+        // Nothing will come. An EventSource does not come back after this status.
+        return vary(access, uncached(Response::new(204)).with("Tidewire-Cursor", &cursor)).into();
+    }
     let response = uncached(Response::new(200)).with("Tidewire-Cursor", &cursor);
     let mut response = vary(access, format.feed().head(response));
     let may_be_gzip = context.settings.compress && format.may_be_gzip();
@@ -169,6 +173,12 @@ fn stream(
     let ticket =
         Ticket(Subscription::Stream(OpenStream { shape, channels, positions, websocket: None, gzip, ended }));
     Reply::Detach { head, first, ticket }
+}
+
+/// Whether these are the ends of all channels.
+fn is_at_end(channels: &Channels, positions: &Positions) -> bool {
+    let (reach, has_ended) = channels.reach();
+    has_ended && reach == *positions
 }
 
 /// Adds the fields that prevent caching, buffering and content sniffing of a stream.
@@ -198,8 +208,17 @@ fn first_bytes(
     // Send the start even if the log does not know the cursor. A client that is cut before the
     // reset arrives must come back with this cursor and get the reset then.
     wire.unit(&mut out, |feed, out| feed.start(out.own(), start));
-    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None, first: 0 };
     let labelled = channels.0.len() > 1;
+    // A client that comes back at the end of a channel is told of it again. Otherwise it could not
+    // tell why nothing comes.
+    for (channel, &position) in channels.0.iter().zip(&positions.0) {
+        if channel.end() == Some(position) {
+            let label = labelled.then(|| channel.name().as_str());
+            let end = ChannelEnd { cursor: start.cursor, channel: label };
+            wire.unit(&mut out, |feed, out| feed.end_of_channel(out.own(), &end));
+        }
+    }
+    let bounds = Bounds { budget: Budget::bytes(FIRST_BYTES), or_one: false, ceiling: None, first: 0 };
     let (flow, tally, _) = encode_stream(channels, wire, labelled, positions, bounds, &mut out);
     context.hub.counters.replayed.add(tally.messages);
     let packed = wire.pack_first(out);
@@ -323,6 +342,8 @@ mod tests {
             RequestField::LastEventId => "of another server",
             RequestField::Origin => "https://example.org",
             RequestField::Prefer => "wait=5",
+            RequestField::ProducerEpoch | RequestField::ProducerSeq => "0",
+            RequestField::ProducerId => "id",
             RequestField::SecFetchDest => "image",
             RequestField::SecFetchSite => "cross-site",
             RequestField::Upgrade => "websocket",
@@ -334,7 +355,7 @@ mod tests {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n");
         let (mut fields, limits) = (Fields::with_capacity(16), Limits::default());
         let head = RequestHead::parse(request.as_bytes(), &limits, &mut fields).unwrap().unwrap().1;
-        let names = ChannelName::list(head.path().strip_prefix(b"/c/").unwrap()).unwrap();
+        let names = crate::name::list(head.path().strip_prefix(b"/c/").unwrap()).unwrap();
         let access = context.settings.origins.check(&head);
         let request = Request { head: &head, body: Body::empty(), peer: Peer::Unix, at: Instant::now() };
         let response = match handle(context, &names, &access, &request) {

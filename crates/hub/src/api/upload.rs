@@ -9,14 +9,13 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use serde::Serialize;
 use tidewire_server::{Body, BodyError, Problem, Reply, Request};
+use tidewire_store::{ChannelName, Message};
 
 use super::content;
 use super::published::published;
 use super::query::Query;
 use crate::context::SiteContext;
 use crate::cors::Access;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::request_fields::RequestField;
 use crate::room::LONGEST_WAIT_MS;

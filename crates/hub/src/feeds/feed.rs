@@ -1,8 +1,8 @@
 //! The interface of all feeds of streams.
 
 use tidewire_server::Response;
+use tidewire_store::Message;
 
-use crate::message::Message;
 use crate::object::Object;
 use crate::out::Out;
 
@@ -15,9 +15,12 @@ pub(crate) trait Feed: Sync {
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>);
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>);
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow;
+    /// Tells that a channel has ended. Other channels of the stream may go on. A feed without a
+    /// place for it writes nothing.
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>);
     fn heartbeat(&self, out: &mut Vec<u8>);
     /// Writes the last unit of a stream that the server ends.
-    fn end(&self, out: &mut Vec<u8>, retry_ms: u32);
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>);
 }
 
 /// The data of the first unit of a stream.
@@ -54,6 +57,42 @@ impl<'a> Discontinuity<'a> {
         match *self {
             Discontinuity::Gap { from, missed } => Object::Gap { from, cursor, missed },
             Discontinuity::Reset { reason } => Object::Reset { reason, cursor },
+        }
+    }
+}
+
+/// The end of a channel.
+pub(crate) struct ChannelEnd<'a> {
+    /// The position at the end.
+    pub(crate) cursor: &'a str,
+    /// The channel, if the connection has several.
+    pub(crate) channel: Option<&'a str>,
+}
+
+impl<'a> ChannelEnd<'a> {
+    /// The JSON object.
+    pub(crate) fn object(&self) -> Object<'a> {
+        Object::End { cursor: self.cursor, channel: self.channel }
+    }
+}
+
+/// Why the server ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending<'a> {
+    /// The server stops. Readers should come back after this time.
+    Stop { retry_ms: u32 },
+    /// All channels of the stream have ended, and the reader was told.
+    AllEnded,
+    /// A channel was deleted. It has a name here if the connection has several.
+    Deleted { channel: Option<&'a str> },
+}
+
+impl<'a> Ending<'a> {
+    /// The JSON object that tells the reader. A stop has none: the reader comes back.
+    pub(crate) fn object(&self) -> Option<Object<'a>> {
+        match *self {
+            Ending::Stop { .. } | Ending::AllEnded => None,
+            Ending::Deleted { channel } => Some(Object::Deleted { channel }),
         }
     }
 }

@@ -25,7 +25,7 @@
 use tidewire_http1::RequestHead;
 use tidewire_server::{Problem, Response};
 
-use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use super::{script, xhr};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
@@ -87,13 +87,21 @@ impl Feed for Iframe {
         Flow::Continue
     }
 
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        call(out, &end.object());
+    }
+
     /// Writes white space, which a page ignores.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.push(b'\n');
     }
 
-    /// Writes nothing: the end of the page fires `load`.
-    fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
+    /// Writes nothing more for a stop: the end of the page fires `load`.
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        if let Some(object) = ending.object() {
+            call(out, &object);
+        }
+    }
 }
 
 fn call(out: &mut Vec<u8>, object: &Object<'_>) {

@@ -3,7 +3,7 @@
 
 use tidewire_server::Response;
 
-use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
 use crate::out::Out;
@@ -30,13 +30,21 @@ impl Feed for JsonLines {
         Flow::Continue
     }
 
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        line(out, &end.object());
+    }
+
     /// Writes an empty line, which readers of lines skip.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.push(b'\n');
     }
 
-    /// Writes nothing: a complete body is the sign of the end.
-    fn end(&self, _out: &mut Vec<u8>, _retry_ms: u32) {}
+    /// Writes nothing more for a stop: a complete body is the sign of the end.
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        if let Some(object) = ending.object() {
+            line(out, &object);
+        }
+    }
 }
 
 fn line(out: &mut Vec<u8>, object: &Object<'_>) {

@@ -18,7 +18,7 @@
 use tidewire_server::Response;
 
 use super::boundary;
-use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use crate::form::FormKind;
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
@@ -49,6 +49,10 @@ impl Feed for Mixed {
         Flow::Continue
     }
 
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        json_part(out, &end.object());
+    }
+
     /// Writes a part without fields and without content.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\r\n");
@@ -56,7 +60,10 @@ impl Feed for Mixed {
     }
 
     /// The part that has begun stays empty.
-    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        if let Some(object) = ending.object() {
+            json_part(out, &object);
+        }
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(CLOSE);
     }
@@ -108,14 +115,19 @@ impl Feed for Replace {
         Flow::Continue
     }
 
+    /// Writes nothing: an `<img>` shows the last picture, and sees only whether the body is whole.
+    fn end_of_channel(&self, _out: &mut Vec<u8>, _end: &ChannelEnd<'_>) {}
+
     /// Writes a field of the next part. RFC 2046 §5.1 gives it no meaning, since its name does not
     /// begin with `Content-`.
     fn heartbeat(&self, out: &mut Vec<u8>) {
         field(out, "Tidewire-Beat", "1");
     }
 
-    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Mixed.end(out, retry_ms);
+    /// Nothing but the delimiter that ends the body. A part would replace the picture.
+    fn end(&self, out: &mut Vec<u8>, _ending: &Ending<'_>) {
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(CLOSE);
     }
 }
 
@@ -160,9 +172,10 @@ const CLOSE: &[u8] = b"\r\n--tidewire--\r\n";
 mod tests {
     use std::sync::Arc;
 
+    use tidewire_store::Message;
+
     use super::*;
     use crate::form_cache::FormCache;
-    use crate::message::Message;
 
     fn written(feed: &dyn Feed, data: &[u8], media: &str) -> String {
         let message = Message::new(data.to_vec().into(), 1).with_content_type(media).unwrap();

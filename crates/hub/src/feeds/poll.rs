@@ -7,7 +7,7 @@ use super::feed::{Discontinuity, Envelope};
 use super::jsonp;
 use crate::form_cache::FormCache;
 use crate::json_text::Place;
-use crate::object::write_message;
+use crate::object::{Object, write_message};
 use crate::out::Out;
 use crate::rope::Rope;
 
@@ -15,7 +15,8 @@ use crate::rope::Rope;
 /// rest. So a client that sends requests and does not read holds only one answer.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
-/// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message. With a callback, the answer
+/// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message, and `"closed":true` at the
+/// end of all channels. With a callback, the answer
 /// is a script.
 ///
 /// serde writes each value, but not the object around them. As one value, all messages would have
@@ -27,6 +28,8 @@ pub(crate) struct Answer<'f> {
     is_empty: bool,
     /// The last discontinuity, as JSON.
     gap: Option<Vec<u8>>,
+    /// Whether the answer reaches the end of all channels.
+    closed: bool,
 }
 
 impl<'f> Answer<'f> {
@@ -37,7 +40,7 @@ impl<'f> Answer<'f> {
             jsonp::begin(callback, body.own());
         }
         body.own().extend_from_slice(b"{\"messages\":[");
-        Answer { body, callback, is_empty: true, gap: None }
+        Answer { body, callback, is_empty: true, gap: None, closed: false }
     }
 
     /// Length in bytes so far.
@@ -60,6 +63,18 @@ impl<'f> Answer<'f> {
         self.gap = Some(json);
     }
 
+    /// Reports that a channel was deleted. For answers that cannot be a 404.
+    pub(crate) fn deleted(&mut self, channel: Option<&str>) {
+        self.separate();
+        // A name has no character that a script must escape.
+        Object::Deleted { channel }.write(self.body.own());
+    }
+
+    /// The answer reaches the end of all channels.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
     fn separate(&mut self) {
         if !std::mem::take(&mut self.is_empty) {
             self.body.own().push(b',');
@@ -76,6 +91,9 @@ impl<'f> Answer<'f> {
         json::write(&cursor, own);
         own.extend_from_slice(b",\"gap\":");
         own.extend_from_slice(self.gap.as_deref().unwrap_or(b"null"));
+        if self.closed {
+            own.extend_from_slice(b",\"closed\":true");
+        }
         own.extend_from_slice(if self.callback.is_some() { jsonp::END } else { b"}\n" });
         self.body.finish()
     }
@@ -85,8 +103,9 @@ impl<'f> Answer<'f> {
 mod tests {
     use std::sync::Arc;
 
+    use tidewire_store::Message;
+
     use super::*;
-    use crate::message::Message;
 
     #[test]
     fn an_answer_always_has_a_cursor() {

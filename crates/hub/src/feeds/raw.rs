@@ -11,8 +11,7 @@
 
 use bytes::{Bytes, BytesMut};
 use tidewire_server::{BodyCut, Response};
-
-use crate::message::Message;
+use tidewire_store::Message;
 
 /// Adds the media type of a message, if a head can carry it. Publishers choose media types. With
 /// `sandbox`, no payload can act for this origin if it is opened as a document.

@@ -3,13 +3,13 @@
 
 use tidewire_server::Response;
 use tidewire_sse::EventFields;
+use tidewire_store::reserved_events::{DELETED, END, ENVELOPE, GAP, RESET};
 
-use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use crate::form::FormKind;
 use crate::json_text::Place;
 use crate::object::{Object, write_message};
 use crate::out::Out;
-use crate::reserved_events::{ENVELOPE, GAP, RESET};
 
 /// `text/event-stream`.
 pub(crate) struct Sse;
@@ -35,7 +35,7 @@ impl Feed for Sse {
         let Envelope { cursor, channel, message } = *envelope;
         match message.text().filter(|_| channel.is_none()) {
             Some(_) => {
-                begin(out.own(), cursor, message.event());
+                begin(out.own(), Some(cursor), message.event());
                 out.form(FormKind::Lines, message);
             }
             None => {
@@ -50,8 +50,14 @@ impl Feed for Sse {
             Discontinuity::Gap { .. } => GAP,
             Discontinuity::Reset { .. } => RESET,
         };
-        write_object(out, cursor, Some(event), &what.object(cursor));
+        write_object(out, Some(cursor), Some(event), &what.object(cursor));
         Flow::Continue
+    }
+
+    /// Writes an event whose id is the cursor of the end. An `EventSource` that comes back with it
+    /// gets a 204, and stops.
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        write_object(out, Some(end.cursor), Some(END), &end.object());
     }
 
     /// Writes an empty comment. It is no event, but proxies on the way see bytes.
@@ -59,8 +65,8 @@ impl Feed for Sse {
         out.extend_from_slice(b":\n\n");
     }
 
-    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        write(out, &EventFields { retry: Some(retry_ms.into()), ..EventFields::default() });
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        write_ending(out, ending, Some(DELETED));
     }
 }
 
@@ -76,7 +82,7 @@ impl Feed for Objects {
     fn start(&self, out: &mut Vec<u8>, start: &StreamStart<'_>) {
         let cursor = start.cursor;
         write(out, &EventFields { retry: Some(start.retry_ms.into()), ..EventFields::default() });
-        write_object(out, cursor, None, &Object::Hello { cursor, channel: None });
+        write_object(out, Some(cursor), None, &Object::Hello { cursor, channel: None });
     }
 
     fn message(&self, out: &mut Out<'_>, envelope: &Envelope<'_>) {
@@ -84,8 +90,12 @@ impl Feed for Objects {
     }
 
     fn discontinuity(&self, out: &mut Vec<u8>, what: &Discontinuity<'_>, cursor: &str) -> Flow {
-        write_object(out, cursor, None, &what.object(cursor));
+        write_object(out, Some(cursor), None, &what.object(cursor));
         Flow::Continue
+    }
+
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        write_object(out, Some(end.cursor), None, &end.object());
     }
 
     /// Writes an event with empty data. A page does not see comments, but needs to know that the
@@ -94,12 +104,24 @@ impl Feed for Objects {
         out.extend_from_slice(b"data:\n\n");
     }
 
-    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        Sse.end(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        write_ending(out, ending, None);
     }
 }
 
-fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &Object<'_>) {
+/// Writes the last event of a stream. `deleted` is the name of the event for a deleted channel,
+/// which has no id: there is no position to come back to.
+fn write_ending(out: &mut Vec<u8>, ending: &Ending<'_>, deleted: Option<&str>) {
+    match *ending {
+        Ending::Stop { retry_ms } => {
+            write(out, &EventFields { retry: Some(retry_ms.into()), ..EventFields::default() });
+        }
+        Ending::AllEnded => {}
+        Ending::Deleted { channel } => write_object(out, None, deleted, &Object::Deleted { channel }),
+    }
+}
+
+fn write_object(out: &mut Vec<u8>, cursor: Option<&str>, event: Option<&str>, object: &Object<'_>) {
     begin_object(out, cursor, event);
     object.write(out);
     out.extend_from_slice(b"\n\n");
@@ -108,20 +130,24 @@ fn write_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>, object: &O
 /// Writes a message as a JSON object.
 fn write_message_event(out: &mut Out<'_>, event: Option<&str>, envelope: &Envelope<'_>) {
     let Envelope { cursor, channel, message } = *envelope;
-    begin_object(out.own(), cursor, event);
+    begin_object(out.own(), Some(cursor), event);
     write_message(message, cursor, channel, Place::Line, out);
     out.own().extend_from_slice(b"\n\n");
 }
 
 /// Begins an event whose data is one object, which is one line.
-fn begin_object(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
+fn begin_object(out: &mut Vec<u8>, cursor: Option<&str>, event: Option<&str>) {
     begin(out, cursor, event);
     out.extend_from_slice(b"data: ");
 }
 
 /// Begins an event.
-fn begin(out: &mut Vec<u8>, cursor: &str, event: Option<&str>) {
-    write(out, &EventFields { id: Some(cursor), event, ..EventFields::default() });
+fn begin(out: &mut Vec<u8>, cursor: Option<&str>, event: Option<&str>) {
+    if cursor.is_none() && event.is_none() {
+        // The data alone.
+        return;
+    }
+    write(out, &EventFields { id: cursor, event, ..EventFields::default() });
     // Remove the blank line that would end the event.
     out.pop();
 }
@@ -136,11 +162,10 @@ mod tests {
 
     use fastrand::Rng;
     use tidewire_sse::{Decoder, Event, Limits};
+    use tidewire_store::{Message, RESERVED_EVENTS};
 
     use super::*;
     use crate::form_cache::FormCache;
-    use crate::message::Message;
-    use crate::reserved_events::RESERVED_EVENTS;
 
     /// What a browser gets from a message, decoded with our own decoder: event type, data and id.
     fn received(message: &Message) -> (String, String, String) {
@@ -194,7 +219,10 @@ mod tests {
         {
             assert_eq!(Sse.discontinuity(&mut wire, &what, "e-4"), Flow::Continue);
         }
-        Sse.end(&mut wire, 7);
+        Sse.end_of_channel(&mut wire, &ChannelEnd { cursor: "e-5", channel: None });
+        for ending in [Ending::Stop { retry_ms: 7 }, Ending::AllEnded, Ending::Deleted { channel: None }] {
+            Sse.end(&mut wire, &ending);
+        }
         let (mut decoder, mut at, mut names) = (Decoder::new(Limits::DEFAULT), 0, Vec::new());
         while let (used, Some(event)) = decoder.decode(&wire[at..]).unwrap() {
             at += used;
@@ -205,10 +233,10 @@ mod tests {
         for name in &names {
             assert!(
                 RESERVED_EVENTS.contains(&name.as_str()),
-                "an event stream sends the event {name}: take its name from crates/hub/src/reserved_events.rs"
+                "an event stream sends the event {name}: take its name from crates/store/src/reserved_events.rs"
             );
         }
-        assert_eq!(names, [GAP, RESET], "a start, a heartbeat or an end must be no event");
+        assert_eq!(names, [GAP, RESET, END, DELETED], "a start, a heartbeat or a stop must be no event");
     }
 
     #[test]

@@ -2,18 +2,18 @@
 
 use tidewire_ws::{Client, Connection, Event, Limits};
 
-use super::feed::{Discontinuity, Flow};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Flow};
 use super::{Delivery, FeedName, HttpFormat, StreamFormat};
 
-/// The rows of the table: the label, and the cells of gap, heartbeat and end.
-fn rows() -> Vec<(&'static str, [&'static str; 3])> {
+/// The rows of the table: the label, and the cells after the message.
+fn rows() -> Vec<(&'static str, [&'static str; 6])> {
     let lines = include_str!("mod.rs").lines().filter_map(|line| line.strip_prefix("//! | "));
     let cells = lines.map(|line| line.trim_end_matches(" |").split(" | ").collect::<Vec<_>>());
     cells
         .filter(|cells| cells[0] != "`feed=`")
         .map(|cells| {
-            let [label, _, _, _, gap, heartbeat, end] = cells[..] else { panic!("{cells:?}") };
-            (label, [gap, heartbeat, end])
+            let [label, _, _, _, cells @ ..] = &cells[..] else { panic!("{cells:?}") };
+            (*label, cells.try_into().unwrap_or_else(|_| panic!("{cells:?}")))
         })
         .collect()
 }
@@ -76,7 +76,9 @@ fn the_table_has_a_row_for_each_feed_and_no_other() {
 fn the_table_says_what_each_feed_writes() {
     for (label, format) in streams() {
         let rows = rows();
-        let Some((_, [gap, heartbeat, end])) = rows.iter().find(|(row, _)| *row == label) else {
+        let Some((_, [gap, heartbeat, stop, ended, all_ended, deleted])) =
+            rows.iter().find(|(row, _)| *row == label)
+        else {
             panic!("feed {label}: add a row to the table in crates/hub/src/feeds/mod.rs");
         };
         let feed = format.feed();
@@ -89,8 +91,38 @@ fn the_table_says_what_each_feed_writes() {
             assert!(says == writes, "{place}, {column}: the table says {says}, the feed writes {writes}");
         };
         same("heartbeat", heartbeat, &beat);
-        feed.end(&mut last, 7);
-        same("end", end, &last);
+        for (column, says, ending) in [
+            ("the server stops", stop, Ending::Stop { retry_ms: 7 }),
+            ("all have ended", all_ended, Ending::AllEnded),
+        ] {
+            last.clear();
+            feed.end(&mut last, &ending);
+            same(column, says, &last);
+        }
+        let (mut unit, mut cut) = (Vec::new(), Vec::new());
+        feed.end_of_channel(&mut unit, &ChannelEnd { cursor: "e-5", channel: Some("c") });
+        feed.end(&mut cut, &Ending::Deleted { channel: Some("c") });
+        for (column, says, bytes) in [("a channel has ended", ended, &unit), ("deleted", deleted, &cut)] {
+            let written = String::from_utf8_lossy(bytes);
+            let is_object = written.contains("\"type\":") || written.contains("\"c\"");
+            assert!(
+                is_object == (says.starts_with("a ") || says.starts_with("`event: ")),
+                "{place}, {column}: the table says {says}, the feed writes {written:?}"
+            );
+            match says.split_once(['`', ' ']) {
+                Some(("", event)) if event.starts_with("event: ") => {
+                    assert!(written.contains(event.trim_end_matches('`')), "{place}, {column}: {written:?}");
+                }
+                _ if *says == "–" => assert!(bytes.is_empty(), "{place}, {column}: {written:?}"),
+                _ if !is_object => same(column, says, bytes),
+                _ => {}
+            }
+            if let Some((_, code)) = says.split_once("close ") {
+                let code: u16 = code.parse().unwrap();
+                let has_code = bytes.windows(2).any(|two| *two == code.to_be_bytes());
+                assert!(has_code, "{place}, {column}: the feed does not close with {code}");
+            }
+        }
         let flow = feed.discontinuity(&mut lost, &Discontinuity::Gap { from: "e-1", missed: 3 }, "e-4");
         if flow == Flow::End {
             same("gap", gap, &lost);

@@ -3,7 +3,7 @@
 
 use tidewire_chunked::ChunkHead;
 
-use super::feed::Feed;
+use super::feed::{Ending, Feed};
 use super::format::StreamFormat;
 use crate::form_cache::FormCache;
 use crate::gzip::{self, Sum};
@@ -93,9 +93,9 @@ impl Wire {
     }
 
     /// Writes the end of the stream. `sum` is the checksum of the body so far.
-    pub(crate) fn end(self, out: &mut Vec<u8>, retry_ms: u32, sum: Sum) {
+    pub(crate) fn end(self, out: &mut Vec<u8>, ending: &Ending<'_>, sum: Sum) {
         let mut units = Vec::new();
-        self.format.feed().end(&mut units, retry_ms);
+        self.format.feed().end(&mut units, ending);
         if self.gzip {
             let mut bytes = Vec::new();
             gzip::compress(&units, &mut bytes);

@@ -2,15 +2,15 @@
 //! subprotocol `tidewire.v1`.
 
 use tidewire_server::Response;
+use tidewire_store::Message;
 use tidewire_ws::frame::{Header, Opcode};
 use tidewire_ws::{Kind, deflate, encode_close, encode_message};
 
-use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use crate::close_code::CloseCode;
 use crate::form::FormKind;
 use crate::gzip;
 use crate::json_text::Place;
-use crate::message::Message;
 use crate::object::{Object, write_message_head};
 use crate::out::{DEFLATED_LEN, Mark, Out};
 
@@ -48,12 +48,15 @@ impl Feed for Bare {
         Flow::End
     }
 
+    /// Writes nothing: there is no place for it. The close says it when all channels have ended.
+    fn end_of_channel(&self, _out: &mut Vec<u8>, _end: &ChannelEnd<'_>) {}
+
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PING);
     }
 
-    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
-        restart(out);
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        close_for(out, ending);
     }
 }
 
@@ -88,14 +91,21 @@ impl Feed for V1 {
         Flow::Continue
     }
 
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        object(out, &end.object());
+    }
+
     fn heartbeat(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&PING);
         // A browser answers pings itself and hides them from the page. The page sees this object.
         object(out, &Object::Heartbeat);
     }
 
-    fn end(&self, out: &mut Vec<u8>, _retry_ms: u32) {
-        restart(out);
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        if let Some(one) = ending.object() {
+            object(out, &one);
+        }
+        close_for(out, ending);
     }
 }
 
@@ -172,8 +182,13 @@ pub(crate) fn close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
         .expect("the code is one of ours and the reason fits");
 }
 
-fn restart(out: &mut Vec<u8>) {
-    close(out, CloseCode::Restart, "the server restarts");
+/// Writes the close frame of a stream that the server ends.
+fn close_for(out: &mut Vec<u8>, ending: &Ending<'_>) {
+    match ending {
+        Ending::Stop { .. } => close(out, CloseCode::Restart, "the server restarts"),
+        Ending::AllEnded => close(out, CloseCode::Normal, "the channel has ended"),
+        Ending::Deleted { .. } => close(out, CloseCode::Deleted, "the channel was deleted"),
+    }
 }
 
 /// RFC 6455 §5.5: a control frame has at most 125 bytes, two of which are the code.

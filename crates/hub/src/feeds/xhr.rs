@@ -8,7 +8,7 @@
 
 use tidewire_server::Response;
 
-use super::feed::{Discontinuity, Envelope, Feed, Flow, StreamStart};
+use super::feed::{ChannelEnd, Discontinuity, Ending, Envelope, Feed, Flow, StreamStart};
 use super::json_lines::JsonLines;
 use crate::out::Out;
 
@@ -33,12 +33,16 @@ impl Feed for Xhr {
         JsonLines.discontinuity(out, what, cursor)
     }
 
+    fn end_of_channel(&self, out: &mut Vec<u8>, end: &ChannelEnd<'_>) {
+        JsonLines.end_of_channel(out, end);
+    }
+
     fn heartbeat(&self, out: &mut Vec<u8>) {
         JsonLines.heartbeat(out);
     }
 
-    fn end(&self, out: &mut Vec<u8>, retry_ms: u32) {
-        JsonLines.end(out, retry_ms);
+    fn end(&self, out: &mut Vec<u8>, ending: &Ending<'_>) {
+        JsonLines.end(out, ending);
     }
 }
 

@@ -43,7 +43,15 @@ impl Delivery {
             return self.audience.remove(id);
         }
         if group.is_closed {
-            return self.disband(id);
+            // Those that have a part of a batch get the whole of it.
+            if group.is_delivering() {
+                self.deliver(id);
+            }
+            return match self.audience.groups.get(id) {
+                Some(group) if group.is_delivering() => self.audience.advance_later(id),
+                Some(_) => self.disband(id),
+                None => {}
+            };
         }
         while self.audience.groups[id].is_delivering() || self.next_batch(id) {
             self.deliver(id);
@@ -52,6 +60,9 @@ impl Delivery {
             if group.is_delivering() || self.turn.is_over() || !self.audience.todo.is_empty() {
                 return self.audience.advance_later(id);
             }
+        }
+        if self.audience.groups[id].has_ended() && !self.finish(id) {
+            return self.audience.advance_later(id);
         }
         self.audience.settle(id);
     }
@@ -99,15 +110,32 @@ impl Delivery {
         self.audience.groups[*group].keep_unit(&mut row.pending, positions);
     }
 
-    /// Disconnects the live members of a closed group, so that they come back.
+    /// Ends the live members of a closed group. If a channel was deleted, they are told. If the hub
+    /// has forgotten it, they are disconnected, so that they come back.
     fn disband(&mut self, id: GroupId) {
+        let event = self.audience.groups[id].closed_event();
+        if !self.end_all(id, event) {
+            self.audience.advance_later(id);
+        }
+    }
+
+    /// Gives the live members of a group whose channels have all ended their last bytes. Returns
+    /// whether all have them; if not, the turn is over.
+    fn finish(&mut self, id: GroupId) -> bool {
+        self.end_all(id, Event::Finished)
+    }
+
+    /// Ends the live members of a group with an event after which none of them is live, until the
+    /// turn is over. Returns whether all have ended.
+    fn end_all(&mut self, id: GroupId, event: Event) -> bool {
         let mut told = 0;
-        while let Some(row) = self.audience.groups.get_mut(id).and_then(|group| group.next_to_disband()) {
-            self.drive(row, Event::Failed);
+        while let Some(row) = self.audience.groups.get(id).and_then(|group| group.last_live()) {
+            self.drive(row, event);
             told += 1;
             if told % STEP == 0 && self.turn.is_over() {
-                return self.audience.advance_later(id);
+                return false;
             }
         }
+        true
     }
 }

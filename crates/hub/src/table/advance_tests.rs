@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use tidewire_store::{ChannelName, Message};
+
 use super::delivery::Delivery;
 use super::ids::{GroupId, RowId};
 use super::turn::Turn;
@@ -11,8 +13,6 @@ use crate::channel::Channel;
 use crate::feeds::{HttpFormat, StreamFormat, Wire};
 use crate::form_cache::FormCache;
 use crate::hub::Hub;
-use crate::message::Message;
-use crate::name::ChannelName;
 use crate::positions::Channels;
 use crate::publication::Publication;
 use crate::shape::Shape;

@@ -15,12 +15,12 @@ use super::holds::{Hold, Holds};
 use super::ids::{GroupId, RowId};
 use super::row::{Member, Place, Row};
 use super::rows::Rows;
-use super::state::{Action, Event, State};
+use super::state::{Action, Event, Last, State};
 use super::todo::Work;
 use super::turn::Turn;
 use super::websocket::WebSocket;
 use crate::credit::ConnectionCredit;
-use crate::feeds::{Flow, longpoll};
+use crate::feeds::{Ending, Flow, longpoll};
 use crate::form_cache::FormCache;
 use crate::gzip;
 use crate::hub::Hub;
@@ -192,7 +192,7 @@ impl Delivery {
                 row.give_up_ms = self.clock.ran_ms() + self.settings.idle_timeout.as_millis() as u64;
                 (row.connection.unread_len() > 0 || self.draining).then_some(Event::Returned)
             }
-            Action::SendStop => self.send_stop(row),
+            Action::SendLast(last) => self.send_last(row, last),
             Action::ShutDown => {
                 let row = &mut self.rows[row];
                 let _ = row.connection.poll_shutdown(&mut Context::from_waker(&row.waker));
@@ -228,7 +228,7 @@ impl Delivery {
         let Some(Member { group, place: Place::Behind(positions) }) = &mut row.member else { return None };
         let (group_id, group) = (*group, &self.audience.groups[*group]);
         if group.is_closed {
-            return Some(Event::Failed);
+            return Some(group.closed_event());
         }
         // When the server stops, a member that has caught up is disconnected. So it must not count
         // as caught up before its group has everything.
@@ -275,6 +275,9 @@ impl Delivery {
         member.place = Place::Live(group.join(id));
         if let Some(body) = &mut row.gzip {
             body.join(group.now.sum);
+        }
+        if group.has_ended() {
+            return Some(Event::Finished);
         }
         self.draining.then_some(Event::Stop)
     }
@@ -346,27 +349,37 @@ impl Delivery {
         }
     }
 
-    /// Writes the last bytes for a server that stops.
-    fn send_stop(&mut self, id: RowId) -> Option<Event> {
+    /// Writes the last bytes, after what is pending. That ends with a whole unit.
+    fn send_last(&mut self, id: RowId, last: Last) -> Option<Event> {
         let member = self.rows[id].member.as_ref()?;
-        let group = &self.audience.groups[member.group];
+        let (group_id, group) = (member.group, &self.audience.groups[member.group]);
         let sum = match member.place {
             Place::Live(slot) => group.reached_by(slot).sum,
             Place::Behind(_) => group.now.sum,
         };
-        let last = match &group.shape {
+        let bytes = match &group.shape {
             Shape::Stream { wire, .. } => {
                 let sum = self.rows[id].gzip.as_ref().map(|body| body.sum(sum));
+                let ending = match last {
+                    Last::Stop => Ending::Stop { retry_ms: self.settings.restart_retry_ms() },
+                    Last::AllEnded => Ending::AllEnded,
+                    Last::Deleted => Ending::Deleted { channel: group.deleted_label() },
+                };
                 let mut out = Vec::new();
-                wire.end(&mut out, self.settings.restart_retry_ms(), sum.unwrap_or_default());
+                wire.end(&mut out, &ending, sum.unwrap_or_default());
                 out.into()
             }
             Shape::LongPoll(shape) => {
-                shape.closing().empty_answer(&self.positions(id).to_text(), &self.forms)
+                let cursor = self.positions(id).to_text();
+                match last {
+                    Last::Stop => shape.closing().empty_answer(&cursor, false, &self.forms),
+                    Last::AllEnded => shape.empty_answer(&cursor, true, &self.forms),
+                    Last::Deleted => shape.deleted_answer(&cursor, group.deleted_label(), &self.forms),
+                }
             }
         };
-        self.rows[id].append_last(last, self.clock.ran_ms());
-        Some(Event::Ended)
+        self.rows[id].append_last(bytes, self.clock.ran_ms());
+        Some(if last == Last::Stop { Event::Ended } else { self.end(group_id) })
     }
 
     /// The event with which a subscription of this group ends after its last bytes.

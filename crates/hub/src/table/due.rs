@@ -69,7 +69,7 @@ impl Table {
         let row = &self.delivery.rows[id];
         let Some(group) = row.group().filter(|_| row.pending.is_empty()) else { return };
         let Shape::LongPoll(shape) = &self.delivery.audience.groups[group].shape else { return };
-        let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), &self.delivery.forms);
+        let answer = shape.empty_answer(&self.delivery.positions(id).to_text(), false, &self.delivery.forms);
         self.delivery.rows[id].append_last(answer, self.delivery.clock.ran_ms());
         let end = self.delivery.end(group);
         self.delivery.drive(id, end);

@@ -6,6 +6,7 @@ use tidewire_channel::Budget;
 
 use super::ids::{GroupId, RowId};
 use super::live::Live;
+use super::state::Event;
 use crate::channel::Channel;
 use crate::counters::Counters;
 use crate::form_cache::FormCache;
@@ -31,6 +32,8 @@ pub(super) struct Group {
     first: usize,
     /// Whether messages were lost before the batch.
     is_broken: bool,
+    /// Whether `now` is the end of all channels.
+    has_ended: bool,
     /// The number of members that did not accept the batch whole.
     cut: usize,
     /// The live members.
@@ -41,8 +44,8 @@ pub(super) struct Group {
     pub(super) is_queued: bool,
     /// Whether it is not registered for new messages.
     pub(super) is_busy: bool,
-    /// The hub has forgotten one of its channels. Its members are disconnected so that they come
-    /// back.
+    /// One of its channels was deleted, or the hub has forgotten it. Its members are told, or
+    /// disconnected so that they come back.
     pub(super) is_closed: bool,
     /// The number of connections that publishers wait for: members that fell behind a moment ago,
     /// and readers of a long poll that was answered a moment ago.
@@ -88,7 +91,8 @@ pub(super) const KEPT: usize = 16 * 1024;
 
 impl Group {
     pub(super) fn new(id: GroupId, channels: Channels, shape: Shape) -> Self {
-        let now = Reached { positions: channels.heads(), sum: Sum::default() };
+        let (positions, has_ended) = channels.reach();
+        let now = Reached { positions, sum: Sum::default() };
         Group {
             id,
             shape,
@@ -99,6 +103,7 @@ impl Group {
             batch: None,
             first: 0,
             is_broken: false,
+            has_ended,
             cut: 0,
             live: Live::default(),
             members: 0,
@@ -116,7 +121,7 @@ impl Group {
     pub(super) fn next_batch(&mut self, others_wait: bool, counters: &Counters, forms: &FormCache) -> bool {
         debug_assert!(self.batch.is_none(), "the members still wait for the last batch");
         if self.live.is_empty() {
-            self.now.positions = self.channels.heads();
+            (self.now.positions, self.has_ended) = self.channels.reach();
             return false;
         }
         self.before.positions.0.copy_from_slice(&self.now.positions.0);
@@ -134,7 +139,8 @@ impl Group {
             self.now.sum = self.now.sum.then(batch.sum);
             self.live.begin();
         }
-        (self.batch, self.cut, self.is_broken) = (batch, 0, tally.is_broken);
+        (self.batch, self.cut) = (batch, 0);
+        (self.is_broken, self.has_ended) = (tally.is_broken, tally.has_ended);
         self.batch.is_some()
     }
 
@@ -220,13 +226,29 @@ impl Group {
         self.live.remove(slot, moved);
     }
 
-    /// For a group that has lost its channel: the next live member that was not told yet.
-    pub(super) fn next_to_disband(&mut self) -> Option<RowId> {
-        self.batch = None;
-        if !self.live.is_waiting() {
-            self.live.begin();
-        }
-        self.live.next()
+    /// Whether its live members have the end of all channels, and need only their last bytes.
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended && !self.is_delivering()
+    }
+
+    /// A live member.
+    pub(super) fn last_live(&self) -> Option<RowId> {
+        self.live.last()
+    }
+
+    /// What happens to the members of a closed group.
+    pub(super) fn closed_event(&self) -> Event {
+        if self.deleted().is_some() { Event::Deleted } else { Event::Failed }
+    }
+
+    /// The name of the channel that was deleted, if there are several channels.
+    pub(super) fn deleted_label(&self) -> Option<&str> {
+        let deleted = self.deleted()?;
+        (self.channels.0.len() > 1).then(|| deleted.name().as_str())
+    }
+
+    fn deleted(&self) -> Option<&Arc<Channel>> {
+        self.channels.0.iter().find(|channel| channel.is_deleted())
     }
 
     /// Takes what the watches need to remove the group.
@@ -242,11 +264,11 @@ impl Group {
 
 #[cfg(test)]
 mod tests {
+    use tidewire_store::{ChannelName, Message};
+
     use super::*;
     use crate::feeds::{HttpFormat, StreamFormat, Wire};
     use crate::hub::Hub;
-    use crate::message::Message;
-    use crate::name::ChannelName;
     use crate::{HubConfig, Retention};
 
     #[test]

@@ -24,6 +24,7 @@ impl Live {
     }
 
     /// Whether any member waits for the current batch.
+    #[cfg(test)]
     pub(super) fn is_waiting(&self) -> bool {
         self.waiting > 0
     }
@@ -42,6 +43,11 @@ impl Live {
     pub(super) fn next(&mut self) -> Option<RowId> {
         self.waiting = self.waiting.checked_sub(1)?;
         Some(self.all[self.waiting])
+    }
+
+    /// Any member: the one that is removed with the least work.
+    pub(super) fn last(&self) -> Option<RowId> {
+        self.all.last().copied()
     }
 
     /// Adds a member that has everything. Returns its place.

@@ -16,6 +16,9 @@
 //!
 //!  Live, Behind, Sending ──Ended─────► Ending ────Sent───► Closed
 //!
+//!  Live ───────────────────Finished──► Ended or Answered follows, with the last bytes of a closed log
+//!  Live, Behind, Sending ──Deleted───► the same, with the last bytes of a deleted channel
+//!
 //!  Idle, Closed ──TimeOver──► Gone: dropped
 //!  every state  ──Failed────► Gone: dropped
 //!
@@ -82,6 +85,10 @@ pub(super) enum Event {
     TimeOver,
     /// The server stops.
     Stop,
+    /// It has everything that its group has, and all channels of the group have ended.
+    Finished,
+    /// A channel of its group was deleted.
+    Deleted,
 }
 
 /// The next action for a row.
@@ -101,14 +108,25 @@ pub(super) enum Action {
     Finish,
     /// Start to wait for its next request.
     AwaitRequest,
-    /// Write the last bytes for a server that stops.
-    SendStop,
+    /// Write the last bytes, which say why the subscription ends.
+    SendLast(Last),
     /// Shut down the output.
     ShutDown,
     /// Give the connection back to the request cycle.
     GiveBack,
     /// Drop the connection.
     Drop,
+}
+
+/// Why a subscription ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// The server stops.
+    Stop,
+    /// All channels have ended.
+    AllEnded,
+    /// A channel was deleted.
+    Deleted,
 }
 
 impl State {
@@ -133,7 +151,9 @@ impl State {
             (Live, Event::Blocked) => (Sending, Action::FallBehind),
             (Live, Event::Moved) => (Behind, Action::Wait),
 
-            (Live | Behind | Sending, Event::Stop) => (self, Action::SendStop),
+            (Live | Behind | Sending, Event::Stop) => (self, Action::SendLast(Last::Stop)),
+            (Live, Event::Finished) => (self, Action::SendLast(Last::AllEnded)),
+            (Live | Behind | Sending, Event::Deleted) => (self, Action::SendLast(Last::Deleted)),
             (Live | Behind | Sending | Idle, Event::Answered) => (Answering, Action::Finish),
             (Live | Behind | Sending, Event::Ended) => (Ending, Action::Finish),
 
@@ -162,7 +182,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 14] = [
         Event::Turn,
         Event::Sent,
         Event::Blocked,
@@ -175,6 +195,8 @@ mod tests {
         Event::Returned,
         Event::TimeOver,
         Event::Stop,
+        Event::Finished,
+        Event::Deleted,
     ];
 
     /// Whether something may be pending. Nothing is in all other states.
@@ -202,11 +224,20 @@ mod tests {
         match action {
             Action::SendFrames | Action::Finish => WRITTEN,
             Action::Read => {
-                &[Event::Sent, Event::Blocked, Event::Failed, Event::CaughtUp, Event::Answered, Event::Ended]
+                const READ: &[Event] = &[
+                    Event::Sent,
+                    Event::Blocked,
+                    Event::Failed,
+                    Event::CaughtUp,
+                    Event::Answered,
+                    Event::Ended,
+                    Event::Deleted,
+                ];
+                READ
             }
-            Action::Join => &[Event::Stop],
+            Action::Join => &[Event::Stop, Event::Finished],
             Action::AwaitRequest => &[Event::Returned],
-            Action::SendStop => &[Event::Ended],
+            Action::SendLast(_) => &[Event::Answered, Event::Ended],
             Action::Wait | Action::FallBehind | Action::ShutDown | Action::GiveBack | Action::Drop => &[],
         }
     }
@@ -243,6 +274,26 @@ mod tests {
                 assert!(state.after(event).is_some(), "{state:?}, {event:?}");
             }
         }
+    }
+
+    /// The last bytes come after a whole unit: they are appended to what is pending, and a row is in
+    /// its last state after them. Nothing is written after them.
+    #[test]
+    fn last_bytes_are_written_once() {
+        let mut endings = Vec::new();
+        for state in reachable() {
+            for event in EVENTS {
+                let Some((after, Action::SendLast(last))) = state.after(event) else { continue };
+                assert!(after == state && state.is_member(), "{state:?}, {event:?}");
+                for &result in results(Action::SendLast(last)) {
+                    let (end, action) = after.after(result).expect("the last bytes end a subscription");
+                    assert!(!end.is_member() && action == Action::Finish, "{state:?}, {event:?}");
+                }
+                endings.push((state, last));
+            }
+        }
+        let all = |last| endings.iter().filter(|(_, one)| *one == last).count();
+        assert_eq!([Last::Stop, Last::Deleted, Last::AllEnded].map(all), [3, 3, 1], "{endings:?}");
     }
 
     /// Otherwise two slices would interleave, or pending bytes would be forgotten.

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-use super::feeds::{client, feed_event, json};
+use super::feeds::{Only, client, feed_event, is_closed, json, stream_of};
 use super::{Ended, Feed, FeedEvent, Reader, Received};
 
 /// Opens one of these feeds of the channel at `url` after `since`.
@@ -25,13 +25,17 @@ pub async fn open(feed: Feed, url: &str, since: &str) -> Result<Box<dyn Reader>,
                 url,
                 since: since.to_owned(),
                 events: VecDeque::new(),
+                has_ended: false,
             }));
         }
         other => panic!("{other:?} is read elsewhere"),
     };
     let url = format!("{url}?feed={name}&since={since}");
     let response = client().get(&url).send().await.map_err(Ended::cut)?;
-    assert_eq!(response.status(), 200, "{url}");
+    let response = match stream_of(&url, response).await? {
+        Ok(response) => response,
+        Err(event) => return Ok(Box::new(Only(Some(event)))),
+    };
     assert_eq!(response.headers()["content-type"], media);
     assert_eq!(response.headers()["x-content-type-options"], "nosniff");
     let body = Body { pieces: response.bytes_stream().map_err(Ended::cut).boxed(), buffer: Vec::new() };
@@ -190,6 +194,7 @@ struct Jsonp {
     url: String,
     since: String,
     events: VecDeque<FeedEvent>,
+    has_ended: bool,
 }
 
 impl Reader for Jsonp {
@@ -199,9 +204,18 @@ impl Reader for Jsonp {
                 if let Some(event) = self.events.pop_front() {
                     return Ok(event);
                 }
+                if self.has_ended {
+                    return Err(Ended::Well);
+                }
                 let url = format!("{}&since={}", self.url, self.since);
                 let response = self.client.get(&url).send().await.map_err(Ended::cut)?;
-                assert_eq!(response.status(), 200, "{url}");
+                let response = match stream_of(&url, response).await? {
+                    Ok(response) => response,
+                    Err(event) => {
+                        self.has_ended = true;
+                        return Ok(event);
+                    }
+                };
                 assert_eq!(response.headers()["content-type"], "application/javascript; charset=utf-8");
                 assert_eq!(response.headers()["x-content-type-options"], "nosniff");
                 let script = response.bytes().await.map_err(Ended::cut)?;
@@ -209,6 +223,11 @@ impl Reader for Jsonp {
                 let answer = json(call.unwrap_or_else(|| panic!("not a call: {script:?}")));
                 self.events.extend(answer["messages"].as_array().unwrap().iter().filter_map(feed_event));
                 self.since = answer["cursor"].as_str().expect("always a cursor").to_owned();
+                self.has_ended = matches!(self.events.back(), Some(FeedEvent::Deleted { .. }));
+                if is_closed(&answer) {
+                    self.events.push_back(FeedEvent::End { cursor: self.since.clone(), channel: None });
+                    self.has_ended = true;
+                }
             }
         }
         .boxed()

@@ -11,8 +11,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
+use tokio_tungstenite::tungstenite;
 
-use super::websockets::{Bare, V1, websocket};
+use super::websockets::{Bare, Socket, V1, websocket};
 use super::{Server, comet};
 
 /// Returns the names of all feeds of the server (`crates/hub/src/feeds/catalogue.rs`), from the
@@ -134,6 +135,28 @@ pub enum FeedEvent {
         reason: String,
         cursor: String,
     },
+    /// The channel has ended, or all channels if there are several and none is named.
+    End {
+        cursor: String,
+        channel: Option<String>,
+    },
+    /// A channel was deleted.
+    Deleted {
+        channel: Option<String>,
+    },
+}
+
+impl FeedEvent {
+    /// The position after the event.
+    pub fn cursor(&self) -> Option<&str> {
+        match self {
+            FeedEvent::Message(Received { cursor, .. })
+            | FeedEvent::Gap { cursor, .. }
+            | FeedEvent::Reset { cursor, .. }
+            | FeedEvent::End { cursor, .. } => Some(cursor),
+            FeedEvent::Deleted { .. } => None,
+        }
+    }
 }
 
 /// Why there is nothing more to read.
@@ -157,7 +180,17 @@ pub trait Reader: Send {
     fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>>;
 }
 
-/// Opens a feed of `channel` at `address` after `since`.
+/// What came in place of a feed.
+pub struct Only(pub Option<FeedEvent>);
+
+impl Reader for Only {
+    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
+        std::future::ready(self.0.take().ok_or(Ended::Well)).boxed()
+    }
+}
+
+/// Opens a feed of `channel` at `address` after `since`. If the channel was deleted, the reader
+/// says so.
 pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Result<Box<dyn Reader>, Ended> {
     let url = format!("http://{address}/c/{channel}");
     Ok(match feed {
@@ -166,25 +199,28 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
         Feed::Sse => {
             // With several channels, the data of each event is an object.
             let objects = channel.contains(',');
-            Box::new(Sse::open(&format!("{url}?since={since}"), objects).await?)
+            Sse::open(&format!("{url}?since={since}"), objects).await?
         }
-        Feed::Stream => {
-            let response = get(&format!("{url}?since={since}"), "application/x-ndjson").await?;
-            Box::new(Lines {
+        Feed::Stream => match get(&format!("{url}?since={since}"), "application/x-ndjson").await? {
+            Ok(response) => Box::new(Lines {
                 pieces: response.bytes_stream().map_err(Ended::cut).boxed(),
                 buffer: Vec::new(),
-            })
-        }
-        Feed::WsV1 => {
-            Box::new(V1(websocket(address, channel, Some(since), true).await.map_err(Ended::cut)?))
-        }
+            }),
+            Err(event) => Box::new(Only(Some(event))),
+        },
+        Feed::WsV1 => match upgraded(websocket(address, channel, Some(since), true).await)? {
+            Ok(socket) => Box::new(V1(socket)),
+            Err(event) => Box::new(Only(Some(event))),
+        },
         Feed::WsBare => {
             let cursor = match since {
                 "earliest" | "now" => place(&url, since).await?,
                 cursor => cursor.to_owned(),
             };
-            let socket = websocket(address, channel, Some(&cursor), false).await.map_err(Ended::cut)?;
-            Box::new(Bare { socket, cursor })
+            match upgraded(websocket(address, channel, Some(&cursor), false).await)? {
+                Ok(socket) => Box::new(Bare { socket, cursor, url }),
+                Err(event) => Box::new(Only(Some(event))),
+            }
         }
         Feed::Xhr | Feed::Mixed | Feed::Replace | Feed::Iframe | Feed::Jsonp => {
             comet::open(feed, &url, since).await?
@@ -195,7 +231,7 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
 /// Opens an event stream of objects, as [`open`] does.
 pub async fn open_objects(address: &str, channel: &str, since: &str) -> Result<Box<dyn Reader>, Ended> {
     let url = format!("http://{address}/c/{channel}?feed=sse&objects=1&since={since}");
-    Ok(Box::new(Sse::open(&url, true).await?))
+    Sse::open(&url, true).await
 }
 
 /// Makes a client for one connection. A pool would hide a cut.
@@ -203,25 +239,58 @@ pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
-async fn get(url: &str, accept: &str) -> Result<reqwest::Response, Ended> {
+async fn get(url: &str, accept: &str) -> Result<Result<reqwest::Response, FeedEvent>, Ended> {
     let response = client().get(url).header("Accept", accept).send().await.map_err(Ended::cut)?;
-    assert_eq!(response.status(), 200, "{url}");
-    assert_eq!(response.headers()["content-type"], accept);
+    let response = stream_of(url, response).await?;
+    if let Ok(response) = &response {
+        assert_eq!(response.headers()["content-type"], accept);
+    }
     Ok(response)
 }
 
-/// Returns the cursor of `earliest` or `now`.
-async fn place(url: &str, since: &str) -> Result<String, Ended> {
-    let url = format!("{url}?feed=poll&since={since}&limit=1");
-    let body = client().get(url).send().await.map_err(Ended::cut)?.bytes().await.map_err(Ended::cut)?;
-    let answer: Value = serde_json::from_slice(&body).unwrap();
-    Ok(match answer["messages"][0]["cursor"].as_str() {
-        Some(first) => {
-            let (epoch, seq) = first.rsplit_once('-').unwrap();
-            format!("{epoch}-{}", seq.parse::<u64>().unwrap() - 1)
+/// Returns the stream of an answer. If the channel was deleted, or if an event stream has nothing
+/// more to say, returns that.
+pub async fn stream_of(
+    url: &str,
+    response: reqwest::Response,
+) -> Result<Result<reqwest::Response, FeedEvent>, Ended> {
+    match response.status().as_u16() {
+        204 => {
+            let cursor = response.headers()["tidewire-cursor"].to_str().unwrap().to_owned();
+            assert_eq!(response.bytes().await.map_err(Ended::cut)?, "");
+            Ok(Err(FeedEvent::End { cursor, channel: None }))
         }
-        None => answer["cursor"].as_str().unwrap().to_owned(),
-    })
+        404 => Ok(Err(deleted(&response.bytes().await.map_err(Ended::cut)?))),
+        status => {
+            assert_eq!(status, 200, "{url}");
+            Ok(Ok(response))
+        }
+    }
+}
+
+/// Reads the refusal of a channel that was deleted.
+fn deleted(body: &[u8]) -> FeedEvent {
+    let problem = json(body);
+    assert_eq!((&problem["status"], &problem["reason"]), (&404.into(), &"deleted".into()), "{problem}");
+    FeedEvent::Deleted { channel: None }
+}
+
+fn upgraded(opened: Result<Socket, tungstenite::Error>) -> Result<Result<Socket, FeedEvent>, Ended> {
+    match opened {
+        Ok(socket) => Ok(Ok(socket)),
+        Err(tungstenite::Error::Http(response)) if response.status() == 404 => {
+            Ok(Err(deleted(response.body().as_deref().expect("a refusal has a body"))))
+        }
+        Err(error) => Err(Ended::cut(error)),
+    }
+}
+
+/// Returns the cursor of `earliest` or `now`.
+pub async fn place(url: &str, since: &str) -> Result<String, Ended> {
+    let response =
+        client().head(format!("{url}?feed=stream&since={since}")).send().await.map_err(Ended::cut)?;
+    assert_eq!(response.status(), 200, "{url}");
+    Ok(response.headers()["tidewire-cursor"].to_str().unwrap().to_owned())
 }
 
 /// Reads JSON. A failure shows it.
@@ -252,6 +321,11 @@ pub fn feed_event(object: &Value) -> Option<FeedEvent> {
         })),
         Some("gap") => Some(FeedEvent::Gap { missed: object["missed"].as_u64().unwrap(), cursor: cursor() }),
         Some("reset") => Some(FeedEvent::Reset { reason: text("reason").unwrap(), cursor: cursor() }),
+        Some("end") => Some(FeedEvent::End { cursor: cursor(), channel: text("channel") }),
+        Some("deleted") => {
+            assert_eq!(object["cursor"], Value::Null, "there is no position to come back to: {object}");
+            Some(FeedEvent::Deleted { channel: text("channel") })
+        }
         Some("hello") => {
             cursor();
             None
@@ -267,11 +341,13 @@ struct Polls {
     url: String,
     since: String,
     events: VecDeque<FeedEvent>,
+    has_ended: bool,
 }
 
 impl Polls {
     fn new(url: String, since: &str) -> Self {
-        Polls { client: client(), url, since: since.to_owned(), events: VecDeque::new() }
+        let (client, since) = (client(), since.to_owned());
+        Polls { client, url, since, events: VecDeque::new(), has_ended: false }
     }
 
     async fn poll(&mut self) -> Result<(), Ended> {
@@ -291,17 +367,31 @@ impl Polls {
             self.events.push_back(event);
             return Ok(());
         }
+        if status == 404 {
+            self.events.push_back(deleted(&body));
+            self.has_ended = true;
+            return Ok(());
+        }
         assert_eq!(status, 200, "{url}: {answer}");
         assert_eq!(answer["gap"], Value::Null);
         let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
         assert_eq!(header.expect("in the head too"), cursor);
         self.events.extend(answer["messages"].as_array().unwrap().iter().filter_map(feed_event));
-        if let Some(FeedEvent::Message(last)) = self.events.back() {
+        if is_closed(&answer) {
+            self.events.push_back(FeedEvent::End { cursor: cursor.clone(), channel: None });
+            self.has_ended = true;
+        } else if let Some(FeedEvent::Message(last)) = self.events.back() {
             assert_eq!(last.cursor, cursor, "the cursor is that of the last message");
         }
         self.since = cursor;
         Ok(())
     }
+}
+
+/// Whether the answer to a poll reaches the end of all channels.
+pub fn is_closed(answer: &Value) -> bool {
+    assert!(matches!(answer["closed"], Value::Null | Value::Bool(true)), "{answer}");
+    answer["closed"] == true
 }
 
 impl Reader for Polls {
@@ -311,6 +401,9 @@ impl Reader for Polls {
             loop {
                 if let Some(event) = self.events.pop_front() {
                     return Ok(event);
+                }
+                if self.has_ended {
+                    return Err(Ended::Well);
                 }
                 if std::mem::replace(&mut again, true) {
                     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -329,10 +422,14 @@ struct Sse {
 }
 
 impl Sse {
-    async fn open(url: &str, objects: bool) -> Result<Self, Ended> {
-        let response = get(url, "text/event-stream").await?;
-        let events = response.bytes_stream().eventsource().map_err(Ended::cut).boxed();
-        Ok(Sse { events, objects })
+    async fn open(url: &str, objects: bool) -> Result<Box<dyn Reader>, Ended> {
+        Ok(match get(url, "text/event-stream").await? {
+            Ok(response) => {
+                let events = response.bytes_stream().eventsource().map_err(Ended::cut).boxed();
+                Box::new(Sse { events, objects })
+            }
+            Err(event) => Box::new(Only(Some(event))),
+        })
     }
 
     /// Returns the next event that has an object with news. The heartbeat of a stream of objects is
@@ -358,7 +455,9 @@ impl Reader for Sse {
             let event = self.events.next().await.ok_or(Ended::Well)??;
             let object = || json(event.data.as_bytes());
             let decoded = match event.event.as_str() {
-                "gap" | "reset" | "envelope" => feed_event(&object()).expect("a message, a gap or a reset"),
+                "gap" | "reset" | "envelope" | "end" | "deleted" => {
+                    feed_event(&object()).expect("an object with news")
+                }
                 name => FeedEvent::Message(Received {
                     cursor: event.id.clone(),
                     payload: event.data.clone().into_bytes(),
@@ -366,10 +465,9 @@ impl Reader for Sse {
                     ..Received::default()
                 }),
             };
-            let (FeedEvent::Message(Received { cursor, .. })
-            | FeedEvent::Gap { cursor, .. }
-            | FeedEvent::Reset { cursor, .. }) = &decoded;
-            assert_eq!(*cursor, event.id, "a browser resumes at the id");
+            if let Some(cursor) = decoded.cursor() {
+                assert_eq!(cursor, event.id, "a browser resumes at the id");
+            }
             Ok(decoded)
         }
         .boxed()

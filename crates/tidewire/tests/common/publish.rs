@@ -55,6 +55,25 @@ impl Post {
     }
 }
 
+/// Closes a channel, with a last message or without. Returns the cursor of the end.
+pub fn close(address: &str, channel: &str, last: Option<&str>) -> String {
+    let body = last.unwrap_or_default();
+    let head =
+        format!("POST /c/{channel}?close=1 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let response = Raw::connect(address).send(head + body).response();
+    assert_eq!(response.status, if last.is_some() { 201 } else { 200 }, "{response:?}");
+    let answer: Value = serde_json::from_str(response.text()).unwrap();
+    assert_eq!(answer["closed"], true, "{answer}");
+    answer["end"].as_str().expect("a closed channel has an end").to_owned()
+}
+
+/// Deletes a channel.
+pub fn delete(address: &str, channel: &str) {
+    let request = format!("DELETE /c/{channel} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let response = Raw::connect(address).send(request).response();
+    assert_eq!(response.status, 204, "{response:?}");
+}
+
 fn cursor_of(json: &str) -> String {
     let json: Value = serde_json::from_str(json).unwrap();
     json["cursor"].as_str().expect("an acknowledgement has a cursor").to_owned()

@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::feeds::{Ended, FeedEvent, Reader, Received, feed_event, json};
+use super::feeds::{Ended, FeedEvent, Reader, Received, feed_event, json, place};
 use super::{after, seq};
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -58,12 +58,19 @@ impl Reader for V1 {
 pub struct Bare {
     pub socket: Socket,
     pub cursor: String,
+    /// The channel.
+    pub url: String,
 }
 
 impl Bare {
-    fn message(&mut self, payload: Vec<u8>) -> FeedEvent {
+    async fn message(&mut self, payload: Vec<u8>) -> Result<FeedEvent, Ended> {
+        if seq(&self.cursor) == 0 {
+            // The first message of a log may begin its epoch.
+            let now = place(&self.url, "now").await?;
+            self.cursor = format!("{}-0", now.rsplit_once('-').unwrap().0);
+        }
         self.cursor = after(&self.cursor, 1);
-        FeedEvent::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() })
+        Ok(FeedEvent::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() }))
     }
 }
 
@@ -72,14 +79,18 @@ impl Reader for Bare {
         async move {
             loop {
                 match self.socket.next().await.ok_or(Ended::Well)?.map_err(Ended::cut)? {
-                    Message::Text(text) => return Ok(self.message(text.as_bytes().to_vec())),
+                    Message::Text(text) => return self.message(text.as_bytes().to_vec()).await,
                     Message::Binary(data) => {
                         assert!(std::str::from_utf8(&data).is_err(), "text came as binary: {data:?}");
-                        return Ok(self.message(data.to_vec()));
+                        return self.message(data.to_vec()).await;
                     }
                     // Of a loss, a bare connection can only report where to continue.
                     Message::Close(Some(frame)) if u16::from(frame.code) == 4410 => {
                         return Ok(lost(&self.cursor, frame.reason.to_string()));
+                    }
+                    Message::Close(Some(frame)) if u16::from(frame.code) == 4404 => {
+                        assert_eq!(frame.reason, "the channel was deleted");
+                        return Ok(FeedEvent::Deleted { channel: None });
                     }
                     Message::Close(_) => return Err(Ended::Well),
                     _ => {}
@@ -94,7 +105,10 @@ impl Reader for Bare {
 fn lost(had: &str, cursor: String) -> FeedEvent {
     let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
     match seq(&cursor).checked_sub(seq(had)) {
-        _ if epoch(had) != epoch(&cursor) => FeedEvent::Reset { reason: "unknown-epoch".to_owned(), cursor },
+        // A log begins an epoch after the number 0.
+        _ if epoch(had) != epoch(&cursor) && seq(had) > 0 => {
+            FeedEvent::Reset { reason: "unknown-epoch".to_owned(), cursor }
+        }
         None => FeedEvent::Reset { reason: "ahead-of-log".to_owned(), cursor },
         Some(missed) => FeedEvent::Gap { missed, cursor },
     }

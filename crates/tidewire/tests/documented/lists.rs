@@ -164,7 +164,7 @@ fn every_reserved_event_name_is_documented() {
 #[test]
 fn the_playground_knows_the_events_of_the_server() {
     let feed = read("crates/hub/src/feeds/sse.rs");
-    let names = between(&feed, "use crate::reserved_events::{", "}").to_lowercase();
+    let names = between(&feed, "reserved_events::{", "}").to_lowercase();
     let reader = read("crates/tidewire/web/playground/streams.js");
     let reader = between(&reader, "class EventStream", "\n}\n");
     let law = read("crates/tidewire/tests/common/feeds.rs");

@@ -71,6 +71,18 @@ fn rows() -> Vec<Row> {
         number("retain-messages"),
         size("retain-bytes"),
         time("retain-age"),
+        number("window-messages"),
+        size("window-bytes"),
+        time("window-age"),
+        row(
+            "channel",
+            [
+                ("a/*?retain=all", "['a/*?retain=all']", "[\"a/*?retain=all\"]"),
+                ("b?expire=1h,b/**", "['b?expire=1h', 'b/**']", "[\"b?expire=1h\", \"b/**\"]"),
+                ("**", "['**']", "[\"**\"]"),
+            ],
+        ),
+        size("retain-all-bytes"),
         size("max-message"),
         number("max-channels"),
         number("max-connections"),

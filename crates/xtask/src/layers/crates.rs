@@ -33,6 +33,7 @@ const HTTP1: &str = "tidewire-http1";
 const WS: &str = "tidewire-ws";
 const SSE: &str = "tidewire-sse";
 const CHANNEL: &str = "tidewire-channel";
+const STORE: &str = "tidewire-store";
 const SERVER: &str = "tidewire-server";
 const CLIENT: &str = "tidewire-client";
 const EXPLAIN: &str = "tidewire-explain";
@@ -64,13 +65,16 @@ const TABLE: &[Row] = &[
     Row { layer: 1, name: SSE,      uses: &[], outside: Outside::Only {
         always: &[], optional: &["bytes", "futures-core", "http", "http-body", "tokio", "tokio-util"] } },
     Row { layer: 2, name: CHANNEL,  uses: &[], outside: NONE },
+    // Messages share their payloads, and an idempotency key is bound to a hash of its message.
+    Row { layer: 2, name: STORE,    uses: &[CHANNEL], outside: Outside::Only {
+        always: &["bytes", "sha2", "thiserror"], optional: &[] } },
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
     // It offers the connection of an upgrade to the extractor of WS.
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
-    Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER],
+    Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, STORE, SERVER],
           outside: Outside::Free },
     Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, CLIENT, HUB],
           outside: Outside::Free },
@@ -80,7 +84,7 @@ const TABLE: &[Row] = &[
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
-          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, SERVER, CLIENT, HUB, TIDEWIRE],
+          uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, STORE, SERVER, CLIENT, HUB, TIDEWIRE],
           outside: Outside::Free },
 ];
 
@@ -114,9 +118,9 @@ pub(super) fn check(metadata: &Metadata) -> Result {
 }
 
 /// The crates of layers 0 to 2 that need no std, lowest first. tidewire-explain may use std,
-/// because its notes are text for people.
+/// because its notes are text for people. tidewire-store may, because a store is shared by threads.
 pub(crate) fn pure() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().filter(|row| row.layer <= PURE && row.name != EXPLAIN).map(|row| row.name)
+    TABLE.iter().filter(|row| row.layer <= PURE && ![EXPLAIN, STORE].contains(&row.name)).map(|row| row.name)
 }
 
 /// Whether a crate is in layers 0 to 2.

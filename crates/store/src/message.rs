@@ -9,7 +9,7 @@ use crate::reserved_events::{RESERVED_EVENTS, UPLOAD_ABORTED, UPLOAD_END};
 /// A message: a payload with its event name, media type and time.
 ///
 /// ```
-/// use tidewire_hub::Message;
+/// use tidewire_store::Message;
 ///
 /// let message = Message::new(r#"{"level":3.2}"#.into(), 1_795_000_000_000)
 ///     .with_event("tide")?
@@ -36,9 +36,9 @@ pub const MAX_EVENT: usize = 128;
 pub const MAX_CONTENT_TYPE: usize = 256;
 
 impl Message {
-    /// A message with this payload, published at `time_ms`: milliseconds since 1970, as
-    /// [`Hub::wall_ms`](crate::Hub::wall_ms) returns. The time is for people; nothing is ordered by
-    /// it. If the previous message of the log has a later time, the log takes that time instead.
+    /// A message with this payload, published at `time_ms`: milliseconds since 1970. The time is
+    /// for people; nothing is ordered by it. If the previous message of the log has a later time,
+    /// the hub gives the message that time instead.
     pub fn new(data: Bytes, time_ms: u64) -> Self {
         let is_text = std::str::from_utf8(&data).is_ok();
         Message { event: None, content_type: None, time_ms, data, is_text }
@@ -77,19 +77,29 @@ impl Message {
     }
 
     /// The message that says how an upload ended.
-    pub(crate) fn mark(mark: Mark, time_ms: u64) -> Self {
+    pub fn mark(mark: Mark, time_ms: u64) -> Self {
         Message { event: Some(mark.event().into()), ..Message::new(Bytes::new(), time_ms) }
     }
 
     /// How an upload ended, if this message says that. Its event names are reserved, so no
     /// publisher can forge them.
-    pub(crate) fn as_mark(&self) -> Option<Mark> {
+    pub fn as_mark(&self) -> Option<Mark> {
         [Mark::End, Mark::Aborted].into_iter().find(|mark| self.event() == Some(mark.event()))
     }
 
     /// The same message with another time.
-    pub(crate) fn with_time(&self, time_ms: u64) -> Self {
+    #[must_use]
+    pub fn with_time(&self, time_ms: u64) -> Self {
         Message { time_ms, ..self.clone() }
+    }
+
+    /// The first `len` bytes of the payload, copied, with the same names and time: the first
+    /// message of a fork that begins inside this message. The whole payload if it is shorter.
+    #[must_use]
+    pub fn cut(&self, len: usize) -> Self {
+        let data = Bytes::copy_from_slice(self.data.get(..len).unwrap_or(&self.data));
+        let is_text = std::str::from_utf8(&data).is_ok();
+        Message { data, is_text, ..self.clone() }
     }
 
     /// The event name.
@@ -120,10 +130,10 @@ impl Message {
     /// A hash of event name, media type and payload, which an idempotency key is bound to. Each
     /// name is hashed after a number: 0 if there is no name, otherwise its length plus 1. So
     /// different messages hash different bytes. The time is left out, because a retry comes later.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = Sha256::new();
         for name in [self.event(), self.content_type()] {
-            let len = name.map_or(0, |name| name.len() as u64 + 1);
+            let len = name.map_or(0, |name| (name.len() as u64).saturating_add(1));
             hash.update(len.to_le_bytes());
             hash.update(name.unwrap_or_default());
         }
@@ -134,17 +144,16 @@ impl Message {
     }
 
     /// Bytes that the message counts in a log: the payload, the names and the bookkeeping.
-    pub(crate) fn weight(&self) -> usize {
-        self.data.len()
-            + self.event().map_or(0, str::len)
-            + self.content_type().map_or(0, str::len)
-            + size_of::<Self>()
+    pub fn weight(&self) -> usize {
+        [self.data.len(), self.event().map_or(0, str::len), self.content_type().map_or(0, str::len)]
+            .into_iter()
+            .fold(size_of::<Self>(), usize::saturating_add)
     }
 }
 
 /// How an upload ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub enum Mark {
     /// Complete.
     End,
     /// Incomplete: the publisher left, or the server stopped.
@@ -153,7 +162,7 @@ pub(crate) enum Mark {
 
 impl Mark {
     /// The event name of the message that says so.
-    pub(crate) fn event(self) -> &'static str {
+    pub fn event(self) -> &'static str {
         match self {
             Mark::End => UPLOAD_END,
             Mark::Aborted => UPLOAD_ABORTED,

@@ -2,7 +2,7 @@
 
 macro_rules! reserved_events {
     ($($name:ident = $text:literal;)*) => {
-        $(pub(crate) const $name: &str = $text;)*
+        $(#[doc = concat!("`", $text, "`")] pub const $name: &str = $text;)*
 
         /// Event names that a publisher may not use.
         ///
@@ -11,7 +11,8 @@ macro_rules! reserved_events {
         ///   `onopen` or `onerror` of a page. (`message` is allowed: it is the name of an event
         ///   without a name.)
         /// - `upload-end`, `upload-aborted`: they say in the log how an upload ended.
-        /// - `end`, `deleted`, `expired`: reserved for a later version.
+        /// - `end`, `deleted`: the server tells with them that a channel has ended or was deleted.
+        /// - `expired`: reserved for a later version.
         pub const RESERVED_EVENTS: [&str; [$($text),*].len()] = [$($name),*];
     };
 }

@@ -1,0 +1,471 @@
+//! Pages: parts of logs that are older than the windows of their channels. They are fetched from
+//! the store, and all readers at the same place share one fetch.
+//!
+//! ```text
+//!   reader ─► is the page there? ── yes ─► its messages
+//!                 │ no
+//!                 ▼                             store.read
+//!              Queued ──── a fetch is free ───► Fetching ─────────► Loaded ─► its waiters are woken
+//!                 ▲                               │ failed
+//!                 └─── its pause is over ─ Paused ◄┘
+//!                                            │ failed too often
+//!                                            └────────────────────► Failed ─► its waiters are woken
+//! ```
+//!
+//! A loaded page stays until the readers that waited for it have read it, or for a second. After
+//! that it gives way to others when the pages take too many bytes. So every fetch lets a reader
+//! move on, however many readers there are.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::task::Waker;
+
+use tidewire_channel::{Budget, Continuity, Cursor};
+use tidewire_store::Message;
+
+use crate::sync::{Mutex, MutexGuard};
+
+/// Bytes of one page: the weight of its messages. A single longer message is a page too.
+pub(crate) const PAGE: usize = 256 * 1024;
+
+/// Bytes of all loaded pages. Over this, pages that nobody waits for give way.
+pub(crate) const MAX_PAGES: usize = 32 * 1024 * 1024;
+
+/// Fetches at one time. Further ones wait in a line.
+pub(crate) const MAX_FETCHES: usize = 32;
+
+/// Failures after which the readers of a page are given up.
+pub(crate) const MAX_ATTEMPTS: u32 = 4;
+
+/// The pause after the first failure of a fetch. It doubles with each further one.
+const PAUSE_MS: u64 = 250;
+
+/// How long a page is kept for waiters that do not come.
+const UNREAD_MS: u64 = 1_000;
+
+/// How long a page that failed too often counts as failed.
+const FAILED_MS: u64 = 2_000;
+
+/// The pages of all channels `C` of a hub.
+#[derive(Debug)]
+pub(crate) struct Pages<C> {
+    inner: Mutex<Inner<C>>,
+    max_bytes: usize,
+}
+
+/// The channel, by its number in the hub, and the number of the message before the page.
+type Key = (u64, u64);
+
+#[derive(Debug)]
+struct Inner<C> {
+    all: BTreeMap<Key, Page<C>>,
+    /// Pages that wait for a free fetch.
+    line: VecDeque<Key>,
+    /// Fetches under way.
+    fetching: usize,
+    /// Bytes of the loaded pages.
+    bytes: usize,
+    /// Loaded pages in the order in which they were last used. The key says which use.
+    used: BTreeMap<u64, Key>,
+    uses: u64,
+    /// The number of pages in a pause.
+    paused: usize,
+}
+
+#[derive(Debug)]
+struct Page<C> {
+    state: PageState<C>,
+    waiters: PageWaiters,
+    attempts: u32,
+}
+
+#[derive(Debug)]
+enum PageState<C> {
+    Queued(Place<C>),
+    Fetching,
+    /// Until this time.
+    Paused(Place<C>, u64),
+    /// Until this time.
+    Failed(u64),
+    Loaded(Loaded),
+}
+
+/// What a fetch needs.
+#[derive(Debug)]
+pub(crate) struct Place<C> {
+    pub(crate) channel: Arc<C>,
+    pub(crate) start: Cursor,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    content: Content,
+    weights: Box<[usize]>,
+    bytes: usize,
+    use_number: u64,
+    /// Waiters that were woken and have not read it yet.
+    expected: usize,
+    since_ms: u64,
+}
+
+/// The content of a page.
+#[derive(Debug)]
+pub(crate) struct Content {
+    /// The position that was asked for.
+    pub(crate) asked: Cursor,
+    /// Whether messages were evicted before they were read.
+    pub(crate) continuity: Continuity,
+    /// The position before the first message.
+    pub(crate) start: Cursor,
+    pub(crate) messages: Vec<(Cursor, Arc<Message>)>,
+}
+
+/// Some messages of a page.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) continuity: Continuity,
+    pub(crate) messages: Vec<(Cursor, Arc<Message>)>,
+    /// The position after the messages.
+    pub(crate) cursor: Cursor,
+}
+
+/// Who waits for a page. Each waits once.
+#[derive(Debug, Default)]
+pub(crate) struct PageWaiters {
+    pub(crate) workers: Vec<u16>,
+    tasks: HashMap<usize, Waker>,
+}
+
+/// What to do about a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// It is loaded.
+    Loaded,
+    /// It is under way. The waiter, if there is one, will be woken.
+    Waits,
+    /// It could not be read. The waiter is not woken.
+    Failed,
+    /// Fetch it now, and say how it [ended](Pages::landed). The waiter will be woken.
+    Fetch,
+}
+
+/// What follows after a fetch has ended.
+#[derive(Debug)]
+pub(crate) struct Landed<C> {
+    /// Whom to wake.
+    pub(crate) woken: PageWaiters,
+    /// What to fetch next.
+    pub(crate) next: Vec<Place<C>>,
+}
+
+impl<C> Pages<C> {
+    pub(crate) fn new() -> Self {
+        Self::with_max_bytes(MAX_PAGES)
+    }
+
+    fn with_max_bytes(max_bytes: usize) -> Self {
+        let inner = Inner {
+            all: BTreeMap::new(),
+            line: VecDeque::new(),
+            fetching: 0,
+            bytes: 0,
+            used: BTreeMap::new(),
+            uses: 0,
+            paused: 0,
+        };
+        Pages { inner: Mutex::new(inner), max_bytes }
+    }
+
+    /// The messages of a channel after `start`, as far as the budget and a loaded page allow.
+    pub(crate) fn get(&self, channel: u64, start: Cursor, budget: Budget) -> Option<Part> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let (&key, page) = inner.all.range_mut((channel, 0)..=(channel, start.seq())).next_back()?;
+        let PageState::Loaded(loaded) = &mut page.state else { return None };
+        let part = loaded.part(start, budget)?;
+        loaded.expected = loaded.expected.saturating_sub(1);
+        inner.used.remove(&loaded.use_number);
+        inner.uses += 1;
+        loaded.use_number = inner.uses;
+        inner.used.insert(inner.uses, key);
+        Some(part)
+    }
+
+    /// Asks for the page of a channel after `start`. The waiter is woken when the page is there or
+    /// is given up.
+    pub(crate) fn want(
+        &self,
+        (channel, number): (&Arc<C>, u64),
+        start: Cursor,
+        waiter: Option<PageWaiter>,
+        now_ms: u64,
+    ) -> Want {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        let key = (number, start.seq());
+        let place = || Place { channel: channel.clone(), start };
+        if inner.has(key, start) {
+            return Want::Loaded;
+        }
+        let known = inner.all.get_mut(&key);
+        let page = match known {
+            Some(Page { state: PageState::Failed(until_ms), .. }) if now_ms < *until_ms => {
+                return Want::Failed;
+            }
+            Some(page) if matches!(page.state, PageState::Failed(_) | PageState::Loaded(_)) => {
+                // It begins anew. A loaded page that does not have the place is of an older log.
+                inner.remove(key);
+                inner.all.entry(key).or_insert_with(|| Page::new(place()))
+            }
+            Some(_) => inner.all.get_mut(&key).expect("it was found"),
+            None => inner.all.entry(key).or_insert_with(|| Page::new(place())),
+        };
+        if let Some(waiter) = waiter {
+            page.waiters.add(waiter);
+        }
+        match page.state {
+            PageState::Paused(_, until_ms) if until_ms <= now_ms => inner.paused -= 1,
+            PageState::Queued(_) if !page.is_listed() => {}
+            _ => return Want::Waits,
+        }
+        page.attempts += 1;
+        if inner.fetching < MAX_FETCHES && inner.make_room(self.max_bytes, now_ms) {
+            let page = inner.all.get_mut(&key).expect("a page that is not loaded does not give way");
+            page.state = PageState::Fetching;
+            inner.fetching += 1;
+            return Want::Fetch;
+        }
+        let page = inner.all.get_mut(&key).expect("a page that is not loaded does not give way");
+        page.state = PageState::Queued(place());
+        inner.line.push_back(key);
+        Want::Waits
+    }
+
+    /// A fetch has ended with a page, or failed.
+    pub(crate) fn landed(
+        &self,
+        number: u64,
+        start: Cursor,
+        content: Option<Content>,
+        channel: &Arc<C>,
+        now_ms: u64,
+    ) -> Landed<C> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        inner.fetching -= 1;
+        let mut woken = PageWaiters::default();
+        let key = (number, start.seq());
+        // The page may have been forgotten meanwhile.
+        if let Some(page) = inner.all.get_mut(&key).filter(|page| matches!(page.state, PageState::Fetching)) {
+            match content {
+                Some(content) => {
+                    woken = std::mem::take(&mut page.waiters);
+                    inner.uses += 1;
+                    let loaded = Loaded::new(content, woken.len(), inner.uses, now_ms);
+                    inner.bytes += loaded.bytes;
+                    inner.used.insert(inner.uses, key);
+                    page.state = PageState::Loaded(loaded);
+                }
+                None if page.attempts >= MAX_ATTEMPTS => {
+                    woken = std::mem::take(&mut page.waiters);
+                    page.state = PageState::Failed(now_ms + FAILED_MS);
+                }
+                None => {
+                    let pause_ms = PAUSE_MS << (page.attempts - 1);
+                    let place = Place { channel: channel.clone(), start };
+                    page.state = PageState::Paused(place, now_ms + pause_ms);
+                    inner.paused += 1;
+                }
+            }
+        }
+        Landed { woken, next: inner.next(self.max_bytes, now_ms) }
+    }
+
+    /// What to fetch because its pause is over, or because others have given way.
+    pub(crate) fn due(&self, now_ms: u64) -> Vec<Place<C>> {
+        let mut guard = self.lock();
+        let inner = &mut *guard;
+        if inner.paused > 0 {
+            for (&key, page) in &mut inner.all {
+                if !matches!(page.state, PageState::Paused(_, until_ms) if until_ms <= now_ms) {
+                    continue;
+                }
+                if let PageState::Paused(place, _) = std::mem::replace(&mut page.state, PageState::Fetching) {
+                    page.attempts += 1;
+                    page.state = PageState::Queued(place);
+                    inner.line.push_back(key);
+                    inner.paused -= 1;
+                }
+            }
+        }
+        inner.next(self.max_bytes, now_ms)
+    }
+
+    /// Forgets the pages of a channel. Returns whom to wake.
+    pub(crate) fn forget(&self, channel: u64) -> PageWaiters {
+        let mut guard = self.lock();
+        let keys: Vec<Key> =
+            guard.all.range((channel, 0)..=(channel, u64::MAX)).map(|(&key, _)| key).collect();
+        let mut woken = PageWaiters::default();
+        for key in keys {
+            if let Some(page) = guard.remove(key) {
+                woken.join(page.waiters);
+            }
+        }
+        woken
+    }
+
+    /// No code panics while it holds the lock, so the data behind a poisoned lock is good.
+    fn lock(&self) -> MutexGuard<'_, Inner<C>> {
+        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<C> Inner<C> {
+    /// Whether a loaded page has the messages after `start`, or says that they are gone.
+    fn has(&self, (channel, seq): Key, start: Cursor) -> bool {
+        let found = self.all.range((channel, 0)..=(channel, seq)).next_back();
+        found.is_some_and(|(_, page)| match &page.state {
+            PageState::Loaded(loaded) => loaded.part(start, Budget::messages(0)).is_some(),
+            _ => false,
+        })
+    }
+
+    /// Lets loaded pages give way until there is room for one more. Returns whether there is.
+    fn make_room(&mut self, max_bytes: usize, now_ms: u64) -> bool {
+        let wanted = max_bytes.saturating_sub(self.fetching.saturating_add(1) * PAGE);
+        if self.bytes <= wanted {
+            return true;
+        }
+        let mut going = Vec::new();
+        let mut bytes = self.bytes;
+        for &key in self.used.values() {
+            if let Some(Page { state: PageState::Loaded(loaded), .. }) = self.all.get(&key)
+                && (loaded.expected == 0 || now_ms.saturating_sub(loaded.since_ms) >= UNREAD_MS)
+            {
+                bytes -= loaded.bytes;
+                going.push(key);
+            }
+            if bytes <= wanted {
+                break;
+            }
+        }
+        for key in going {
+            self.remove(key);
+        }
+        self.bytes <= wanted || self.fetching == 0 && self.bytes <= max_bytes
+    }
+
+    /// The next pages in the line, as far as fetches are free.
+    fn next(&mut self, max_bytes: usize, now_ms: u64) -> Vec<Place<C>> {
+        let mut next = Vec::new();
+        while self.fetching < MAX_FETCHES && !self.line.is_empty() && self.make_room(max_bytes, now_ms) {
+            let Some(key) = self.line.pop_front() else { break };
+            let Some(page) = self.all.get_mut(&key) else { continue };
+            if !matches!(page.state, PageState::Queued(_)) {
+                continue;
+            }
+            if let PageState::Queued(place) = std::mem::replace(&mut page.state, PageState::Fetching) {
+                self.fetching += 1;
+                next.push(place);
+            }
+        }
+        next
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Page<C>> {
+        let page = self.all.remove(&key)?;
+        match &page.state {
+            PageState::Loaded(loaded) => {
+                self.bytes -= loaded.bytes;
+                self.used.remove(&loaded.use_number);
+            }
+            PageState::Paused(..) => self.paused -= 1,
+            _ => {}
+        }
+        Some(page)
+    }
+}
+
+impl<C> Page<C> {
+    fn new(place: Place<C>) -> Self {
+        Page { state: PageState::Queued(place), waiters: PageWaiters::default(), attempts: 0 }
+    }
+
+    /// Whether it is in the line. A new page is not.
+    fn is_listed(&self) -> bool {
+        self.attempts > 0
+    }
+}
+
+impl Loaded {
+    fn new(content: Content, expected: usize, use_number: u64, since_ms: u64) -> Self {
+        let weights: Box<[usize]> = content.messages.iter().map(|(_, message)| message.weight()).collect();
+        let bytes = weights.iter().sum();
+        Loaded { content, weights, bytes, use_number, expected, since_ms }
+    }
+
+    /// The messages after `start`. `None` if the page does not have them.
+    fn part(&self, start: Cursor, budget: Budget) -> Option<Part> {
+        let Content { asked, continuity, start: first, messages } = &self.content;
+        if start == *asked && continuity.is_broken() {
+            let (messages, cursor) = self.some(0, budget, *first);
+            return Some(Part { continuity: *continuity, messages, cursor });
+        }
+        let skipped = usize::try_from(start.seq().checked_sub(first.seq())?).ok()?;
+        let before = match skipped.checked_sub(1) {
+            None => *first,
+            Some(last) => messages.get(last)?.0,
+        };
+        if before != start || skipped >= messages.len() {
+            return None;
+        }
+        let (messages, cursor) = self.some(skipped, budget, start);
+        Some(Part { continuity: Continuity::Resumed, messages, cursor })
+    }
+
+    fn some(&self, from: usize, budget: Budget, start: Cursor) -> (Vec<(Cursor, Arc<Message>)>, Cursor) {
+        let (mut bytes, mut some) = (0_usize, Vec::new());
+        for (entry, weight) in self.content.messages[from..].iter().zip(&self.weights[from..]) {
+            bytes = bytes.saturating_add(*weight);
+            if some.len() >= budget.messages || bytes > budget.bytes && !some.is_empty() {
+                break;
+            }
+            some.push(entry.clone());
+        }
+        let cursor = some.last().map_or(start, |&(cursor, _)| cursor);
+        (some, cursor)
+    }
+}
+
+/// Who waits for a page.
+#[derive(Debug)]
+pub(crate) enum PageWaiter {
+    Worker(u16),
+    Task(Waker),
+}
+
+impl PageWaiters {
+    fn add(&mut self, waiter: PageWaiter) {
+        match waiter {
+            PageWaiter::Worker(worker) if self.workers.contains(&worker) => {}
+            PageWaiter::Worker(worker) => self.workers.push(worker),
+            // A waker that is kept here keeps its data, so no other waker has the same address.
+            PageWaiter::Task(waker) => drop(self.tasks.insert(waker.data() as usize, waker)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.workers.len() + self.tasks.len()
+    }
+
+    fn join(&mut self, other: PageWaiters) {
+        other.workers.into_iter().for_each(|worker| self.add(PageWaiter::Worker(worker)));
+        other.tasks.into_values().for_each(|waker| self.add(PageWaiter::Task(waker)));
+    }
+
+    /// Wakes the tasks. The caller tells the workers.
+    pub(crate) fn wake_tasks(self) {
+        self.tasks.into_values().for_each(Waker::wake);
+    }
+}

@@ -1,0 +1,345 @@
+//! Every feed tells that a channel was closed, and that it was deleted: to readers that wait, to
+//! those that come later, and to those that are behind.
+
+use serde_json::Value;
+
+use super::common::feeds::{client, open_objects};
+use super::common::publish::{close, delete};
+use super::common::{
+    Client, CuttingProxy, Ended, Feed, FeedEvent, Post, Published, Raw, Reader, Seed, Server, Ws, after,
+    narrow, open, publish, seq, soon,
+};
+use super::next;
+
+/// Each way to open a feed: also an event stream of objects.
+fn all() -> Vec<(Feed, bool)> {
+    let feeds = Feed::ALL.into_iter().map(|feed| (feed, false));
+    feeds.chain([(Feed::Sse, true)]).collect()
+}
+
+async fn reader(feed: Feed, objects: bool, address: &str, channel: &str, since: &str) -> Box<dyn Reader> {
+    let opened = async {
+        match objects {
+            true => open_objects(address, channel, since).await,
+            false => open(feed, address, channel, since).await,
+        }
+    };
+    soon("an open feed", opened).await.unwrap()
+}
+
+/// Whether the feed has a place for the cursor of the end. The others only end.
+fn tells_the_end(feed: Feed) -> bool {
+    !matches!(feed, Feed::WsBare | Feed::Replace)
+}
+
+/// Whether the feed has a place to tell a deletion. The other one only ends.
+fn tells_a_deletion(feed: Feed) -> bool {
+    feed != Feed::Replace
+}
+
+/// A poll tells only the end of all channels.
+fn is_poll(feed: Feed) -> bool {
+    matches!(feed, Feed::Poll | Feed::LongPoll | Feed::Jsonp)
+}
+
+/// Reads the end, and that nothing follows.
+async fn read_end(feed: Feed, reader: &mut dyn Reader, end: &str, how: &str) {
+    if tells_the_end(feed) {
+        let event = next(feed, reader).await;
+        let Ok(FeedEvent::End { cursor, channel: None }) = event else {
+            panic!("{feed:?}, {how}: {event:?}")
+        };
+        assert_eq!(cursor, end, "{feed:?}, {how}");
+    }
+    assert_eq!(next(feed, reader).await, Err(Ended::Well), "{feed:?}, {how}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_feed_tells_the_end_of_a_channel() {
+    let server = Server::start(&["--comet", "--threads", "2"]);
+    for with_last in [true, false] {
+        let channel = format!("closed-{with_last}");
+        let first = Post::new("first").to(&server.address, &channel);
+        let mut waiting = Vec::new();
+        for (feed, objects) in all() {
+            waiting.push((feed, reader(feed, objects, &server.address, &channel, &first).await));
+        }
+        let end = close(&server.address, &channel, with_last.then_some("last"));
+        let last = if with_last { after(&first, 1) } else { first.clone() };
+        assert_eq!(end, after(&last, 1));
+        for (feed, reader) in &mut waiting {
+            let mut client = Client::at(&first);
+            if with_last {
+                client.take(*feed, next(*feed, &mut **reader).await.unwrap());
+                assert_eq!(client.messages.pop().unwrap().2, b"last");
+            }
+            read_end(*feed, &mut **reader, &end, "waiting").await;
+        }
+        for (feed, objects) in all() {
+            for (since, messages) in [
+                ("earliest", seq(&last)),
+                (&*first, u64::from(with_last)),
+                (&*last, 0),
+                ("now", 0),
+                (&*end, 0),
+            ] {
+                let how = format!("closed before it came with {since}");
+                let mut reader = reader(feed, objects, &server.address, &channel, since).await;
+                // The newest message is the first one for a picture.
+                for _ in 0..messages {
+                    let event = next(feed, &mut *reader).await;
+                    assert!(matches!(event, Ok(FeedEvent::Message(_))), "{feed:?}, {how}: {event:?}");
+                }
+                read_end(feed, &mut *reader, &end, &how).await;
+            }
+        }
+    }
+}
+
+/// A log that never had a message has an end, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_channel_has_an_end() {
+    let server = Server::start(&["--comet"]);
+    for (feed, objects) in all() {
+        let channel = format!("empty-{feed:?}-{objects}");
+        let mut reader = reader(feed, objects, &server.address, &channel, "now").await;
+        let end = close(&server.address, &channel, None);
+        assert_eq!(seq(&end), 1);
+        read_end(feed, &mut *reader, &end, "empty").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_of_several_channels_ends_with_the_last_of_them() {
+    let server = Server::start(&["--comet", "--threads", "2"]);
+    for (feed, objects) in all() {
+        let [a, b] = ["a", "b"].map(|name| format!("{name}-{feed:?}-{objects}"));
+        let [at_a, at_b] = [&a, &b].map(|channel| Post::new("first").to(&server.address, channel));
+        let both = format!("{a},{b}");
+        let mut reader = reader(feed, objects, &server.address, &both, &format!("{at_a}.{at_b}")).await;
+        let end_a = close(&server.address, &a, None);
+        let tells_one = tells_the_end(feed) && !is_poll(feed);
+        if tells_one {
+            let cursor = format!("{end_a}.{at_b}");
+            let expected = FeedEvent::End { cursor, channel: Some(a.clone()) };
+            assert_eq!(next(feed, &mut *reader).await, Ok(expected), "{feed:?}");
+        }
+        // The other channel goes on.
+        Post::new("more").to(&server.address, &b);
+        let event = next(feed, &mut *reader).await;
+        let Ok(FeedEvent::Message(message)) = event else { panic!("{feed:?}: {event:?}") };
+        assert_eq!(message.payload, b"more", "{feed:?}");
+        let end_b = close(&server.address, &b, None);
+        let end = format!("{end_a}.{end_b}");
+        if tells_the_end(feed) {
+            let channel = tells_one.then(|| b.clone());
+            let expected = FeedEvent::End { cursor: end.clone(), channel };
+            assert_eq!(next(feed, &mut *reader).await, Ok(expected), "{feed:?}");
+        }
+        assert_eq!(next(feed, &mut *reader).await, Err(Ended::Well), "{feed:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_feed_tells_that_a_channel_was_deleted() {
+    let server = Server::start(&["--comet", "--threads", "2"]);
+    for (feed, objects) in all() {
+        for several in [false, true] {
+            let channel = format!("gone-{feed:?}-{objects}-{several}");
+            let at = Post::new("first").to(&server.address, &channel);
+            let (channels, since) = if several {
+                let at_other = Post::new("first").to(&server.address, "other");
+                (format!("other,{channel}"), format!("{at_other}.{at}"))
+            } else {
+                (channel.clone(), at)
+            };
+            let mut reader = reader(feed, objects, &server.address, &channels, &since).await;
+            delete(&server.address, &channel);
+            if tells_a_deletion(feed) {
+                let event = next(feed, &mut *reader).await;
+                let Ok(FeedEvent::Deleted { channel: label }) = event else { panic!("{feed:?}: {event:?}") };
+                // A refusal and a close name no channel.
+                let names = several && !is_poll(feed) && feed != Feed::WsBare;
+                assert_eq!(label, names.then(|| channel.clone()), "{feed:?}");
+            }
+            assert_eq!(next(feed, &mut *reader).await, Err(Ended::Well), "{feed:?}");
+            let mut later = self::reader(feed, objects, &server.address, &channels, &since).await;
+            let event = next(feed, &mut *later).await;
+            assert_eq!(event, Ok(FeedEvent::Deleted { channel: None }), "{feed:?}: a new read");
+        }
+    }
+}
+
+/// Readers that are cut and change their feeds get what was published, and are told that the
+/// channel was deleted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_is_cut_is_told_of_a_deletion() {
+    let seed = Seed::draw();
+    let server = Server::start(&["--comet", "--threads", "2"]);
+    let start = super::start_of(&server, "doomed").await;
+    let proxy = CuttingProxy::start(&server.address, seed.rng(1_000)).await;
+    let published = Published::default();
+    let publishers = publish::from_threads(&server.address, "doomed", 100, 1_000, &published, seed.0);
+    let readers: Vec<_> = (0..6)
+        .map(|n| {
+            let (address, start, rng) = (proxy.address.clone(), start.clone(), seed.rng(n));
+            tokio::spawn(super::wander(address, "doomed", start, rng, u64::MAX, 0))
+        })
+        .collect();
+    publishers.into_iter().for_each(|thread| thread.join().unwrap());
+    delete(&server.address, "doomed");
+    for reader in readers {
+        let client = super::within(reader).await.0;
+        assert!(client.has_ended && client.missed == 0);
+        client.check_against(&published.payloads());
+    }
+}
+
+/// The bytes of a row that is behind: the channel is deleted while its socket is full. What it gets
+/// ends with a whole message, then it is told, then the body ends.
+#[test]
+fn a_reader_that_is_behind_is_told_after_a_whole_message() {
+    let server = Server::start(&["--threads", "1", "--retain-bytes", "100000000"]);
+    for name in ["stream", "sse&objects=1"] {
+        let channel = format!("behind-{}", name.len());
+        let first = Post::new("first").to(&server.address, &channel);
+        let mut raw = Raw::over(narrow(&server.address));
+        raw.send(format!("GET /c/{channel}?feed={name}&since={first} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(raw.head_response().status, 200);
+        let mut publisher = server.raw();
+        for _ in 0..400 {
+            Post::new("x".repeat(20_000)).on(&mut publisher, &channel);
+        }
+        delete(&server.address, &channel);
+        let mut body = Vec::new();
+        // The last chunk says that the body is complete.
+        while let Some(chunk) = raw.chunk() {
+            body.extend(chunk);
+        }
+        let text = String::from_utf8(body).unwrap();
+        let objects = text.lines().map(|line| line.strip_prefix("data: ").unwrap_or(line));
+        let types: Vec<_> = objects
+            .filter(|line| line.starts_with('{'))
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["type"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            (types.first().map(|one| &**one), types.last().map(|one| &**one)),
+            (Some("hello"), Some("deleted"))
+        );
+        assert!(types.len() < 400, "{}: the reader was not behind", types.len());
+        assert!(types[1..types.len() - 1].iter().all(|one| one == "message"), "{types:?}");
+    }
+}
+
+/// A reader that is behind when its channel is closed gets everything, and then the end.
+#[test]
+fn a_reader_that_is_behind_gets_everything_before_the_end() {
+    let server = Server::start(&["--threads", "1", "--retain-bytes", "100000000"]);
+    let first = Post::new("first").to(&server.address, "slow");
+    let mut raw = Raw::over(narrow(&server.address));
+    raw.send(format!("GET /c/slow?feed=stream&since={first} HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_eq!(raw.head_response().status, 200);
+    let mut publisher = server.raw();
+    for _ in 0..200 {
+        Post::new("x".repeat(20_000)).on(&mut publisher, "slow");
+    }
+    let end = close(&server.address, "slow", Some("last"));
+    let mut body = Vec::new();
+    while let Some(chunk) = raw.chunk() {
+        body.extend(chunk);
+    }
+    let text = String::from_utf8(body).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 203, "a hello, the messages and the end");
+    assert!(lines[201].contains(r#""data":"last""#), "{}", lines[201]);
+    assert_eq!(lines[202], format!(r#"{{"type":"end","cursor":"{end}"}}"#));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_stream_at_the_end_has_no_content() {
+    let server = Server::start(&[]);
+    let first = Post::new("x").to(&server.address, "sse");
+    let end = close(&server.address, "sse", None);
+    let get = |method: &str, query: String, field: String| {
+        let request = format!(
+            "{method} /c/sse?feed=sse{query} HTTP/1.1\r\nHost: x\r\n{field}Connection: close\r\n\r\n"
+        );
+        let mut raw = server.raw();
+        let head = raw.send(request).head_response();
+        (head.status, head.field("tidewire-cursor").map(str::to_owned), raw.rest())
+    };
+    for method in ["GET", "HEAD"] {
+        for (query, field) in [
+            (format!("&since={end}"), String::new()),
+            (format!("&since={end}&objects=1"), String::new()),
+            (format!("&since={first}"), format!("Last-Event-ID: {end}\r\n")),
+        ] {
+            assert_eq!(
+                get(method, query.clone(), field.clone()),
+                (204, Some(end.clone()), Vec::new()),
+                "{query}"
+            );
+        }
+    }
+    for query in [format!("&since={first}"), "&since=now".to_owned(), "&since=earliest".to_owned()] {
+        assert_eq!(get("HEAD", query.clone(), String::new()).0, 200, "{query}");
+    }
+    // Another feed is told again, and its body ends.
+    let url = server.url(&format!("/c/sse?feed=stream&since={end}"));
+    let body = soon("the end", async { client().get(url).send().await.unwrap().text().await.unwrap() }).await;
+    assert_eq!(body.lines().nth(1), Some(&*format!(r#"{{"type":"end","cursor":"{end}"}}"#)));
+}
+
+#[test]
+fn a_websocket_is_closed_with_a_reason() {
+    let server = Server::start(&["--threads", "1"]);
+    for v1 in [false, true] {
+        let [ended, gone] = ["ended", "gone"].map(|name| format!("{name}-{v1}"));
+        let open = |channel: &str| {
+            Post::new("x").to(&server.address, channel);
+            let path = format!("/c/{channel}");
+            if v1 { Ws::v1(&server, &path) } else { Ws::bare(&server, &path) }
+        };
+        let [mut at_end, mut at_gone] = [&ended, &gone].map(|channel| open(channel));
+        if v1 {
+            at_end.json();
+            at_gone.json();
+        }
+        let end = close(&server.address, &ended, None);
+        delete(&server.address, &gone);
+        if v1 {
+            assert_eq!(at_end.text(), format!(r#"{{"type":"end","cursor":"{end}"}}"#));
+            assert_eq!(at_gone.text(), r#"{"type":"deleted"}"#);
+        }
+        assert_eq!(at_end.closed(), (1000, "the channel has ended".to_owned()));
+        assert_eq!(at_gone.closed(), (4404, "the channel was deleted".to_owned()));
+    }
+}
+
+/// A client that changes its channels is told of each end, also of one that it had before.
+#[test]
+fn a_client_that_subscribes_to_an_ended_channel_is_told() {
+    let server = Server::start(&["--threads", "1"]);
+    let first = Post::new("x").to(&server.address, "ended");
+    let end = close(&server.address, "ended", None);
+    let mut ws = Ws::v1(&server, "/c/open");
+    let hello = ws.json();
+    let open = hello["cursor"].as_str().unwrap().to_owned();
+    for since in [&first, &end] {
+        ws.say(serde_json::json!({"type": "subscribe", "id": 1, "channel": "ended", "since": since}));
+        assert_eq!(ws.json()["type"], "hello");
+        assert_eq!(ws.json()["type"], "ack");
+        let told = ws.json();
+        let expected =
+            serde_json::json!({"type": "end", "cursor": format!("{open}.{end}"), "channel": "ended"});
+        assert_eq!(told, expected, "since {since}");
+        ws.say(serde_json::json!({"type": "unsubscribe", "id": 2, "channel": "ended"}));
+        assert_eq!(ws.json()["type"], "ack");
+    }
+    // The last open channel goes, so all that are left have ended.
+    ws.say(serde_json::json!({"type": "subscribe", "channel": "ended", "since": end}));
+    assert_eq!((ws.json()["type"].clone(), ws.json()["type"].clone()), ("hello".into(), "end".into()));
+    ws.say(serde_json::json!({"type": "unsubscribe", "id": 3, "channel": "open"}));
+    assert_eq!(ws.json()["type"], "ack");
+    assert_eq!(ws.closed().0, 1000);
+}

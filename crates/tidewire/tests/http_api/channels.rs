@@ -1,0 +1,545 @@
+//! Channels: create, describe, close, delete; producers.
+
+use serde_json::{Value, json};
+
+use crate::common::{Post, Raw, Response, Server, Ws, eventually, seq};
+use crate::names::messages;
+use crate::{get, json, post, sentence};
+
+fn request(method: &str, path: &str, fields: &str, body: &str) -> String {
+    post(path, fields, body).replacen("POST", method, 1)
+}
+
+fn create(raw: &mut Raw, channel: &str, settings: &str) -> Response {
+    raw.send(request("PUT", &format!("/c/{channel}?create=1{settings}"), "", "")).response()
+}
+
+fn delete(raw: &mut Raw, channel: &str) -> Response {
+    raw.send(get(&format!("/c/{channel}"), "").replacen("GET", "DELETE", 1)).response()
+}
+
+fn close(raw: &mut Raw, channel: &str, body: &str) -> Response {
+    raw.send(post(&format!("/c/{channel}?close=1"), "", body)).response()
+}
+
+fn head(raw: &mut Raw, channel: &str) -> Response {
+    raw.send(get(&format!("/c/{channel}"), "").replacen("GET", "HEAD", 1)).head_response()
+}
+
+fn producer(id: &str, epoch: u64, seq: u64) -> String {
+    format!("Producer-Id: {id}\r\nProducer-Epoch: {epoch}\r\nProducer-Seq: {seq}\r\n")
+}
+
+/// Asserts that a problem has this status and these members.
+#[track_caller]
+fn refused(answer: &Response, status: u16, members: Value) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    sentence(answer);
+    let problem = json(answer);
+    for (member, value) in members.as_object().unwrap() {
+        assert_eq!(problem[member], *value, "{member} in {problem}");
+    }
+}
+
+#[test]
+fn a_channel_is_created_once_with_its_settings() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let settings = "&retain-messages=2&expire=1h&type=text/plain";
+    let first = create(&mut raw, "made", settings);
+    assert_eq!((first.status, first.field("content-type")), (201, Some("application/json")));
+    let cursor = first.field("tidewire-cursor").unwrap().to_owned();
+    assert_eq!(json(&first), json!({"cursor": cursor, "created": true}));
+    // Any spelling of the same settings, in any order.
+    for again in [settings, "&type=text%2Fplain&expire=3600&retain-messages=02"] {
+        let again = create(&mut raw, "made", again);
+        assert_eq!((again.status, json(&again)), (200, json!({"cursor": cursor})));
+    }
+    for other in ["", "&retain-messages=2&expire=1h", "&retain-messages=3&expire=1h&type=text/plain"] {
+        refused(&create(&mut raw, "made", other), 409, json!({"reason": "exists"}));
+    }
+    for n in 0..3 {
+        Post::new(n.to_string()).on(&mut raw, "made");
+    }
+    let kept = messages(&mut raw, "made");
+    assert_eq!(kept.iter().map(|message| &message["data"]).collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(kept[0]["content_type"], "text/plain", "the type of the channel");
+    // A channel that its first message created has the settings of the server.
+    Post::new("x").on(&mut raw, "written");
+    let same = create(&mut raw, "written", "");
+    assert_eq!((same.status, seq(same.field("tidewire-cursor").unwrap())), (200, 1));
+    refused(&create(&mut raw, "written", "&retain=all"), 409, json!({"reason": "exists"}));
+}
+
+#[test]
+fn wrong_settings_are_refused_with_what_to_write() {
+    let server = Server::start(&["--max-channels", "1"]);
+    let mut raw = server.raw();
+    for (query, says) in [
+        ("&kept=3", "retain-messages"),
+        ("&event=x", "no such setting"),
+        ("&retain=all&retain-bytes=1k", "leave out retain-messages"),
+        ("&retain=some", "retain=all"),
+        ("&retain-messages=0", "from 1 on"),
+        ("&retain-bytes=8MB", "retain-bytes=8M"),
+        ("&retain-age=", "no value"),
+        ("&expire=1h&expire-at=2099-01-01T00:00:00Z", "either"),
+        ("&expire-at=2001-01-01T00:00:00Z", "over"),
+        ("&expire-at=2099-01-01T00:00:00+01:00", "%2B"),
+        ("&type=text", "type=application/json"),
+        ("&type=a/b&type=a/b", "once"),
+        ("&create=1", "once"),
+    ] {
+        let answer = create(&mut raw, "made", query);
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(sentence(&answer).contains(says), "{query}: {answer:?}");
+    }
+    let other = raw.send(request("PUT", "/c/made?create=yes", "", "")).response();
+    assert!(other.status == 400 && sentence(&other).contains("create"), "{other:?}");
+    let several = create(&mut raw, "a,b", "");
+    assert!(several.status == 400 && sentence(&several).contains("one channel"), "{several:?}");
+    // No body: also if it comes in chunks, and if its end comes later.
+    let body = raw.send(request("PUT", "/c/made?create=1", "", "x")).response();
+    assert!(body.status == 400 && sentence(&body).contains("no body"), "{body:?}");
+    let chunked = "PUT /c/made?create=1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = server.raw().send([chunked, "1\r\nx\r\n0\r\n\r\n"].concat()).response();
+    assert!(body.status == 400 && sentence(&body).contains("no body"), "{body:?}");
+    // So there is room for one.
+    let mut later = server.raw();
+    later.send(chunked);
+    server.calm();
+    assert_eq!(later.send("0\r\n\r\n").response().status, 201);
+}
+
+#[test]
+fn a_channel_with_a_type_takes_no_other() {
+    let server = Server::start(&["--channel", "json/**?type=application/json"]);
+    let mut raw = server.raw();
+    for (fields, status) in [
+        ("", 201),
+        ("Content-Type: application/json\r\n", 201),
+        // The default of some clients counts as none.
+        ("Content-Type: application/x-www-form-urlencoded\r\n", 201),
+        ("Content-Type: text/plain\r\n", 415),
+    ] {
+        for method in ["POST", "PUT"] {
+            let answer = raw.send(request(method, "/c/json/a", fields, "1")).response();
+            assert_eq!(answer.status, status, "{method} {fields}: {answer:?}");
+        }
+    }
+    let refused = raw.send(post("/c/json/a", "Content-Type: text/plain\r\n", "1")).response();
+    assert!(sentence(&refused).contains("media type"), "{refused:?}");
+    let types: Vec<_> = messages(&mut raw, "json/a").iter().map(|one| one["content_type"].clone()).collect();
+    assert!(types.iter().filter(|one| **one == "application/json").count() >= 6, "{types:?}");
+    assert!(!types.contains(&json!("text/plain")), "{types:?}");
+    let mut ws = Ws::v1(&server, "/c/json/a");
+    ws.json();
+    ws.say(json!({"type": "publish", "id": 1, "data": "1", "content_type": "text/plain"}));
+    assert_eq!(ws.json()["status"], 415);
+    assert_eq!(head(&mut raw, "json/a").field("tidewire-content-type"), Some("application/json"));
+}
+
+#[test]
+fn a_head_describes_a_channel() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let fields = |answer: &Response| {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        ["tidewire-cursor", "tidewire-earliest", "tidewire-closed", "tidewire-content-type"]
+            .map(|name| answer.field(name).map(str::to_owned))
+    };
+    let absent = fields(&head(&mut raw, "h"));
+    assert_eq!(absent[0], absent[1]);
+    assert!(absent[0].as_ref().is_some_and(|cursor| seq(cursor) == 0), "{absent:?}");
+    create(&mut raw, "h", "&retain-messages=2&type=text/plain");
+    let cursors: Vec<_> = (0..3).map(|n| Post::new(n.to_string()).on(&mut raw, "h")).collect();
+    let [_, earliest, _, media] = fields(&head(&mut raw, "h"));
+    assert_eq!((earliest.as_deref(), media.as_deref()), (Some(&*cursors[0]), Some("text/plain")));
+    // The position is the newest, also where an answer would stop earlier.
+    let limited = raw.send(get("/c/h?limit=1", "").replacen("GET", "HEAD", 1)).head_response();
+    assert_eq!(fields(&limited)[0].as_ref(), Some(&cursors[2]));
+    let end = json(&close(&mut raw, "h", ""))["end"].clone();
+    assert_eq!(fields(&head(&mut raw, "h"))[0].as_deref(), end.as_str());
+    assert_eq!(fields(&head(&mut raw, "h"))[2].as_deref(), Some("true"));
+    // A page of another origin can read the fields: they are exposed.
+    let server = Server::start(&["--allow-origin", "https://app.example"]);
+    let page = get("/c/h", "Origin: https://app.example\r\n").replacen("GET", "HEAD", 1);
+    let page = server.raw().send(page).head_response();
+    let exposed = page.field("access-control-expose-headers").unwrap();
+    for name in ["Tidewire-Cursor", "Tidewire-Earliest", "Tidewire-Closed", "Tidewire-Content-Type"] {
+        assert!(exposed.split(", ").any(|one| one == name), "{exposed}");
+    }
+}
+
+#[test]
+fn a_close_ends_a_channel_with_or_without_a_message() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    Post::new("one").on(&mut raw, "c");
+    let last = close(&mut raw, "c", "two");
+    let object = json(&last);
+    let end = object["end"].as_str().unwrap().to_owned();
+    assert_eq!(last.status, 201);
+    assert_eq!(object, json!({"cursor": last.field("tidewire-cursor"), "closed": true, "end": end}));
+    assert_eq!((seq(object["cursor"].as_str().unwrap()), seq(&end)), (2, 3));
+    // Without a message: at the same end, as often as you like.
+    for _ in 0..2 {
+        let again = close(&mut raw, "c", "");
+        assert_eq!((again.status, again.field("tidewire-cursor")), (200, Some(&*end)));
+        assert_eq!(json(&again), json!({"cursor": end, "closed": true, "end": end}));
+    }
+    // No message comes after it.
+    for query in ["", "?close=1"] {
+        let answer = raw.send(post(&format!("/c/c{query}"), "", "three")).response();
+        refused(&answer, 409, json!({"reason": "closed", "end": end}));
+        assert_eq!(answer.field("tidewire-cursor"), None, "a refusal has no cursor");
+    }
+    refused(&raw.send(request("PUT", "/c/c", "", "x")).response(), 409, json!({"reason": "closed"}));
+    assert_eq!(messages(&mut raw, "c").len(), 2);
+    // A channel that was never written can end too.
+    let empty = close(&mut raw, "empty", "");
+    assert_eq!((empty.status, seq(empty.field("tidewire-cursor").unwrap())), (200, 1));
+    for (path, says) in [("/c/d?close=2", "0 or 1"), ("/c/d?close=1&event=x", "event name")] {
+        let answer = raw.send(post(path, "", "")).response();
+        assert!(answer.status == 400 && sentence(&answer).contains(says), "{answer:?}");
+    }
+    assert_eq!(raw.send(post("/c/d?close=0", "", "x")).response().status, 201);
+}
+
+/// A poll at the head is kept for all who ask the same. A close without a message changes no
+/// message, but the answer.
+#[test]
+fn a_kept_answer_does_not_hide_a_close() {
+    let server = Server::start(&["--threads", "1"]);
+    let mut raw = server.raw();
+    let cursor = Post::new("one").on(&mut raw, "c");
+    let poll = get(&format!("/c/c?since={cursor}"), "");
+    for _ in 0..2 {
+        assert_eq!(json(&raw.send(&poll).response())["closed"], Value::Null);
+    }
+    let end = json(&close(&mut raw, "c", ""))["end"].clone();
+    for _ in 0..2 {
+        let answer = json(&raw.send(&poll).response());
+        assert_eq!((&answer["closed"], &answer["cursor"]), (&json!(true), &end));
+    }
+    assert_eq!(delete(&mut raw, "c").status, 204);
+    refused(&raw.send(&poll).response(), 404, json!({"reason": "deleted"}));
+}
+
+#[test]
+fn an_upload_can_close_its_channel() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let answer = raw.send(request("PUT", "/c/film?close=1", "", "bytes")).response();
+    let object = json(&answer);
+    assert_eq!((answer.status, &object["closed"]), (201, &json!(true)), "{answer:?}");
+    let (cursor, end) = (object["cursor"].as_str().unwrap(), object["end"].as_str().unwrap());
+    assert_eq!((seq(cursor), seq(end)), (2, 3), "a piece, and the mark of the end");
+    let names: Vec<_> = messages(&mut raw, "film").iter().map(|message| message["event"].clone()).collect();
+    assert_eq!(names, [Value::Null, json!("upload-end")]);
+    refused(&raw.send(post("/c/film", "", "x")).response(), 409, json!({"reason": "closed", "end": end}));
+    let wrong = raw.send(request("PUT", "/c/g?close=x", "", "bytes")).response();
+    assert!(wrong.status == 400 && sentence(&wrong).contains("close"), "{wrong:?}");
+    // An upload that fails closes nothing.
+    server.raw().send("PUT /c/cut?close=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf").half_close().rest();
+    eventually("the mark", || messages(&mut raw, "cut").last().is_some_and(|one| one["event"] == "upload-aborted"));
+    assert_eq!(raw.send(post("/c/cut", "", "x")).response().status, 201);
+}
+
+#[test]
+fn commands_close_a_channel_and_acks_have_the_members_of_the_answer() {
+    let server = Server::start(&[]);
+    // Another channel, so that only answers arrive.
+    let mut ws = Ws::v1(&server, "/c/elsewhere");
+    ws.json();
+    let mut ask = |command: Value| {
+        ws.say(command);
+        ws.json()
+    };
+    let key = json!({"type": "publish", "id": 1, "channel": "a/b", "data": "one", "key": "k"});
+    let first = ask(key.clone());
+    assert_eq!(first, json!({"type": "ack", "id": 1, "cursor": first["cursor"]}));
+    assert_eq!(ask(key.clone()), json!({"type": "ack", "id": 1, "cursor": first["cursor"], "duplicate": true}));
+    let last = ask(json!({"type": "publish", "id": 2, "channel": "a/b", "data": "", "close": true}));
+    let end = last["end"].clone();
+    assert_eq!(last, json!({"type": "ack", "id": 2, "cursor": last["cursor"], "closed": true, "end": end}));
+    assert_eq!((seq(last["cursor"].as_str().unwrap()), seq(end.as_str().unwrap())), (2, 3));
+    let again = ask(json!({"type": "close", "id": 3, "channel": "a/b"}));
+    assert_eq!(again, json!({"type": "ack", "id": 3, "cursor": end, "closed": true, "end": end}));
+    let refused = ask(json!({"type": "publish", "id": 4, "channel": "a/b", "data": "x"}));
+    let members = ["type", "id", "status", "title", "reason", "end"].map(|member| refused[member].clone());
+    let expected = [json!("error"), json!(4), json!(409), json!("Conflict"), json!("closed"), end.clone()];
+    assert_eq!(members, expected, "{refused}");
+    // A repeat of a message that is in the log is still a duplicate.
+    assert_eq!(ask(key)["duplicate"], true);
+    for wrong in [
+        json!({"type": "close", "id": 5, "channel": 7}),
+        json!({"type": "publish", "id": 5, "channel": "d", "data": "x", "close": "yes"}),
+    ] {
+        assert_eq!(ask(wrong)["status"], 400);
+    }
+    let mut one = Ws::v1(&server, "/c/one");
+    one.json();
+    one.say(json!({"type": "close", "id": 6}));
+    let objects: Vec<_> = [one.json(), one.json()].into();
+    let ack = objects.iter().find(|object| object["type"] == "ack");
+    assert!(ack.is_some_and(|ack| ack["closed"] == true), "the only channel: {objects:?}");
+    // A bare message to a channel that has ended cannot be answered.
+    let mut bare = Ws::bare(&server, "/c/two");
+    close(&mut server.raw(), "two", "");
+    let (code, reason) = bare.closed();
+    assert_eq!((code, &*reason), (1000, "the channel has ended"));
+}
+
+#[test]
+fn a_producer_appends_each_number_once_and_in_order() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let mut send = |epoch, seq, body: &str| {
+        raw.send(post("/c/p", &producer("meter 7", epoch, seq), body)).response()
+    };
+    refused(&send(3, 1, "early"), 400, json!({"reason": "producer-start"}));
+    let first = send(3, 0, "a");
+    assert_eq!((first.status, json(&first).get("duplicate")), (201, None));
+    assert_eq!(send(3, 1, "b").status, 201);
+    refused(&send(3, 3, "d"), 409, json!({"reason": "producer-gap", "expected": 2}));
+    let third = json(&send(3, 2, "c"));
+    // Any number up to the last one is a repeat. The cursor is that of the last one.
+    for seq in 0..3 {
+        let repeat = send(3, seq, "again");
+        assert_eq!(repeat.status, 200);
+        assert_eq!(json(&repeat), json!({"cursor": third["cursor"], "duplicate": true}));
+    }
+    refused(&send(4, 5, "e"), 400, json!({"reason": "producer-start"}));
+    assert_eq!(send(4, 0, "d").status, 201);
+    refused(&send(3, 3, "old"), 403, json!({"reason": "producer-fenced", "epoch": 4}));
+    // Another producer, another channel.
+    assert_eq!(raw.send(post("/c/p", &producer("other", 0, 0), "e")).response().status, 201);
+    assert_eq!(raw.send(post("/c/q", &producer("meter 7", 0, 0), "f")).response().status, 201);
+    let data: Vec<_> = messages(&mut raw, "p").iter().map(|message| message["data"].clone()).collect();
+    assert_eq!(data, ["a", "b", "c", "d", "e"]);
+    // Over `tidewire.v1`: the same producer goes on.
+    let mut ws = Ws::v1(&server, "/c/elsewhere");
+    ws.json();
+    let mut say = |epoch: u64, seq: u64| {
+        let producer = json!({"id": "meter 7", "epoch": epoch, "seq": seq});
+        ws.say(json!({"type": "publish", "id": 1, "channel": "p", "data": "g", "producer": producer}));
+        ws.json()
+    };
+    assert_eq!(say(4, 0)["duplicate"], true);
+    assert_eq!(say(4, 1)["type"], "ack");
+    let gap = say(4, 3);
+    assert_eq!([&gap["status"], &gap["reason"], &gap["expected"]], [&json!(409), &json!("producer-gap"), &json!(2)]);
+    let fenced = say(3, 9);
+    assert_eq!([&fenced["status"], &fenced["reason"], &fenced["epoch"]], [&json!(403), &json!("producer-fenced"), &json!(4)]);
+    // With the close.
+    let last = raw.send(post("/c/p?close=1", &producer("meter 7", 4, 2), "h")).response();
+    assert_eq!((last.status, &json(&last)["closed"]), (201, &json!(true)));
+    let again = raw.send(post("/c/p?close=1", &producer("meter 7", 4, 2), "h")).response();
+    assert_eq!((again.status, &json(&again)["duplicate"]), (200, &json!(true)));
+}
+
+#[test]
+fn the_fields_of_a_producer_are_checked() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let long = "n".repeat(129);
+    for fields in [
+        "Producer-Id: a\r\n".to_owned(),
+        "Producer-Id: a\r\nProducer-Epoch: 0\r\n".to_owned(),
+        "Producer-Epoch: 0\r\nProducer-Seq: 0\r\n".to_owned(),
+        "Producer-Id: \r\nProducer-Epoch: 0\r\nProducer-Seq: 0\r\n".to_owned(),
+        "Producer-Id: a\tb\r\nProducer-Epoch: 0\r\nProducer-Seq: 0\r\n".to_owned(),
+        "Producer-Id: é\r\nProducer-Epoch: 0\r\nProducer-Seq: 0\r\n".to_owned(),
+        "Producer-Id: a\r\nProducer-Epoch: -1\r\nProducer-Seq: 0\r\n".to_owned(),
+        "Producer-Id: a\r\nProducer-Epoch: 0\r\nProducer-Seq: 0.0\r\n".to_owned(),
+        "Producer-Id: a\r\nProducer-Epoch: \r\nProducer-Seq: 0\r\n".to_owned(),
+        format!("{}Producer-Seq: 0\r\n", producer("a", 0, 0)),
+        format!("{}Idempotency-Key: k\r\n", producer("a", 0, 0)),
+        producer("a", 1 << 53, 0),
+        producer("a", 0, 1 << 53),
+        producer("a", u64::MAX, 0).replace(&u64::MAX.to_string(), "99999999999999999999"),
+        producer(&long, 0, 0),
+    ] {
+        let answer = raw.send(post("/c/p", &fields, "x")).response();
+        assert_eq!(answer.status, 400, "{fields}");
+        sentence(&answer);
+    }
+    let mut ws = Ws::v1(&server, "/c/p");
+    ws.json();
+    for producer in [
+        json!({}),
+        json!("a"),
+        json!({"id": "a", "epoch": 0}),
+        json!({"id": "", "epoch": 0, "seq": 0}),
+        json!({"id": "a", "epoch": -1, "seq": 0}),
+        json!({"id": "a", "epoch": 0, "seq": 0.5}),
+        json!({"id": "a", "epoch": 0, "seq": 1_u64 << 53}),
+        json!({"id": long, "epoch": 0, "seq": 0}),
+    ] {
+        ws.say(json!({"type": "publish", "id": 1, "data": "x", "producer": producer}));
+        assert_eq!(ws.json()["status"], 400, "{producer}");
+    }
+    ws.say(json!({
+        "type": "publish", "id": 1, "data": "x", "key": "k", "producer": {"id": "a", "epoch": 0, "seq": 0}
+    }));
+    assert_eq!(ws.json()["status"], 400);
+    assert!(messages(&mut raw, "p").is_empty());
+    // An upload has no producer: its pieces are not one message.
+    let upload = raw.send(request("PUT", "/c/p", &producer("a", 0, 0), "x")).response();
+    assert!(upload.status == 400 && sentence(&upload).contains("Producer"), "{upload:?}");
+    assert_eq!(raw.send(post("/c/p", &producer("~!", (1 << 53) - 1, 0), "x")).response().status, 201);
+}
+
+/// A producer whose connections are cut at any byte of its requests and answers sends the same
+/// again, until it has an answer. Each message is in the log once, in order.
+#[test]
+fn a_producer_over_cut_connections_appends_each_message_once() {
+    let server = Server::start(&[]);
+    let mut cut = 1;
+    for n in 0..20_u64 {
+        let whole = post("/c/p", &producer("p", 0, n), &n.to_string());
+        loop {
+            let mut raw = server.raw();
+            let is_cut = cut < whole.len();
+            raw.send(&whole[..cut.min(whole.len())]);
+            if !is_cut && n % 3 != 0 {
+                // The request is whole, and the answer is lost.
+                raw.half_close().rest();
+                cut = cut.wrapping_mul(7) % whole.len() + 1;
+                let answer = server.raw().send(&whole).response();
+                assert_eq!((answer.status, &json(&answer)["duplicate"]), (200, &json!(true)), "{n}");
+                break;
+            }
+            if !is_cut {
+                cut = cut.wrapping_mul(7) % whole.len() + 1;
+                assert_eq!(raw.response().status, 201, "{n}");
+                break;
+            }
+            raw.half_close().rest();
+            cut += 37;
+        }
+    }
+    let data: Vec<_> = messages(&mut server.raw(), "p").iter().map(|message| message["data"].clone()).collect();
+    assert_eq!(data, (0..20).map(|n: u64| n.to_string()).collect::<Vec<_>>());
+}
+
+/// The least recently used producer is forgotten. Then it must begin with 0 again.
+#[test]
+fn a_channel_remembers_a_bounded_number_of_producers() {
+    let server = Server::start(&["--retain-messages", "2000"]);
+    let mut raw = server.raw();
+    for n in 0..1_001 {
+        assert_eq!(raw.send(post("/c/p", &producer(&format!("p{n}"), 0, 0), "x")).response().status, 201);
+    }
+    refused(&raw.send(post("/c/p", &producer("p0", 0, 1), "x")).response(), 400, json!({"reason": "producer-start"}));
+    assert_eq!(raw.send(post("/c/p", &producer("p1000", 0, 1), "x")).response().status, 201);
+}
+
+#[test]
+fn a_channel_that_keeps_all_is_refused_more_without_room() {
+    let server = Server::start(&["--retain-all-bytes", "64k", "--retain-messages", "2", "--channel", "all/*?retain=all"]);
+    let mut raw = server.raw();
+    let body = "x".repeat(10_000);
+    let statuses: Vec<u16> =
+        (0..8).map(|_| raw.send(post("/c/all/a", "", &body)).response().status).collect();
+    let kept = statuses.iter().filter(|status| **status == 201).count();
+    assert!((4..8).contains(&kept), "{statuses:?}");
+    assert!(statuses[kept..].iter().all(|status| *status == 507), "{statuses:?}");
+    let answer = raw.send(post("/c/all/a", "", &body)).response();
+    assert!(sentence(&answer).contains("keeps all"), "{answer:?}");
+    // Nothing was evicted. The room is that of all such channels together. Others need none of it.
+    assert_eq!(messages(&mut raw, "all/a").len(), kept);
+    assert_eq!(create(&mut raw, "b", "&retain=all").status, 201);
+    assert_eq!(raw.send(post("/c/b", "", &body)).response().status, 507);
+    assert_eq!(raw.send(post("/c/other", "", &body)).response().status, 201);
+    let mut ws = Ws::v1(&server, "/c/other");
+    ws.json();
+    ws.say(json!({"type": "publish", "id": 1, "channel": "b", "data": body}));
+    assert_eq!(ws.json()["status"], 507);
+    // A deletion gives its room back.
+    assert_eq!(delete(&mut raw, "all/a").status, 204);
+    assert_eq!(raw.send(post("/c/b", "", &body)).response().status, 201);
+}
+
+#[test]
+fn a_deleted_channel_has_no_reads_until_it_is_written() {
+    let server = Server::start(&[]);
+    let mut raw = server.raw();
+    let absent = delete(&mut raw, "a/b");
+    assert!(absent.status == 404 && sentence(&absent).contains("no such channel"), "{absent:?}");
+    let old = Post::new("one").on(&mut raw, "a/b");
+    let done = delete(&mut raw, "a/b");
+    assert_eq!((done.status, done.body.len(), done.field("content-length")), (204, 0, None));
+    for query in ["", "?since=earliest", "?wait=5", "?feed=sse", "?feed=raw"] {
+        refused(&raw.send(get(&format!("/c/a/b{query}"), "")).response(), 404, json!({"reason": "deleted"}));
+    }
+    assert_eq!(head(&mut raw, "a/b").status, 404);
+    let Err((status, problem)) = Ws::open(&server, "/c/a/b", &[]) else { panic!("opened") };
+    assert!(status == 404 && problem.contains("\"reason\":\"deleted\""), "{status} {problem}");
+    assert_eq!(delete(&mut raw, "a/b").status, 404);
+    // A write begins a new log. Old cursors get a reset, whatever their number.
+    let new = Post::new("two").on(&mut raw, "a/b");
+    assert_eq!(seq(&new), 1);
+    assert_ne!(new, old);
+    let gone = raw.send(get(&format!("/c/a/b?since={old}"), "")).response();
+    refused(&gone, 410, json!({"reason": "unknown-epoch"}));
+    assert_eq!(messages(&mut raw, "a/b").len(), 1);
+    // A create does too.
+    assert_eq!(delete(&mut raw, "a/b").status, 204);
+    assert_eq!(create(&mut raw, "a/b", "&retain=all").status, 201);
+    assert_eq!(raw.send(get("/c/a/b", "")).response().status, 200);
+    let several = delete(&mut raw, "a,b");
+    assert!(several.status == 400 && sentence(&several).contains("one channel"), "{several:?}");
+}
+
+#[test]
+fn a_channel_expires() {
+    let server = Server::start(&["--channel", "short/*?expire=100ms"]);
+    let mut raw = server.raw();
+    Post::new("one").on(&mut raw, "short/a");
+    let at = {
+        let time = std::time::SystemTime::now() + std::time::Duration::from_millis(1500);
+        let ms = time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let text = humantime(ms as u64);
+        create(&mut raw, "at", &format!("&expire-at={text}"))
+    };
+    assert_eq!(at.status, 201, "{at:?}");
+    // A HEAD is no read: it would keep the channel alive.
+    for channel in ["short/a", "at"] {
+        eventually("the end of its time", || head(&mut raw, channel).status == 404);
+        refused(&raw.send(get(&format!("/c/{channel}"), "")).response(), 404, json!({"reason": "deleted"}));
+        assert_eq!(seq(&Post::new("two").on(&mut raw, channel)), 1, "a new log");
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339, by a library of others.
+fn humantime(ms: u64) -> String {
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).unwrap();
+    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+}
+
+#[test]
+fn pages_need_permission_to_create_close_and_delete() {
+    let server = Server::start(&["--allow-origin", "https://app.example"]);
+    let mut raw = server.raw();
+    Post::new("x").on(&mut raw, "c");
+    let requests = |origin: &str| {
+        let origin = format!("Origin: {origin}\r\n");
+        [
+            request("PUT", "/c/d?create=1", &origin, ""),
+            post("/c/c?close=1", &origin, ""),
+            get("/c/c", &origin).replacen("GET", "DELETE", 1),
+        ]
+    };
+    for request in requests("https://evil.example") {
+        let answer = raw.send(&request).response();
+        assert_eq!((answer.status, answer.field("access-control-allow-origin")), (403, None), "{request}");
+    }
+    assert_eq!(head(&mut raw, "c").field("tidewire-closed"), None);
+    for (request, status) in requests("https://app.example").iter().zip([201, 200, 204]) {
+        let answer = raw.send(request).response();
+        assert_eq!(answer.status, status, "{request}");
+        assert_eq!(answer.field("access-control-allow-origin"), Some("https://app.example"), "{request}");
+    }
+}
