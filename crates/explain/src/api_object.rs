@@ -60,7 +60,7 @@ pub(crate) fn meaning(json: &[u8], is_whole: bool) -> String {
         Some("reset") => {
             let reason = value(object.reason.as_deref());
             let what = match object.reason.as_deref() {
-                Some("tail-lost") => "the log has lost the last messages of this reader",
+                Some("tail-lost") => "the log lost the last messages of this reader",
                 _ => "the log is another one",
             };
             format!("{what} ({reason}); the stream continues after {cursor}")
@@ -114,7 +114,7 @@ mod tests {
             ),
             (
                 r#"{"type":"reset","reason":"tail-lost","cursor":"e-3"}"#,
-                "the log has lost the last messages of this reader (tail-lost); the stream continues after e-3",
+                "the log lost the last messages of this reader (tail-lost); the stream continues after e-3",
             ),
             (
                 r#"{"type":"end","cursor":"e-10","channel":"tide"}"#,

@@ -1,21 +1,27 @@
-//! A channel: a log and its waiters, under one lock. Nothing is encoded or written while the lock
-//! is held.
+//! A channel: the window of a log and its waiters, under one lock. Nothing is encoded or written
+//! while the lock is held.
+//!
+//! What needs the store has files of its own: `opening.rs`, `appending.rs`, `fetching.rs` and
+//! `changing.rs`.
 
 use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
-use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Since, WaitError, WaitKey};
-use tidewire_store::{ChannelName, Message};
+use tidewire_channel::{Cursor, Retention, WaitError, WaitKey};
+use tidewire_store::{ChannelName, ChannelSettings, Expiry};
 
-use crate::channel_state::{Append, AppendOutcome, State, Waiter};
-use crate::config::HubConfig;
+use crate::channel_state::{Life, State, Waiter, Woken};
+use crate::common;
 use crate::error::HubError;
+use crate::pages::PageWaiters;
 use crate::room::PlaceInLine;
 use crate::sync::{Mutex, MutexGuard};
 use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};
+
+/// What all channels of a hub share.
+pub(crate) type Common = common::Common<Channel>;
 
 /// One channel: a log of messages, and the readers that wait for new ones.
 ///
@@ -46,23 +52,30 @@ use crate::upload_state::{Pace, RawReaderId, RawStart, RawStartError};
 /// ```
 pub struct Channel {
     name: ChannelName,
+    /// Tells this channel from an older one of the same name.
+    pub(crate) number: u64,
+    this: Weak<Channel>,
+    pub(crate) common: Arc<Common>,
+    /// Whether readers and publishers may use it, so that most look-ups need no lock.
+    is_open: AtomicBool,
+    /// The time from which on the store is to be told that the log is in use.
+    prolong_at_ms: AtomicU64,
     state: Mutex<State>,
     subscribers: AtomicUsize,
 }
 
-/// What [`Channel::read`] returns. Messages are shared, not copied.
-#[derive(Debug)]
+/// What [`Channel::info`] returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Page {
-    /// How the messages continue the position that was asked for.
-    pub continuity: Continuity,
-    /// The messages, each with the position after it.
-    pub messages: Vec<(Cursor, Arc<Message>)>,
-    /// The position after the last message: read on from here.
-    pub cursor: Cursor,
-    /// Whether the budget ended the read, so that more messages follow.
-    pub more: bool,
+pub struct ChannelInfo {
+    /// The position after the newest message.
+    pub head: Cursor,
+    /// The position before the earliest message that is kept.
+    pub earliest: Cursor,
+    /// The position of the end, if the channel has ended.
     pub end: Option<Cursor>,
+    /// The settings.
+    pub settings: Arc<ChannelSettings>,
 }
 
 /// The outcome of [`Channel::watch`].
@@ -72,7 +85,9 @@ pub(crate) enum Watch {
     Waiting(WaitKey),
     /// There is a message after that position already.
     Ready,
-    /// The hub has forgotten the channel.
+    /// The position is the end. A worker is woken if the channel is deleted.
+    Ended,
+    /// The hub has forgotten the channel, or it was deleted.
     Closed,
 }
 
@@ -85,10 +100,24 @@ pub(crate) struct Swept {
 }
 
 impl Channel {
-    pub(crate) fn new(name: ChannelName, config: &HubConfig) -> Self {
-        // Epoch 0 belongs to the cursor that is in no log.
-        let epoch = Epoch::new(random_u64().max(1));
-        Channel { name, state: Mutex::new(State::new(epoch, config)), subscribers: AtomicUsize::new(0) }
+    /// A channel that must be [opened](Self::open).
+    pub(crate) fn new(name: ChannelName, common: &Arc<Common>) -> Arc<Self> {
+        let state = State::new(common.config.idle.as_millis() as u64, common.settings_of(&name));
+        Arc::new_cyclic(|this| Channel {
+            name,
+            number: common.next_number(),
+            this: this.clone(),
+            common: common.clone(),
+            is_open: AtomicBool::new(false),
+            prolong_at_ms: AtomicU64::new(u64::MAX),
+            state: Mutex::new(state),
+            subscribers: AtomicUsize::new(0),
+        })
+    }
+
+    /// The same channel, to be kept.
+    pub(crate) fn arc(&self) -> Arc<Self> {
+        self.this.upgrade().expect("a channel is used through an Arc")
     }
 
     /// The name.
@@ -101,53 +130,45 @@ impl Channel {
         self.lock().log.log().head()
     }
 
-    pub fn end(&self) -> Option<Cursor> {
-        None
-    }
-
-    pub fn is_deleted(&self) -> bool {
-        false
-    }
-
     /// The position before the newest message, or after it if it is no longer kept.
     pub(crate) fn before_newest(&self) -> Cursor {
         let state = self.lock();
-        let (head, log) = (state.log.log().head(), state.log.log());
-        if log.is_empty() { head } else { Cursor::new(head.epoch(), head.seq() - 1) }
+        let bounds = state.bounds();
+        state.lineage().at(if bounds.head > bounds.earliest { bounds.head - 1 } else { bounds.head })
     }
 
     /// The position before the oldest message that is kept.
     pub fn earliest(&self) -> Cursor {
-        self.lock().log.log().earliest()
+        self.lock().earliest()
     }
 
-    /// The positions before the oldest and after the newest message; `None` if the hub has
-    /// forgotten the channel. Marks the channel as used.
-    pub(crate) fn bounds(&self, now_ms: u64) -> Option<(Cursor, Cursor)> {
-        let mut state = self.lock();
-        state.log.touch(now_ms);
-        (!state.closed).then(|| (state.log.log().earliest(), state.log.log().head()))
+    /// The position of the end, if the channel has ended: no message comes any more.
+    pub fn end(&self) -> Option<Cursor> {
+        self.lock().log.log().end()
     }
 
-    /// Reads the messages after a position, as far as the budget allows. Start with
-    /// [`Since::Earliest`] if you have no position.
-    pub fn read(&self, since: Since, budget: Budget) -> Page {
+    /// Whether the channel was deleted. Its name may belong to another channel by now.
+    pub fn is_deleted(&self) -> bool {
+        self.lock().life == Life::Deleted
+    }
+
+    /// What there is to know about the channel.
+    pub fn info(&self) -> ChannelInfo {
         let state = self.lock();
-        let read = state.log.read(since, budget);
-        Page {
-            continuity: read.continuity(),
-            cursor: read.cursor(),
-            more: read.more(),
-            end: None,
-            messages: read.iter().map(|entry| (entry.cursor, entry.value.clone())).collect(),
+        ChannelInfo {
+            head: state.log.log().head(),
+            earliest: state.earliest(),
+            end: state.log.log().end(),
+            settings: state.settings.clone(),
         }
     }
 
-    /// Resolves when there is a message after `position`. After that, look up the channel again by
-    /// its name, and read it: the hub may have forgotten the channel, and then this resolves at
-    /// once. It is for code that serves a channel on its own server.
-    pub fn changed(self: &Arc<Self>, position: Cursor) -> Changed {
-        Changed { channel: self.clone(), position, wait: None }
+    /// The positions before the oldest and after the newest message, or of the end; `None` if the
+    /// hub has forgotten the channel. Marks the channel as used.
+    pub(crate) fn bounds(&self, now_ms: u64) -> Option<(Cursor, Cursor)> {
+        let mut state = self.lock();
+        state.log.touch(now_ms);
+        (state.life == Life::Open).then(|| (state.earliest(), state.last()))
     }
 
     /// Asks to be woken by the next publish after `position`.
@@ -161,13 +182,19 @@ impl Channel {
     pub(crate) fn watch(&self, position: Cursor, served: Cursor, waiter: Waiter) -> Watch {
         let mut guard = self.lock();
         let state = &mut *guard;
-        if state.closed {
+        if state.life != Life::Open {
             return Watch::Closed;
         }
         let worker = match waiter {
             Waiter::Worker(worker) => Some(worker),
             Waiter::Task(_) => None,
         };
+        if state.log.log().end() == Some(position) {
+            if let Some(worker) = worker.filter(|worker| !state.at_end.contains(worker)) {
+                state.at_end.push(worker);
+            }
+            return Watch::Ended;
+        }
         let waits = match state.log.wait(position, waiter) {
             Ok(key) => Ok(key),
             Err(WaitError::Ready(_)) => Err(Watch::Ready),
@@ -222,6 +249,7 @@ impl Channel {
         if let Some(wait) = state.room.left_by(worker) {
             state.log.cancel(wait);
         }
+        state.at_end.retain(|&at_end| at_end != worker);
         let woken = state.room_made(0);
         drop(guard);
         woken.for_each(Waker::wake);
@@ -240,47 +268,37 @@ impl Channel {
         self.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Marks the channel as used. Returns `false` if it is closed.
+    /// Marks the channel as used. Returns `false` if nobody may use it any more.
     pub(crate) fn touch(&self, now: u64) -> bool {
         let mut state = self.lock();
         state.log.touch(now);
-        !state.closed
+        !state.life.is_over()
     }
 
-    /// Appends a message without waiting for room. Returns `None` if the hub has forgotten the
-    /// channel.
-    ///
-    /// # Errors
-    /// [`HubError`]; nothing is appended.
-    pub(crate) fn append(&self, append: Append<'_>) -> Result<Option<AppendOutcome>, HubError> {
-        let mut guard = self.lock();
-        let outcome = guard.append(append);
-        let woken = guard.room_made(append.now_ms);
-        drop(guard);
-        woken.for_each(Waker::wake);
-        outcome
+    /// Whether readers and publishers may use it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
     }
 
-    /// The same, but only if there is room for the message. Otherwise the publisher gets a place in
-    /// the line. It polls again with that place when it is woken, or [leaves](Self::leave_line).
-    pub(crate) fn poll_append(
-        &self,
-        append: Append<'_>,
-        place: &mut Option<PlaceInLine>,
-        cx: &Context<'_>,
-    ) -> Poll<Result<Option<AppendOutcome>, HubError>> {
-        let mut guard = self.lock();
-        if guard.has_to_wait(&append, place, cx.waker()) {
-            return Poll::Pending;
-        }
-        let outcome = guard.append(append);
-        if let Some(place) = place.take() {
-            guard.room.leave_line(place);
-        }
-        let woken = guard.room_made(append.now_ms);
-        drop(guard);
-        woken.for_each(Waker::wake);
-        Poll::Ready(outcome)
+    /// How far its life is.
+    pub(crate) fn life(&self) -> Life {
+        self.lock().life
+    }
+
+    /// Notes whether it is open, and when to tell the store that it is in use. So most look-ups
+    /// need no lock. The caller has the lock.
+    pub(crate) fn note_open(&self, state: &State) {
+        let at_ms = match state.settings.expiry {
+            Some(Expiry::Sliding { ms }) => state.touched_ms.saturating_add(ms / 10),
+            _ => u64::MAX,
+        };
+        self.prolong_at_ms.store(at_ms, Ordering::Relaxed);
+        self.is_open.store(state.life == Life::Open, Ordering::Release);
+    }
+
+    /// Whether the store is to be told that the log is in use.
+    pub(crate) fn is_to_prolong(&self, now_ms: u64) -> bool {
+        now_ms >= self.prolong_at_ms.load(Ordering::Relaxed)
     }
 
     /// Gives up the place of a publisher in the line.
@@ -292,34 +310,26 @@ impl Channel {
         woken.for_each(Waker::wake);
     }
 
-    /// Evicts expired messages. Wakes a publisher that has waited for too long.
-    pub(crate) fn expire(&self, now: u64) -> Swept {
-        let mut guard = self.lock();
-        let evicted = guard.log.expire(now);
-        let is_idle = guard.is_idle(now);
-        let woken = guard.room_made(now);
-        drop(guard);
-        woken.for_each(Waker::wake);
-        Swept { evicted, is_idle }
-    }
-
-    pub(crate) fn close_if_idle(&self, now: u64) -> bool {
-        let mut state = self.lock();
-        state.closed = state.is_idle(now);
-        state.closed
-    }
-
     /// Reserves the channel for an upload. Returns `false` if the hub has forgotten the channel.
     ///
     /// # Errors
-    /// [`HubError::Uploading`] if another upload has it.
-    pub(crate) fn begin_upload(&self) -> Result<bool, HubError> {
+    /// [`HubError::Uploading`] if another upload has it, [`HubError::OtherType`] if the channel takes
+    /// messages of another type, [`HubError::Closed`] if it has ended.
+    pub(crate) fn begin_upload(&self, content_type: Option<&str>) -> Result<bool, HubError> {
         let mut state = self.lock();
-        if state.closed {
+        if state.life.is_over() {
             return Ok(false);
         }
         if state.upload.is_active() {
             return Err(HubError::Uploading);
+        }
+        if let Some(end) = state.log.log().end() {
+            return Err(HubError::Closed { end });
+        }
+        if let (Some(own), Some(of_channel)) = (content_type, &state.settings.content_type)
+            && !own.eq_ignore_ascii_case(of_channel)
+        {
+            return Err(HubError::OtherType);
         }
         let head = state.log.log().head();
         state.upload.begin(head);
@@ -345,8 +355,10 @@ impl Channel {
     /// # Errors
     /// [`RawStartError`]: the log cannot continue from that position.
     pub(crate) fn add_raw_reader(&self, start: RawStart) -> Result<(RawReaderId, Cursor), RawStartError> {
-        let State { log, upload, .. } = &mut *self.lock();
-        upload.add_reader(log.log(), start)
+        let mut state = self.lock();
+        let bounds = state.bounds();
+        let State { log, upload, .. } = &mut *state;
+        upload.add_reader(log.log(), bounds, start)
     }
 
     /// Notes how far a raw reader has read. An upload that waits for it goes on.
@@ -360,43 +372,37 @@ impl Channel {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// No code panics while it holds the lock, so the data behind a poisoned lock is good.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// What the window of a channel with these settings keeps.
+    pub(crate) fn window(&self, settings: &ChannelSettings) -> Retention {
+        self.common.window_of(settings)
     }
-}
 
-/// The future of [`Channel::changed`]. Dropping it ends the wait.
-#[derive(Debug)]
-#[must_use = "a future does nothing unless it is awaited"]
-pub struct Changed {
-    channel: Arc<Channel>,
-    position: Cursor,
-    wait: Option<WaitKey>,
-}
-
-impl Future for Changed {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(wait) = self.wait.take() {
-            self.channel.unwatch(wait);
+    /// Wakes those that waited for news. Call it without the lock.
+    pub(crate) fn wake(&self, woken: Woken) {
+        if woken.is_empty() {
+            return;
         }
-        match self.channel.watch(self.position, self.position, Waiter::Task(cx.waker().clone())) {
-            Watch::Waiting(wait) => {
-                self.wait = Some(wait);
-                Poll::Pending
+        let this = self.arc();
+        for waiter in woken {
+            match waiter {
+                Waiter::Worker(worker) => self.common.send_news(worker, &this),
+                Waiter::Task(waker) => waker.wake(),
             }
-            Watch::Ready | Watch::Closed => Poll::Ready(()),
         }
     }
-}
 
-impl Drop for Changed {
-    fn drop(&mut self) {
-        if let Some(wait) = self.wait.take() {
-            self.channel.unwatch(wait);
+    /// Wakes those that waited for a page. Call it without the lock.
+    pub(crate) fn wake_page(&self, woken: PageWaiters) {
+        if !woken.workers.is_empty() {
+            let this = self.arc();
+            woken.workers.iter().for_each(|&worker| self.common.send_news(worker, &this));
         }
+        woken.wake_tasks();
+    }
+
+    /// No code panics while it holds the lock, so the data behind a poisoned lock is good.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -404,9 +410,4 @@ impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Channel").field(&self.name).finish()
     }
-}
-
-/// Epochs are random: two logs of one name must not share one, not even across restarts.
-fn random_u64() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| fastrand::u64(..))
 }

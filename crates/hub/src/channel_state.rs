@@ -1,22 +1,40 @@
-//! The state of a channel, which its lock protects: the log, its waiters, and how a message is
-//! appended.
+//! The state of a channel, which its lock protects: the window of the newest messages, what is
+//! known of the log in the store, the waiters, and how the answers of the store are taken in.
+//!
+//! ```text
+//!   the log in the store    earliest ├── pages ──────┬── window ─────────┤ head    in flight …
+//!                                                    │ in memory         │
+//!   answers ─► after == head? ── yes ──► window, its readers are woken
+//!                  │ no
+//!                  ▼
+//!                early: waits for the answers before it, or until the store was read
+//! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
 use tidewire_channel as log;
-use tidewire_channel::{Cursor, Epoch};
-use tidewire_store::Message;
+use tidewire_channel::{Bounds, Budget, Continuity, Cursor, Epoch, Lineage, Log, Retention, Since};
+use tidewire_store::{
+    AppendError, Appended, Batch, ChannelSettings, LogInfo, Message, Once, Opened, Outcome, Page as Stored,
+    Refusal, Retain, UploadStep,
+};
 
-use crate::config::HubConfig;
 use crate::error::HubError;
+use crate::flight::Flight;
 use crate::room::{PlaceInLine, Room};
 use crate::upload_state::UploadState;
 
 /// The state of a channel, which its lock protects.
 pub(crate) struct State {
+    /// The window.
     pub(crate) log: log::Channel<Arc<Message>, Waiter>,
+    /// The number of the last message that the log in the store no longer keeps, as far as the hub
+    /// knows.
+    earliest: u64,
+    pub(crate) settings: Arc<ChannelSettings>,
     pub(crate) upload: UploadState,
     /// The workers that publishers wait for, and the publishers that wait.
     pub(crate) room: Room,
@@ -24,8 +42,47 @@ pub(crate) struct State {
     /// That happens when the wall clock steps back, or when two publishers read the clock in one
     /// order and append in the other.
     last_ms: u64,
+    pub(crate) life: Life,
+    /// Whether a request to create or delete the log is under way. Appends wait for it.
+    pub(crate) is_changing: bool,
+    /// Those that wait until the channel is open, or until that request is done.
+    pub(crate) waiting: Vec<Waker>,
+    /// The number of appends that the store has not answered.
+    flying: usize,
+    /// Appends whose messages the window cannot take yet, by the number of the message before them.
+    early: BTreeMap<(u64, u64), Early>,
+    serial: u64,
+    /// Whether the store may have messages that the window lacks, other than those in flight.
+    pub(crate) is_uncertain: bool,
+    /// Whether the store is being read for such messages.
+    pub(crate) is_catching_up: bool,
+    /// The workers that wait at the end of a closed log, for its deletion.
+    pub(crate) at_end: Vec<u16>,
+    /// The last time at which the store was told that the log is in use.
+    pub(crate) touched_ms: u64,
+}
+
+/// How far the life of a channel is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// The store has not said yet what it keeps.
+    Opening,
+    Open,
+    /// The store remembers that the log was deleted. A message or a creation begins a new one.
+    Remembered,
     /// The hub has forgotten the channel. Nothing may be appended or waited for.
-    pub(crate) closed: bool,
+    Forgotten,
+    /// The log was deleted under its readers. The same holds.
+    Deleted,
+    /// The store could not open it. The same holds.
+    Failed,
+}
+
+impl Life {
+    /// Whether nobody may use the channel any more. Look it up again by its name.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Life::Forgotten | Life::Deleted | Life::Failed)
+    }
 }
 
 /// Who is woken by a publish.
@@ -42,22 +99,17 @@ pub(crate) enum Waiter {
 pub(crate) enum AppendedBy {
     Publisher,
     /// The upload that the channel belongs to.
-    Upload,
+    Upload(UploadStep),
 }
 
-/// An idempotency key, and the hash of the message that it is bound to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct IdempotencyKey<'a> {
-    pub(crate) text: &'a [u8],
-    pub(crate) fingerprint: log::Fingerprint,
-}
-
-/// A message to be appended.
+/// What is to be appended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Append<'a> {
     pub(crate) now_ms: u64,
-    pub(crate) message: &'a Arc<Message>,
-    pub(crate) key: Option<IdempotencyKey<'a>>,
+    pub(crate) messages: &'a Batch,
+    pub(crate) once: &'a Once,
+    /// Whether the log ends with it.
+    pub(crate) close: bool,
     pub(crate) by: AppendedBy,
     /// Whether the server is stopping. The lock of the channel orders it with appends.
     pub(crate) stopped: &'a AtomicBool,
@@ -67,90 +119,413 @@ pub(crate) struct Append<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// The position after the message.
+    /// The position after the message; without a message, the end.
     pub cursor: Cursor,
-    /// `true` if the idempotency key was known. Then nothing was appended, and `cursor` is the
-    /// place of the first message with this key.
+    /// `true` if the idempotency key was known, or the producer has sent this before. Then nothing
+    /// was appended, and `cursor` is the place of the first message. For a producer, it is the place
+    /// of its newest one.
     pub duplicate: bool,
+    /// The position of the end, if the channel has ended.
+    pub end: Option<Cursor>,
 }
 
-/// The result of an append, and the waiters to wake.
-pub(crate) struct AppendOutcome {
-    pub(crate) published: Published,
-    pub(crate) woken: log::Woken<Waiter>,
+/// The outcome of a publish, for the one who waits for it.
+pub(crate) type Publishing = Arc<Flight<Result<Published, HubError>>>;
+
+/// The waiters to wake.
+pub(crate) type Woken = Vec<Waiter>;
+
+/// An append that was answered before an earlier one.
+struct Early {
+    messages: Batch,
+    appended: Appended,
+    publishing: Publishing,
+}
+
+/// What a read finds.
+pub(crate) enum Reading {
+    /// All that it asked for.
+    Here(Page),
+    /// The next messages are before the window.
+    Behind { start: Cursor, continuity: Continuity, budget: Budget },
+}
+
+/// What [`Channel::read`](crate::Channel::read) returns. Messages are shared, not copied.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page {
+    /// How the messages continue the position that was asked for.
+    pub continuity: Continuity,
+    /// The messages, each with the position after it.
+    pub messages: Vec<(Cursor, Arc<Message>)>,
+    /// The position after the last message: read on from here.
+    pub cursor: Cursor,
+    /// Whether more messages follow: the budget ended the read, or they must be fetched.
+    pub more: bool,
+    /// Whether the store must fetch what follows. Then
+    /// [`Channel::changed`](crate::Channel::changed) resolves when it is there.
+    pub waits: bool,
+    /// The position of the end, if the channel has ended and this page reaches it.
+    pub end: Option<Cursor>,
 }
 
 impl State {
-    /// An empty channel.
-    pub(crate) fn new(epoch: Epoch, config: &HubConfig) -> Self {
+    /// A channel that the store has not opened yet.
+    pub(crate) fn new(idle_ms: u64, settings: Arc<ChannelSettings>) -> Self {
         // The hub limits the payload with an error of its own. The number of waiters is not limited
         // here: workers are few, and the program bounds its own tasks. A refused waiter would not
         // sleep but poll again and again.
         let mut limits = log::Limits::default();
         limits.max_message = usize::MAX;
         limits.max_waiters = usize::MAX;
-        limits.idle_ms = config.idle.as_millis() as u64;
+        limits.idle_ms = idle_ms;
         State {
-            log: log::Channel::new(epoch, config.retention, limits),
+            log: log::Channel::new(Epoch::new(0), Retention::DEFAULT, limits),
+            earliest: 0,
+            settings,
             upload: UploadState::default(),
             room: Room::default(),
             last_ms: 0,
-            closed: false,
+            life: Life::Opening,
+            is_changing: false,
+            waiting: Vec::new(),
+            flying: 0,
+            early: BTreeMap::new(),
+            serial: 0,
+            is_uncertain: false,
+            is_catching_up: false,
+            at_end: Vec::new(),
+            touched_ms: 0,
+        }
+    }
+
+    /// Takes what the store has under the name. Returns whether an upload must be marked as aborted
+    /// before anybody uses the channel.
+    pub(crate) fn opened(&mut self, opened: &Opened, window: impl Fn(&ChannelSettings) -> Retention) -> bool {
+        match opened {
+            Opened::Absent { start } => {
+                self.begin(*start, window(&self.settings));
+                self.life = Life::Open;
+            }
+            Opened::Deleted | Opened::SoftDeleted => self.life = Life::Remembered,
+            Opened::Log(info) => {
+                self.adopt(info, info.head, window(&info.settings));
+                self.last_ms = info.last_time_ms;
+                self.life = Life::Open;
+                return info.upload_open && !info.is_closed;
+            }
+        }
+        false
+    }
+
+    /// Begins with the log that the store has created.
+    pub(crate) fn created(&mut self, info: &LogInfo, window: Retention) {
+        self.adopt(info, info.head, window);
+        self.last_ms = info.last_time_ms;
+        self.life = Life::Open;
+    }
+
+    /// Begins an empty window of a new log.
+    fn begin(&mut self, start: Cursor, window: Retention) {
+        let empty = Log::continuing(start, window);
+        *self.log.log_mut() = empty.unwrap_or_else(|| Log::new(start.epoch(), window));
+        self.earliest = start.seq();
+    }
+
+    /// Begins an empty window of a log in the store, after a message of it.
+    fn adopt(&mut self, info: &LogInfo, after: u64, window: Retention) {
+        let empty = Log::restored(info.lineage.clone(), after, window);
+        *self.log.log_mut() = empty.unwrap_or_else(|| Log::new(info.lineage.current(), window));
+        self.earliest = info.earliest;
+        self.settings = info.settings.clone();
+        if info.is_closed && after == info.head {
+            self.log.log_mut().close();
         }
     }
 
     /// Whether nothing is lost if the hub forgets the channel.
     pub(crate) fn is_idle(&self, now: u64) -> bool {
-        self.log.is_idle(now) && !self.upload.is_active() && self.room.is_unused()
+        match self.life {
+            Life::Opening => false,
+            Life::Forgotten | Life::Deleted | Life::Failed => true,
+            // So it is asked for again after the store has forgotten the deletion.
+            Life::Remembered => !self.is_under_way(),
+            Life::Open => {
+                let is_unused = self.log.is_idle(now) && !self.upload.is_active() && self.room.is_unused();
+                is_unused && self.at_end.is_empty() && !self.is_under_way()
+            }
+        }
     }
 
-    /// Appends a message. Returns `None` if the hub has forgotten the channel.
+    /// Whether an answer of the store is awaited.
+    fn is_under_way(&self) -> bool {
+        self.flying > 0 || !self.early.is_empty() || self.is_changing || self.is_catching_up
+    }
+
+    /// What the log in the store has, as far as the window goes.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let bounds = self.log.log().bounds();
+        Bounds { earliest: self.earliest.min(bounds.earliest), ..bounds }
+    }
+
+    /// The position before the earliest message of the log.
+    pub(crate) fn earliest(&self) -> Cursor {
+        self.log.log().lineage().at(self.bounds().earliest)
+    }
+
+    /// The position after the newest message, or of the end.
+    pub(crate) fn last(&self) -> Cursor {
+        self.log.log().end().unwrap_or_else(|| self.log.log().head())
+    }
+
+    /// The store says that it no longer keeps the messages up to this one.
+    pub(crate) fn note_earliest(&mut self, earliest: u64) {
+        self.earliest = self.earliest.max(earliest);
+    }
+
+    /// Evicts expired messages. Returns their number.
+    pub(crate) fn expire(&mut self, now: u64) -> usize {
+        let log = self.log.log();
+        let has_all = log.bounds().earliest <= self.earliest;
+        let same_age = match self.settings.retain {
+            Retain::Bounded(retention) => retention.max_age_ms == log.retention().max_age_ms,
+            Retain::All => false,
+        };
+        let evicted = self.log.expire(now);
+        if has_all && same_age {
+            // The law of the log: they are too old there too.
+            self.earliest = self.earliest.max(self.log.log().bounds().earliest);
+        }
+        evicted
+    }
+
+    /// Reads from a position. The read stops at `ceiling`, a position of the log.
+    pub(crate) fn read(&self, since: Since, mut budget: Budget, ceiling: Option<Cursor>) -> Reading {
+        let log = self.log.log();
+        if let (Some(ceiling), Since::After(from)) = (ceiling, since)
+            && log.has(from)
+        {
+            let below = usize::try_from(ceiling.seq().saturating_sub(from.seq())).unwrap_or(usize::MAX);
+            budget.messages = budget.messages.min(below);
+        }
+        let (start, continuity) = log.lineage().locate(since, self.bounds());
+        if start.seq() < log.bounds().earliest {
+            return Reading::Behind { start, continuity, budget };
+        }
+        let read = log.read(Since::After(start), budget);
+        Reading::Here(Page {
+            continuity,
+            cursor: read.cursor(),
+            more: read.more(),
+            waits: false,
+            end: read.end(),
+            messages: read.iter().map(|entry| (entry.cursor, entry.value.clone())).collect(),
+        })
+    }
+
+    /// What an append sends to the store: with the type and the times that the messages get.
     ///
     /// # Errors
-    /// [`HubError`]; nothing is appended.
-    pub(crate) fn append(&mut self, append: Append<'_>) -> Result<Option<AppendOutcome>, HubError> {
-        if self.closed {
-            return Ok(None);
-        }
-        self.refuse(&append)?;
-        let Append { now_ms, key, .. } = append;
-        let size = append.message.weight();
-        let message = self.not_before_last(append.message);
-        let time_ms = message.time_ms();
-        let appended = match key {
-            Some(key) => self.log.append_once(now_ms, key.text, key.fingerprint, size, message),
-            None => self
-                .log
-                .append(now_ms, size, message)
-                .map(|(cursor, woken)| (log::Appended::New(cursor), woken)),
+    /// [`HubError`]; nothing is to be appended.
+    pub(crate) fn prepare(&mut self, append: &Append<'_>) -> Result<Batch, HubError> {
+        self.refuse(append)?;
+        let batch = match append.messages {
+            Batch::None => Batch::None,
+            Batch::One(message) => Batch::One(self.as_kept(message)?),
+            Batch::Many(messages) => {
+                let kept = messages.iter().map(|message| {
+                    let kept = self.as_kept(message)?;
+                    self.last_ms = kept.time_ms();
+                    Ok(kept)
+                });
+                Batch::Many(kept.collect::<Result<_, HubError>>()?)
+            }
         };
-        // The log limits no size here, so only the key can be refused.
-        let (appended, woken) = appended.map_err(|refused| match refused.kind() {
-            log::RefusedKind::KeyTaken => HubError::KeyTaken,
-            _ => HubError::KeyTooLong { len: key.map_or(0, |key| key.text.len()), limit: refused.limit() },
-        })?;
-        let duplicate = matches!(appended, log::Appended::Duplicate(_));
-        if !duplicate {
-            self.last_ms = time_ms;
+        if let Some(last) = batch.as_slice().last() {
+            self.last_ms = last.time_ms();
         }
-        Ok(Some(AppendOutcome { published: Published { cursor: appended.cursor(), duplicate }, woken }))
+        Ok(batch)
     }
 
-    /// Whether [`append`](Self::append) must wait for room. If so, the publisher is in the line
-    /// now.
+    /// The message as the log takes it. It has the type of the channel, and its time is not before
+    /// that of the previous message.
+    fn as_kept(&self, message: &Arc<Message>) -> Result<Arc<Message>, HubError> {
+        let mut kept = message.clone();
+        if let Some(of_channel) = &self.settings.content_type {
+            match message.content_type() {
+                None => {
+                    let typed = Message::clone(message).with_content_type(of_channel);
+                    kept = Arc::new(typed.map_err(|_| HubError::OtherType)?);
+                }
+                Some(own) if own.eq_ignore_ascii_case(of_channel) => {}
+                Some(_) => return Err(HubError::OtherType),
+            }
+        }
+        if kept.time_ms() < self.last_ms { Ok(Arc::new(kept.with_time(self.last_ms))) } else { Ok(kept) }
+    }
+
+    /// An append is on its way to the store.
+    pub(crate) fn departs(&mut self, messages: &Batch) {
+        self.flying += 1;
+        self.room.departs(messages.as_slice().len(), messages.weight());
+    }
+
+    /// The store has answered an append that was on its way.
+    pub(crate) fn arrives(&mut self, messages: &Batch) {
+        self.flying -= 1;
+        self.room.arrives(messages.as_slice().len(), messages.weight());
+    }
+
+    /// Takes the answer of the store to an append: `None` if nobody knows what happened. Returns
+    /// the outcome; `None` if it must wait until the window has the messages before.
+    pub(crate) fn take(
+        &mut self,
+        now_ms: u64,
+        messages: &Batch,
+        answer: &Option<Result<Appended, AppendError>>,
+        window: impl Fn(&ChannelSettings) -> Retention,
+        woken: &mut Woken,
+    ) -> Option<Result<Published, HubError>> {
+        let appended = match answer {
+            Some(Ok(appended)) => appended,
+            Some(Err(error)) => {
+                self.is_uncertain |= match error {
+                    AppendError::Failed(failed) => failed.outcome == Outcome::Unknown,
+                    // Another node has closed it.
+                    AppendError::Refused(Refusal::Closed { .. }) => !self.log.log().is_closed(),
+                    AppendError::Refused(_) => false,
+                };
+                return Some(Err(error.into()));
+            }
+            None => {
+                self.is_uncertain = true;
+                return Some(Err(HubError::Store { unknown: true }));
+            }
+        };
+        let Appended { after, cursor, duplicate, end, earliest } = *appended;
+        let published = Published { cursor, duplicate, end };
+        if self.life.is_over() || self.log.log().has(cursor) && self.life != Life::Remembered {
+            return Some(Ok(published));
+        }
+        if duplicate {
+            self.is_uncertain = true;
+            return None;
+        }
+        if self.life == Life::Remembered {
+            self.begin(after, window(&self.settings));
+            self.life = Life::Open;
+        }
+        if after != self.log.log().head() {
+            return None;
+        }
+        self.append(now_ms, messages, (cursor.epoch(), end.is_some()), woken);
+        self.note_earliest(earliest);
+        Some(Ok(published))
+    }
+
+    /// Gives messages at the head of the log to the window.
+    fn append(&mut self, now_ms: u64, messages: &Batch, (epoch, closes): (Epoch, bool), woken: &mut Woken) {
+        if self.log.log().epoch() != epoch {
+            self.log.log_mut().begin_epoch(epoch);
+        }
+        for message in messages.as_slice() {
+            if let Ok((_, more)) = self.log.append(now_ms, message.weight(), message.clone()) {
+                woken.extend(more);
+            }
+        }
+        if closes {
+            self.log.log_mut().close();
+            woken.extend(self.log.wake_all());
+        }
+    }
+
+    /// Keeps an append until the window has the messages before it.
+    pub(crate) fn keep_early(
+        &mut self,
+        messages: Batch,
+        answer: Option<Result<Appended, AppendError>>,
+        publishing: Publishing,
+    ) {
+        let Some(Ok(appended)) = answer else { return };
+        let after = if appended.duplicate { appended.cursor } else { appended.after };
+        self.serial += 1;
+        self.early.insert((after.seq(), self.serial), Early { messages, appended, publishing });
+    }
+
+    /// Gives the window the appends that came too early and fit now. Returns those that are done.
+    pub(crate) fn settle_early(&mut self, now_ms: u64, woken: &mut Woken) -> Vec<(Publishing, Published)> {
+        let mut done = Vec::new();
+        while let Some(first) = self.early.first_entry() {
+            let head = self.log.log().head();
+            let after = first.key().0;
+            if after > head.seq() {
+                break;
+            }
+            let Early { messages, appended, publishing } = first.remove();
+            let Appended { cursor, duplicate, end, earliest, .. } = appended;
+            if !duplicate && appended.after == head && !self.log.log().has(cursor) {
+                self.append(now_ms, &messages, (cursor.epoch(), end.is_some()), woken);
+                self.note_earliest(earliest);
+            }
+            done.push((publishing, Published { cursor, duplicate, end }));
+        }
+        done
+    }
+
+    /// Takes the appends that came too early: nobody knows when the window will have them.
+    pub(crate) fn give_up_early(&mut self) -> Vec<Publishing> {
+        std::mem::take(&mut self.early).into_values().map(|early| early.publishing).collect()
+    }
+
+    /// Whether the store must be read, because the window lacks messages.
+    pub(crate) fn must_catch_up(&self) -> bool {
+        let lacks = self.is_uncertain || self.flying == 0 && !self.early.is_empty();
+        lacks && !self.is_catching_up && self.life == Life::Open
+    }
+
+    /// Takes messages that the store has after the head. Returns whether the window was begun anew,
+    /// so that pages of the log may be wrong.
+    pub(crate) fn catch_up(&mut self, page: &Stored, window: Retention, woken: &mut Woken) -> bool {
+        let head = self.log.log().head();
+        let is_new = page.continuity.is_broken() && page.start != head;
+        if is_new {
+            self.adopt(&page.info, page.start.seq(), window);
+            woken.extend(self.log.wake_all());
+        }
+        self.note_earliest(page.info.earliest);
+        for (cursor, message) in &page.messages {
+            if cursor.seq() == self.log.log().head().seq() + 1 {
+                let batch = Batch::One(message.clone());
+                self.append(message.time_ms(), &batch, (cursor.epoch(), false), woken);
+            }
+        }
+        self.last_ms = self.last_ms.max(page.info.last_time_ms);
+        if !page.more && self.log.log().head().seq() == page.info.head {
+            let epoch = page.info.lineage.current();
+            let closes = page.info.is_closed && !self.log.log().is_closed();
+            self.append(0, &Batch::None, (epoch, closes), woken);
+        }
+        is_new
+    }
+
+    /// Whether an append must wait for room. If so, the publisher is in the line now.
     pub(crate) fn has_to_wait(
         &mut self,
         append: &Append<'_>,
+        is_known: impl Fn() -> bool,
         place: &mut Option<PlaceInLine>,
         waker: &Waker,
     ) -> bool {
-        if self.closed || self.refuse(append).is_err() {
+        let messages = append.messages.as_slice();
+        if self.life.is_over() || messages.is_empty() || self.refuse(append).is_err() {
             return false;
         }
-        if append.key.is_some_and(|key| !self.log.is_new_key(append.now_ms, key.text)) {
+        let size = append.messages.weight();
+        if self.room.admit(self.log.log(), place, (messages.len(), size), append.now_ms, waker) {
             return false;
         }
-        !self.room.admit(self.log.log(), place, append.message.weight(), append.now_ms, waker)
+        // What is known appends nothing, so it needs no room.
+        *append.once == Once::No || !is_known()
     }
 
     /// Who must be woken after room was made: the first publisher in the line, and the upload.
@@ -160,7 +535,7 @@ impl State {
     }
 
     fn refuse(&self, append: &Append<'_>) -> Result<(), HubError> {
-        if append.by == AppendedBy::Upload {
+        if let AppendedBy::Upload(_) = append.by {
             return Ok(());
         }
         if append.stopped.load(Ordering::Relaxed) {
@@ -169,12 +544,8 @@ impl State {
         if self.upload.is_active() { Err(HubError::Uploading) } else { Ok(()) }
     }
 
-    /// The message as the log takes it: its time is not before that of the previous message.
-    fn not_before_last(&self, message: &Arc<Message>) -> Arc<Message> {
-        if message.time_ms() < self.last_ms {
-            Arc::new(message.with_time(self.last_ms))
-        } else {
-            message.clone()
-        }
+    /// The lineage of the log.
+    pub(crate) fn lineage(&self) -> &Lineage {
+        self.log.log().lineage()
     }
 }

@@ -48,8 +48,8 @@ close_codes! {
     /// A channel of the connection was deleted. The code is in the range for applications (RFC 6455
     /// §7.4.2), and named after HTTP's 404.
     Deleted = 4404;
-    /// A bare connection cannot continue at its cursor. The reason is the cursor to go on from. Named
-    /// after HTTP's 410.
+    /// A bare connection cannot continue at its cursor. The reason is the cursor to go on from.
+    /// Named after HTTP's 410.
     Gone = 4410;
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Common<C> {
     pub(crate) config: HubConfig,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) pages: Pages<C>,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) inboxes: Vec<Inbox<Arc<C>>>,
     clock: Clock,
     /// The settings of channels that match no pattern.
@@ -32,7 +32,7 @@ impl<C> Common<C> {
             config,
             store,
             pages: Pages::new(),
-            counters: Counters::default(),
+            counters: Arc::default(),
             inboxes: (0..workers).map(|_| Inbox::new()).collect(),
             clock: Clock { start: Instant::now(), start_ms: wall_ms },
             settings: Arc::new(settings),

@@ -56,7 +56,12 @@ impl Directory {
         shard.get(name).filter(|channel| channel.touch(now_ms)).cloned()
     }
 
-    /// The channel with this name. Creates it if there is none.
+    /// The channel with this name, whatever its state.
+    pub(crate) fn peek(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        read_lock(self.shard(name)).get(name).cloned()
+    }
+
+    /// The channel with this name. If there is none that can be used, makes one and opens it.
     ///
     /// # Errors
     /// [`HubError::TooManyChannels`].
@@ -64,7 +69,7 @@ impl Directory {
         &self,
         name: &ChannelName,
         now_ms: u64,
-        new: impl FnOnce() -> Channel,
+        new: impl FnOnce() -> Arc<Channel>,
     ) -> Result<Arc<Channel>, HubError> {
         if let Some(channel) = self.find(name, now_ms) {
             return Ok(channel);
@@ -73,12 +78,16 @@ impl Directory {
         if let Some(channel) = shard.get(name).filter(|channel| channel.touch(now_ms)) {
             return Ok(channel.clone());
         }
+        self.remove(&mut shard, name, now_ms);
         let one_more = |len| (len < self.max).then_some(len + 1);
         if self.len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
             return Err(HubError::TooManyChannels(self.max));
         }
-        let channel = Arc::new(new());
+        let channel = new();
         channel.touch(now_ms);
+        // With the lock of the shard: the store is asked after it has released an older channel of
+        // this name, and others find the channel open if the store answers at once.
+        channel.open(now_ms);
         shard.add(channel.clone());
         Ok(channel)
     }
@@ -96,7 +105,7 @@ impl Directory {
             let mut place = first + channels.len();
             let mut idle = Vec::new();
             for channel in channels.iter().rev() {
-                let swept = channel.expire(now_ms);
+                let swept = channel.sweep(now_ms);
                 work += WORK_OF_A_CHANNEL + swept.evicted;
                 place -= 1;
                 if swept.is_idle {
@@ -122,12 +131,18 @@ impl Directory {
         }
         let mut shard = write_lock(shard);
         for name in idle {
-            if shard.get(name).is_some_and(|channel| channel.close_if_idle(now_ms)) {
-                shard.remove(name);
-                self.len.fetch_sub(1, Ordering::Relaxed);
+            if shard.get(name).is_some_and(|channel| channel.forget_if_idle(now_ms)) {
+                self.remove(&mut shard, name, now_ms);
             }
         }
         shard.shrink();
+    }
+
+    fn remove(&self, shard: &mut Shard, name: &ChannelName, now_ms: u64) {
+        if let Some(channel) = shard.remove(name) {
+            self.len.fetch_sub(1, Ordering::Relaxed);
+            channel.released(now_ms);
+        }
     }
 
     fn shard(&self, name: &ChannelName) -> &RwLock<Shard> {
@@ -147,12 +162,13 @@ impl Shard {
         self.slots.push(channel);
     }
 
-    fn remove(&mut self, name: &ChannelName) {
-        let Some(slot) = self.by_name.remove(name) else { return };
-        self.slots.swap_remove(slot);
+    fn remove(&mut self, name: &ChannelName) -> Option<Arc<Channel>> {
+        let slot = self.by_name.remove(name)?;
+        let removed = self.slots.swap_remove(slot);
         if let Some(moved) = self.slots.get(slot) {
             self.by_name.insert(moved.name().clone(), slot);
         }
+        Some(removed)
     }
 
     /// Up to `count` channels before slot `end` (0 means the end of all), and the slot of the
@@ -204,7 +220,10 @@ mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
+    use tidewire_store::{Limits, MemoryStore};
+
     use super::*;
+    use crate::channel::Common;
     use crate::config::HubConfig;
 
     fn name(number: usize) -> ChannelName {
@@ -214,9 +233,10 @@ mod tests {
     /// A directory of `count` idle channels.
     fn filled(max: usize, count: usize) -> Directory {
         let config = HubConfig { idle: Duration::ZERO, ..HubConfig::default() };
+        let common = Common::new(config, 0, Arc::new(MemoryStore::new(Limits::DEFAULT)), 0);
         let directory = Directory::new(max);
         for number in 0..count {
-            let new = || Channel::new(name(number), &config);
+            let new = || Channel::new(name(number), &common);
             directory.find_or_add(&name(number), 0, new).unwrap();
         }
         directory
@@ -232,7 +252,7 @@ mod tests {
             let used: HashSet<usize> = (0..count).filter(|number| number % 3 == 0).collect();
             let in_use: Vec<_> =
                 used.iter().map(|&number| directory.find(&name(number), 0).unwrap()).collect();
-            in_use.iter().for_each(|channel| assert!(channel.begin_upload().unwrap()));
+            in_use.iter().for_each(|channel| assert!(channel.begin_upload(None).unwrap()));
             let (mut from, mut steps) = (Some(0), 0);
             while let Some(place) = from {
                 let before = directory.len();

@@ -70,10 +70,14 @@ pub enum HubError {
     #[error("the sequence of the stream is not greater than the last one; send a greater one")]
     StreamSeq,
     /// The channel keeps all its messages, and there is no room for more.
-    #[error("the channel keeps all its messages, and there is no room for more; delete a channel or add room")]
+    #[error(
+        "the channel keeps all its messages, and there is no room for more; delete a channel or add room"
+    )]
     NoRoom,
     /// The channel takes messages of another media type.
-    #[error("the channel takes messages of another media type; publish with the Content-Type that it was created with")]
+    #[error(
+        "the channel takes messages of another media type; publish with the Content-Type that it was created with"
+    )]
     OtherType,
     /// The channel exists with other settings.
     #[error("the channel exists with other settings; delete it first, or use another name")]

@@ -1,5 +1,6 @@
 //! A request to the store that is under way, for the one who waits for its outcome.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -7,29 +8,43 @@ use std::task::{Context, Poll, Waker};
 use crate::sync::{Mutex, MutexGuard};
 
 /// A request under way. The store carries it out even if nobody waits for it any more.
-#[derive(Debug)]
 pub(crate) struct Flight<T>(Mutex<State<T>>);
 
-#[derive(Debug)]
 struct State<T> {
     outcome: Option<T>,
     waker: Option<Waker>,
+    callback: Option<Box<dyn FnOnce(T) + Send>>,
 }
 
 impl<T: Clone> Flight<T> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Flight(Mutex::new(State { outcome: None, waker: None })))
+        Arc::new(Flight(Mutex::new(State { outcome: None, waker: None, callback: None })))
     }
 
     /// Gives the outcome and wakes the one who waits. The first outcome counts.
     pub(crate) fn land(&self, outcome: T) {
         let mut state = self.lock();
-        if state.outcome.is_none() {
-            state.outcome = Some(outcome);
+        if state.outcome.is_some() {
+            return;
         }
-        let waker = state.waker.take();
+        state.outcome = Some(outcome.clone());
+        let (waker, callback) = (state.waker.take(), state.callback.take());
         drop(state);
+        if let Some(callback) = callback {
+            callback(outcome);
+        }
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Runs this with the outcome: at once if it is there, otherwise where it is given.
+    pub(crate) fn then(&self, callback: impl FnOnce(T) + Send + 'static) {
+        let mut state = self.lock();
+        let Some(outcome) = state.outcome.clone() else {
+            state.callback = Some(Box::new(callback));
+            return;
+        };
+        drop(state);
+        callback(outcome);
     }
 
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<T> {
@@ -49,5 +64,20 @@ impl<T: Clone> Flight<T> {
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<T> fmt::Debug for Flight<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flight(_)")
+    }
+}
+
+/// The outcome of a future that is ready, as it is with a store that answers at once.
+#[cfg(test)]
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => panic!("the store answers later"),
     }
 }

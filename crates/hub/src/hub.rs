@@ -1,18 +1,22 @@
 //! The hub: channels by name, shared by all workers. Publishing is in `publishing.rs`.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use tidewire_server::Inbox;
-use tidewire_store::ChannelName;
+use tidewire_store::{ChannelName, ChannelSettings, Created, Limits, Listener, MemoryStore, Store};
 
-use crate::channel::Channel;
+use crate::changing::Change;
+use crate::channel::{Channel, Common};
 use crate::config::HubConfig;
 use crate::counters::{Counters, Work};
 use crate::directory::Directory;
 use crate::error::HubError;
+use crate::fetching::fetch;
 
 /// All channels, by name. Workers and publishers share one hub through an [`Arc`].
 ///
@@ -33,27 +37,26 @@ use crate::error::HubError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Hub {
-    config: HubConfig,
-    clock: Clock,
+    this: Weak<Hub>,
+    common: Arc<Common>,
     /// Used only for the times of messages, because it may step back.
     wall: Box<dyn Fn() -> u64 + Send + Sync>,
     channels: Directory,
-    inboxes: Vec<Inbox<Arc<Channel>>>,
     /// Read under the lock of a channel. The lock orders it with appends to that channel.
     pub(crate) stopped: AtomicBool,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hub").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Hub").field("config", self.config()).finish_non_exhaustive()
     }
 }
 
 impl Hub {
-    /// An empty hub for `workers` workers. Each of them has a [`Site`](crate::Site), so pass the
-    /// number of [threads](tidewire_server::Server::threads) of the server. Pass 0 if no site is
-    /// served.
+    /// A hub for `workers` workers, whose logs are in memory. Each worker has a
+    /// [`Site`](crate::Site), so pass the number of [threads](tidewire_server::Server::threads) of
+    /// the server. Pass 0 if no site is served.
     pub fn new(config: HubConfig, workers: usize) -> Arc<Self> {
         Self::with_wall_clock(config, workers, system_ms)
     }
@@ -66,30 +69,50 @@ impl Hub {
         workers: usize,
         wall: impl Fn() -> u64 + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Hub {
-            channels: Directory::new(config.max_channels),
-            config,
-            clock: Clock::new(),
-            wall: Box::new(wall),
-            inboxes: (0..workers).map(|_| Inbox::new()).collect(),
+        let store = MemoryStore::new(Limits::DEFAULT.with_max_logs(config.max_channels));
+        Self::with_clock_and_store(config, workers, Box::new(wall), Arc::new(store))
+    }
+
+    /// The same with logs in this store. A store that answers later needs the methods that wait:
+    /// [`open`](Self::open) and [`publish_when_room`](Self::publish_when_room).
+    pub fn with_store(config: HubConfig, workers: usize, store: Arc<dyn Store>) -> Arc<Self> {
+        Self::with_clock_and_store(config, workers, Box::new(system_ms), store)
+    }
+
+    fn with_clock_and_store(
+        config: HubConfig,
+        workers: usize,
+        wall: Box<dyn Fn() -> u64 + Send + Sync>,
+        store: Arc<dyn Store>,
+    ) -> Arc<Self> {
+        let channels = Directory::new(config.max_channels);
+        let common = Common::new(config, workers, store, wall());
+        let hub = Arc::new_cyclic(|this| Hub {
+            this: this.clone(),
+            channels,
+            wall,
             stopped: AtomicBool::new(false),
-            counters: Counters::default(),
-        })
+            counters: common.counters.clone(),
+            common,
+        });
+        hub.common.store.listen(Arc::new(Ear(hub.this.clone())));
+        hub
     }
 
     /// The limits of this hub.
     pub fn config(&self) -> &HubConfig {
-        &self.config
+        &self.common.config
     }
 
-    /// Milliseconds since the hub was made. Never steps back.
+    /// Milliseconds since 1970 by the wall clock at the start, and a monotonic clock since. Never
+    /// steps back.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.clock.now_ms()
+        self.common.now_ms()
     }
 
     /// The same for an earlier moment.
     pub(crate) fn ms_at(&self, at: Instant) -> u64 {
-        self.clock.ms_at(at)
+        self.common.ms_at(at)
     }
 
     /// The wall clock in milliseconds since 1970, for [`Message::new`](crate::Message::new).
@@ -97,17 +120,117 @@ impl Hub {
         (self.wall)()
     }
 
-    /// The channel with this name. Creates it if there is none.
+    /// The channel with this name. If nothing was ever published to it, it is empty. For a store
+    /// that answers at once, as the one in memory does.
     ///
     /// # Errors
-    /// [`HubError::TooManyChannels`].
+    /// [`HubError::Deleted`] if it was deleted a short time ago, [`HubError::NotReady`] if the
+    /// store answers later, [`HubError::TooManyChannels`], [`HubError::Store`].
     pub fn channel(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
-        self.channels.find_or_add(name, self.now_ms(), || Channel::new(name.clone(), &self.config))
+        match self.poll_channel(name, false, Waker::noop())? {
+            Poll::Ready(channel) => Ok(channel),
+            Poll::Pending => Err(HubError::NotReady),
+        }
     }
 
-    /// The channel with this name, if there is one.
+    /// The same for any store.
+    ///
+    /// # Errors
+    /// As [`channel`](Self::channel), except [`HubError::NotReady`].
+    pub async fn open(&self, name: &ChannelName) -> Result<Arc<Channel>, HubError> {
+        poll_fn(|cx| self.poll_open(cx, name)).await
+    }
+
+    /// Polls as [`open`](Self::open) does. All who open a channel at one time wait for the same
+    /// answer of the store.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn poll_open(
+        &self,
+        cx: &mut Context<'_>,
+        name: &ChannelName,
+    ) -> Poll<Result<Arc<Channel>, HubError>> {
+        flatten(self.poll_channel(name, false, cx.waker()))
+    }
+
+    /// The channel with this name, for a reader or for a writer.
+    pub(crate) fn poll_channel(
+        &self,
+        name: &ChannelName,
+        writes: bool,
+        waker: &Waker,
+    ) -> Result<Poll<Arc<Channel>>, HubError> {
+        loop {
+            let now_ms = self.now_ms();
+            let channel =
+                self.channels.find_or_add(name, now_ms, || Channel::new(name.clone(), &self.common))?;
+            match channel.poll_open(writes, waker) {
+                Poll::Ready(Ok(())) => {
+                    channel.prolong(now_ms);
+                    return Ok(Poll::Ready(channel));
+                }
+                Poll::Pending => return Ok(Poll::Pending),
+                // It was forgotten after the look-up: look it up again.
+                Poll::Ready(Err(HubError::NotReady)) => {}
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The settings with which a log of this name is created, if the request sets none.
+    pub(crate) fn settings_of(&self, name: &ChannelName) -> Arc<ChannelSettings> {
+        self.common.settings_of(name)
+    }
+
+    /// The channel with this name, if it is open.
     pub(crate) fn find_channel(&self, name: &ChannelName) -> Option<Arc<Channel>> {
-        self.channels.find(name, self.now_ms())
+        self.channels.find(name, self.now_ms()).filter(|channel| channel.is_open())
+    }
+
+    /// Creates a log with settings. If it exists with the same settings, this changes nothing.
+    ///
+    /// # Errors
+    /// [`HubError::Exists`] if it exists with other settings, [`HubError::NoRoom`],
+    /// [`HubError::TooManyChannels`], [`HubError::Store`], [`HubError::Stopping`].
+    pub async fn create(&self, name: &ChannelName, settings: ChannelSettings) -> Result<Created, HubError> {
+        let settings = Arc::new(settings);
+        self.change(name, |channel, waker| channel.create(&settings, waker)).await
+    }
+
+    /// Deletes a log. Its readers are told. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`HubError::Store`], [`HubError::TooManyChannels`], [`HubError::Stopping`].
+    pub async fn delete(&self, name: &ChannelName) -> Result<bool, HubError> {
+        self.change(name, Channel::delete).await
+    }
+
+    /// Changes a log, after other changes of it.
+    async fn change<T: Clone>(
+        &self,
+        name: &ChannelName,
+        begin: impl Fn(&Channel, &Waker) -> Option<Change<T>>,
+    ) -> Result<T, HubError> {
+        let begun = poll_fn(|cx| {
+            loop {
+                if self.is_stopped() {
+                    return Poll::Ready(Err(HubError::Stopping));
+                }
+                let channel = match self.poll_channel(name, true, cx.waker()) {
+                    Ok(Poll::Ready(channel)) => channel,
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
+                match begin(&channel, cx.waker()) {
+                    Some(change) => return Poll::Ready(Ok(change)),
+                    // It was forgotten after the look-up: look it up again.
+                    None if channel.life().is_over() => {}
+                    None => return Poll::Pending,
+                }
+            }
+        });
+        begun.await?.wait().await
     }
 
     /// Refuses messages from now on, because their readers are about to be disconnected. Code that
@@ -123,20 +246,14 @@ impl Hub {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Tells a waiting worker that a channel has a new message.
-    pub(crate) fn send_news(&self, worker: u16, channel: &Arc<Channel>) {
-        self.counters.wakes.add(1);
-        self.inboxes[usize::from(worker)].push(channel.clone());
-    }
-
     /// The number of workers that the hub was made for.
     pub(crate) fn workers(&self) -> usize {
-        self.inboxes.len()
+        self.common.inboxes.len()
     }
 
     /// The inbox of a worker, which receives channels with new messages.
     pub(crate) fn inbox(&self, worker: u16) -> Inbox<Arc<Channel>> {
-        self.inboxes[usize::from(worker)].clone()
+        self.common.inboxes[usize::from(worker)].clone()
     }
 
     /// Evicts expired messages, forgets idle channels, and wakes publishers that have waited for
@@ -153,7 +270,24 @@ impl Hub {
     /// channels, or fewer if many messages expired. Pass 0 to begin. Returns the argument for the
     /// next step, or `None` at the end.
     pub fn sweep_some(&self, from: usize) -> Option<usize> {
-        self.channels.sweep_some(from, self.now_ms())
+        let now_ms = self.now_ms();
+        if from == 0 {
+            self.tend_pages();
+        }
+        // One step of the sweep of the store for each step of ours: both are short.
+        let hub = self.this.clone();
+        self.common.store.sweep(now_ms).then(move |swept| {
+            if let (Some(hub), Some(Ok(swept))) = (hub.upgrade(), swept) {
+                let expired = swept.expired.iter().filter_map(|name| hub.channels.peek(name));
+                expired.for_each(|channel| channel.vanished(true));
+            }
+        });
+        self.channels.sweep_some(from, now_ms)
+    }
+
+    /// Reads pages again whose reading failed, after a pause. Every worker calls this each second.
+    pub(crate) fn tend_pages(&self) {
+        fetch(self.common.pages.due(self.now_ms()));
     }
 
     /// Counters of the work done so far.
@@ -180,21 +314,21 @@ fn system_ms() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as u64)
 }
 
-/// A clock that never steps back, whatever happens to the wall clock.
-#[derive(Debug)]
-struct Clock(Instant);
+/// Hears that another node has changed a log.
+struct Ear(Weak<Hub>);
 
-impl Clock {
-    fn new() -> Self {
-        Clock(Instant::now())
+impl Listener for Ear {
+    fn changed(&self, name: &ChannelName) {
+        if let Some(channel) = self.0.upgrade().and_then(|hub| hub.channels.peek(name)) {
+            channel.changed_elsewhere();
+        }
     }
+}
 
-    fn now_ms(&self) -> u64 {
-        self.ms_at(Instant::now())
-    }
-
-    fn ms_at(&self, at: Instant) -> u64 {
-        at.saturating_duration_since(self.0).as_millis() as u64
+fn flatten<T>(poll: Result<Poll<T>, HubError>) -> Poll<Result<T, HubError>> {
+    match poll {
+        Ok(poll) => poll.map(Ok),
+        Err(error) => Poll::Ready(Err(error)),
     }
 }
 
@@ -287,6 +421,6 @@ mod tests {
         assert_eq!(hub.channels(), 0);
         assert!(matches!(wait(), Watch::Closed));
         let again = hub.channel(&name("watched")).unwrap();
-        assert_ne!(again.head().epoch(), watched.head().epoch(), "a new log has a new epoch");
+        assert_eq!(again.head(), watched.head(), "nothing was ever published");
     }
 }

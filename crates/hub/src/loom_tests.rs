@@ -14,13 +14,13 @@ use loom::thread;
 use tidewire_channel::{Budget, Cursor, Retention, Since};
 use tidewire_store::{ChannelName, Message};
 
-use crate::channel::{Channel, Page, Watch};
-use crate::channel_state::{Published, Waiter};
+use crate::channel::{Channel, Watch};
+use crate::channel_state::{Page, Published, Waiter};
 use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::publication::Publication;
-use crate::raw_reader::{PositionLost, RawReader};
+use crate::raw_reader::{RawReader, RawStop};
 use crate::upload::Upload;
 use crate::upload_state::{Pace, RawStart};
 
@@ -210,24 +210,24 @@ fn an_upload_and_its_reader_wait_for_each_other() {
     bounded().check(|| {
         let retention = Retention::DEFAULT.with_max_messages(2);
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
-        let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
+        let upload = block_on(Upload::begin(&hub, &name(), None)).expect("the channel is free");
         let channel = hub.channel(&name()).expect("the channel exists");
         let mut reader =
             RawReader::new(&channel, RawStart::Upload).expect("the log has the start of the upload");
         let source = thread::spawn(move || {
             for piece in ["1", "2", "3"] {
                 block_on(room(&upload, 1));
-                upload.piece(piece.into());
+                block_on(upload.piece(piece.into())).expect("the store keeps it");
             }
             block_on(room(&upload, 0));
-            upload.end();
+            block_on(upload.end(false)).expect("the store keeps it");
         });
         let mut got = String::new();
         loop {
             match block_on(std::future::poll_fn(|cx| reader.poll_next(cx))) {
                 Ok(message) if message.as_mark().is_some() => break,
                 Ok(message) => got += message.text().expect("the message is text"),
-                Err(PositionLost) => panic!("lost after {got}"),
+                Err(RawStop::Lost | RawStop::Ended) => panic!("lost after {got}"),
             }
         }
         assert_eq!(got, "123");
@@ -241,13 +241,13 @@ fn an_upload_goes_on_when_its_reader_leaves() {
     bounded().check(|| {
         let retention = Retention::DEFAULT.with_max_messages(1);
         let hub = Hub::new(HubConfig { retention, ..config() }, 0);
-        let upload = Upload::begin(&hub, &name(), None).expect("the channel is free");
+        let upload = block_on(Upload::begin(&hub, &name(), None)).expect("the channel is free");
         let channel = hub.channel(&name()).expect("the channel exists");
         let reader = RawReader::new(&channel, RawStart::Upload).expect("the log has the start of the upload");
-        upload.piece("1".into());
+        block_on(upload.piece("1".into())).expect("the store keeps it");
         let leaves = thread::spawn(move || drop(reader));
         block_on(room(&upload, 1));
-        upload.end();
+        block_on(upload.end(false)).expect("the store keeps it");
         leaves.join().expect("the thread ends");
     });
 }

@@ -68,8 +68,9 @@ struct Inner<C> {
     /// Loaded pages in the order in which they were last used. The key says which use.
     used: BTreeMap<u64, Key>,
     uses: u64,
-    /// The number of pages in a pause.
+    /// The number of pages in a pause, and of those that were given up.
     paused: usize,
+    failed: usize,
 }
 
 #[derive(Debug)]
@@ -85,8 +86,8 @@ enum PageState<C> {
     Fetching,
     /// Until this time.
     Paused(Place<C>, u64),
-    /// Until this time.
-    Failed(u64),
+    /// Until this time. Waiters that came since then are patient.
+    Failed(Place<C>, u64),
     Loaded(Loaded),
 }
 
@@ -172,6 +173,7 @@ impl<C> Pages<C> {
             used: BTreeMap::new(),
             uses: 0,
             paused: 0,
+            failed: 0,
         };
         Pages { inner: Mutex::new(inner), max_bytes }
     }
@@ -192,12 +194,13 @@ impl<C> Pages<C> {
     }
 
     /// Asks for the page of a channel after `start`. The waiter is woken when the page is there or
-    /// is given up.
+    /// is given up. A patient one also waits if the page was given up a moment ago.
     pub(crate) fn want(
         &self,
         (channel, number): (&Arc<C>, u64),
         start: Cursor,
         waiter: Option<PageWaiter>,
+        is_patient: bool,
         now_ms: u64,
     ) -> Want {
         let mut guard = self.lock();
@@ -207,19 +210,22 @@ impl<C> Pages<C> {
         if inner.has(key, start) {
             return Want::Loaded;
         }
-        let known = inner.all.get_mut(&key);
-        let page = match known {
-            Some(Page { state: PageState::Failed(until_ms), .. }) if now_ms < *until_ms => {
-                return Want::Failed;
+        match inner.all.get_mut(&key) {
+            Some(Page { state: PageState::Failed(_, until_ms), waiters, .. }) if now_ms < *until_ms => {
+                let Some(waiter) = waiter.filter(|_| is_patient) else { return Want::Failed };
+                waiters.add(waiter);
+                return Want::Waits;
             }
-            Some(page) if matches!(page.state, PageState::Failed(_) | PageState::Loaded(_)) => {
-                // It begins anew. A loaded page that does not have the place is of an older log.
-                inner.remove(key);
-                inner.all.entry(key).or_insert_with(|| Page::new(place()))
+            // It begins anew. A loaded page that does not have the place is of an older log.
+            Some(Page { state: PageState::Loaded(_), .. }) => drop(inner.remove(key)),
+            Some(page) if matches!(page.state, PageState::Failed(..)) => {
+                page.state = PageState::Queued(place());
+                page.attempts = 0;
+                inner.failed -= 1;
             }
-            Some(_) => inner.all.get_mut(&key).expect("it was found"),
-            None => inner.all.entry(key).or_insert_with(|| Page::new(place())),
-        };
+            _ => {}
+        }
+        let page = inner.all.entry(key).or_insert_with(|| Page::new(place()));
         if let Some(waiter) = waiter {
             page.waiters.add(waiter);
         }
@@ -268,7 +274,9 @@ impl<C> Pages<C> {
                 }
                 None if page.attempts >= MAX_ATTEMPTS => {
                     woken = std::mem::take(&mut page.waiters);
-                    page.state = PageState::Failed(now_ms + FAILED_MS);
+                    let place = Place { channel: channel.clone(), start };
+                    page.state = PageState::Failed(place, now_ms + FAILED_MS);
+                    inner.failed += 1;
                 }
                 None => {
                     let pause_ms = PAUSE_MS << (page.attempts - 1);
@@ -285,16 +293,25 @@ impl<C> Pages<C> {
     pub(crate) fn due(&self, now_ms: u64) -> Vec<Place<C>> {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        if inner.paused > 0 {
-            for (&key, page) in &mut inner.all {
-                if !matches!(page.state, PageState::Paused(_, until_ms) if until_ms <= now_ms) {
+        if inner.paused + inner.failed > 0 {
+            let is_over = |page: &Page<C>| match page.state {
+                PageState::Paused(_, until_ms) | PageState::Failed(_, until_ms) => until_ms <= now_ms,
+                _ => false,
+            };
+            let over: Vec<Key> =
+                inner.all.iter().filter(|(_, page)| is_over(page)).map(|(&key, _)| key).collect();
+            for key in over {
+                let Some(page) = inner.remove(key) else { continue };
+                let attempts =
+                    if matches!(page.state, PageState::Paused(..)) { page.attempts + 1 } else { 1 };
+                let (PageState::Paused(place, _) | PageState::Failed(place, _)) = page.state else {
                     continue;
-                }
-                if let PageState::Paused(place, _) = std::mem::replace(&mut page.state, PageState::Fetching) {
-                    page.attempts += 1;
-                    page.state = PageState::Queued(place);
+                };
+                // Nobody waits for it any more.
+                if page.waiters.len() > 0 {
+                    let state = PageState::Queued(place);
+                    inner.all.insert(key, Page { state, waiters: page.waiters, attempts });
                     inner.line.push_back(key);
-                    inner.paused -= 1;
                 }
             }
         }
@@ -381,6 +398,7 @@ impl<C> Inner<C> {
                 self.used.remove(&loaded.use_number);
             }
             PageState::Paused(..) => self.paused -= 1,
+            PageState::Failed(..) => self.failed -= 1,
             _ => {}
         }
         Some(page)

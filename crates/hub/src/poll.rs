@@ -141,8 +141,9 @@ pub(crate) fn held(answer: Answer<'_>, cursor: &str, is_script: bool, preferred:
 }
 
 /// The response to a short poll. A cache may keep it, but must revalidate it with its `ETag`.
-pub(crate) fn short(answer: Answer<'_>, cursor: &str) -> Response {
-    whole("application/json", answer.finish(cursor), cursor)
+/// `position` is the value of `Tidewire-Cursor`.
+pub(crate) fn short(answer: Answer<'_>, cursor: &str, position: &str) -> Response {
+    whole("application/json", answer.finish(cursor), position)
         .with("Cache-Control", "no-cache")
         .with("ETag", format!("\"{cursor}\""))
 }

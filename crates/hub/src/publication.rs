@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use tidewire_channel::Fingerprint;
-use tidewire_store::{ChannelName, Message};
+use tidewire_store::{Batch, ChannelName, Message, Once};
 
 use crate::channel::Channel;
-use crate::channel_state::IdempotencyKey;
+use crate::channel_state::Publishing;
 use crate::room::PlaceInLine;
 
 /// One publish in progress, for [`Hub::poll_publish`](crate::Hub::poll_publish). Dropping it gives
-/// up its place in the line.
+/// up its place in the line. If the message was already sent to the store, that cancels nothing.
 ///
 /// ```
 /// use std::future::poll_fn;
@@ -29,28 +28,50 @@ use crate::room::PlaceInLine;
 #[derive(Debug)]
 pub struct Publication {
     pub(crate) name: ChannelName,
-    pub(crate) message: Arc<Message>,
-    key: Option<(Box<[u8]>, Fingerprint)>,
+    pub(crate) messages: Batch,
+    pub(crate) once: Once,
+    pub(crate) close: bool,
     /// The channel whose line it is in.
     channel: Option<Arc<Channel>>,
     pub(crate) place: Option<PlaceInLine>,
+    /// What the store will answer, after the message was sent to it.
+    pub(crate) publishing: Option<Publishing>,
 }
 
 impl Publication {
     /// A message for a channel. [`Hub::publish`](crate::Hub::publish) says what `key` does.
     pub fn new(name: ChannelName, message: Message, key: Option<&[u8]>) -> Self {
         // Hash here, where no lock is held.
-        let key = key.map(|text| (text.into(), message.fingerprint()));
-        Publication { name, message: Arc::new(message), key, channel: None, place: None }
+        let once = key.map(|text| Once::Key { text: text.into(), fingerprint: message.fingerprint() });
+        let (messages, once) = (Batch::One(Arc::new(message)), once.unwrap_or_default());
+        Publication { name, messages, once, close: false, channel: None, place: None, publishing: None }
     }
 
-    /// The message to publish.
-    pub(crate) fn message(&self) -> &Message {
-        &self.message
+    /// Ends a channel for good, without a last message.
+    pub fn close(name: ChannelName) -> Self {
+        let (messages, once) = (Batch::None, Once::No);
+        Publication { name, messages, once, close: true, channel: None, place: None, publishing: None }
     }
 
-    pub(crate) fn key(&self) -> Option<IdempotencyKey<'_>> {
-        self.key.as_ref().map(|(text, fingerprint)| IdempotencyKey { text, fingerprint: *fingerprint })
+    /// Numbers the message as one of a producer: the number `seq`, from 0 on, of the run `epoch` of
+    /// the producer. The same message sent again appends nothing. A run with a higher epoch ends
+    /// the runs before it. Replaces the key.
+    #[must_use]
+    pub fn with_producer(mut self, id: &str, epoch: u64, seq: u64) -> Self {
+        self.once = Once::Producer { id: id.into(), epoch, seq };
+        self
+    }
+
+    /// Makes the message the last one: the channel ends with it for good.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    /// Bytes of the payload.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.as_slice().iter().map(|message| message.data().len()).sum()
     }
 
     /// The channel whose line it is in.

@@ -1,20 +1,18 @@
-//! Publishing. A publisher only appends and wakes the waiters; the workers encode and deliver
-//! later.
+//! Publishing. A publisher only appends; the workers encode and deliver later.
 //!
 //! ```text
 //!   publish ───────────► append ──► waiters of the channel: Inbox of worker 0, 1, …  (once until they read)
-//!                          ▲                           └──► Waker of a task
+//!                          ▲   (appending.rs)          └──► Waker of a task
 //!   publish_when_room ─► is there room for it? (room.rs)
 //! ```
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use tidewire_store::{ChannelName, Message};
 
-use crate::channel::Channel;
-use crate::channel_state::{Append, AppendOutcome, AppendedBy, Published, Waiter};
+use crate::appending::Sent;
+use crate::channel_state::{Append, AppendedBy, Published};
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::publication::Publication;
@@ -29,8 +27,11 @@ impl Hub {
     /// A flood of messages evicts earlier ones before they are delivered, and their readers get a
     /// gap. To avoid that, use [`publish_when_room`](Self::publish_when_room).
     ///
+    /// This is for a store that answers at once, as the one in memory does.
+    ///
     /// # Errors
-    /// [`HubError`]; nothing is appended.
+    /// [`HubError`]; nothing is appended. Except for [`HubError::Store`], which says what is known,
+    /// and [`HubError::NotReady`]: the message may be kept later.
     pub fn publish(
         &self,
         name: &ChannelName,
@@ -38,13 +39,21 @@ impl Hub {
         key: Option<&[u8]>,
     ) -> Result<Published, HubError> {
         let publication = Publication::new(name.clone(), message, key);
-        self.check_len(&publication.message)?;
+        self.check_len(&publication)?;
         loop {
-            let channel = self.channel(name)?;
-            let append = self.publisher_appends(&publication);
-            // The hub forgot the channel after the look-up: look it up again.
-            if let Some(outcome) = channel.append(append)? {
-                return Ok(self.wake(&channel, outcome));
+            let Poll::Ready(channel) = self.poll_channel(name, true, Waker::noop())? else {
+                return Err(HubError::NotReady);
+            };
+            match channel.append(self.publisher_appends(&publication))? {
+                // The hub forgot the channel after the look-up: look it up again.
+                Sent::Over => {}
+                Sent::Done(published) => return Ok(published),
+                Sent::Flying(publishing) => {
+                    return match publishing.poll(&Context::from_waker(Waker::noop())) {
+                        Poll::Ready(outcome) => outcome,
+                        Poll::Pending => Err(HubError::NotReady),
+                    };
+                }
             }
         }
     }
@@ -79,22 +88,34 @@ impl Hub {
         cx: &mut Context<'_>,
         publication: &mut Publication,
     ) -> Poll<Result<Published, HubError>> {
-        self.check_len(&publication.message)?;
+        self.check_len(publication)?;
         loop {
+            if let Some(publishing) = &publication.publishing {
+                let outcome = publishing.poll(cx);
+                if outcome.is_ready() {
+                    publication.publishing = None;
+                }
+                return outcome;
+            }
             let channel = match publication.channel() {
                 Some(channel) => channel.clone(),
-                None => self.channel(&publication.name)?,
+                None => match self.poll_channel(&publication.name, true, cx.waker())? {
+                    Poll::Ready(channel) => channel,
+                    Poll::Pending => return Poll::Pending,
+                },
             };
             let mut place = publication.place;
             let append = self.publisher_appends(publication);
-            let Poll::Ready(outcome) = channel.poll_append(append, &mut place, cx) else {
+            let Poll::Ready(sent) = channel.poll_append(append, &mut place, cx) else {
                 publication.waits_at(channel, place);
                 return Poll::Pending;
             };
             publication.waits_no_more();
-            // The hub forgot the channel: look it up again.
-            if let Some(outcome) = outcome? {
-                return Poll::Ready(Ok(self.wake(&channel, outcome)));
+            match sent? {
+                // The hub forgot the channel: look it up again.
+                Sent::Over => {}
+                Sent::Done(published) => return Poll::Ready(Ok(published)),
+                Sent::Flying(publishing) => publication.publishing = Some(publishing),
             }
         }
     }
@@ -102,52 +123,29 @@ impl Hub {
     fn publisher_appends<'a>(&'a self, publication: &'a Publication) -> Append<'a> {
         Append {
             now_ms: self.now_ms(),
-            message: &publication.message,
-            key: publication.key(),
+            messages: &publication.messages,
+            once: &publication.once,
+            close: publication.close,
             by: AppendedBy::Publisher,
             stopped: &self.stopped,
         }
     }
 
-    fn check_len(&self, message: &Message) -> Result<(), HubError> {
-        let (len, limit) = (message.data().len(), self.config().max_message);
+    fn check_len(&self, publication: &Publication) -> Result<(), HubError> {
+        let (len, limit) = (publication.len(), self.config().max_message);
         if len > limit { Err(HubError::MessageTooLarge { len, limit }) } else { Ok(()) }
-    }
-
-    /// Appends a message of an upload to its channel.
-    pub(crate) fn append_upload(&self, channel: &Arc<Channel>, message: Message) -> Published {
-        let append = Append {
-            now_ms: self.now_ms(),
-            message: &Arc::new(message),
-            key: None,
-            by: AppendedBy::Upload,
-            stopped: &self.stopped,
-        };
-        let outcome = channel.append(append);
-        let outcome = outcome.expect("nothing refuses an upload: it has no key, and it owns the channel");
-        self.wake(channel, outcome.expect("a channel with an upload is not forgotten"))
-    }
-
-    /// Wakes those that waited for a message.
-    fn wake(&self, channel: &Arc<Channel>, outcome: AppendOutcome) -> Published {
-        for waiter in outcome.woken {
-            match waiter {
-                Waiter::Worker(worker) => self.send_news(worker, channel),
-                Waiter::Task(waker) => waker.wake(),
-            }
-        }
-        outcome.published
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
+    use std::sync::Arc;
 
     use tidewire_channel::Retention;
 
     use super::*;
-    use crate::channel::Watch;
+    use crate::channel::{Channel, Watch};
+    use crate::channel_state::Waiter;
     use crate::config::HubConfig;
 
     fn name(text: &str) -> ChannelName {
@@ -210,7 +208,7 @@ mod tests {
         let (hub, channel) = full();
         let mut waits = publication(None);
         assert!(poll(&hub, &mut waits).is_pending());
-        assert!(channel.begin_upload().unwrap());
+        assert!(channel.begin_upload(None).unwrap());
         assert_eq!(poll(&hub, &mut waits), Poll::Ready(Err(HubError::Uploading)));
         channel.end_upload();
         assert!(poll(&hub, &mut waits).is_pending());

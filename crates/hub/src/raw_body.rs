@@ -12,7 +12,7 @@ use tidewire_server::{BodyCut, LocalFuture};
 use tidewire_store::{Mark, Message};
 
 use crate::feeds::raw::{self, MAX_JOINED};
-use crate::raw_reader::{PositionLost, RawReader};
+use crate::raw_reader::{RawReader, RawStop};
 
 /// The response body for a raw reader. It holds at most [`MAX_JOINED`] bytes and one message.
 /// Everything else stays in the log until the connection asks for it.
@@ -74,7 +74,8 @@ impl RawBody {
                     Some(Mark::End) => self.next = Next::End,
                     Some(Mark::Aborted) => self.next = Next::Cut(raw::ABORTED),
                 },
-                Err(PositionLost) => self.next = Next::Cut(raw::LOST),
+                Err(RawStop::Ended) => self.next = Next::End,
+                Err(RawStop::Lost) => self.next = Next::Cut(raw::LOST),
             }
         }
         Poll::Ready(bytes)

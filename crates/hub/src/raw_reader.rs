@@ -9,6 +9,8 @@ use tidewire_store::Message;
 
 use crate::channel::{Channel, Watch};
 use crate::channel_state::Waiter;
+use crate::fetching::PageAt;
+use crate::pages::PageWaiter;
 use crate::upload_state::{RawReaderId, RawStart, RawStartError};
 
 /// Reads the payloads of a channel as one sequence of bytes. The upload of the channel may wait for
@@ -18,13 +20,20 @@ pub(crate) struct RawReader {
     channel: Arc<Channel>,
     id: RawReaderId,
     position: Cursor,
+    /// The position after the message that was returned last.
+    after_next: Cursor,
     wait: Option<WaitKey>,
 }
 
-/// The next message is no longer kept because the reader was too slow, or the hub has forgotten the
-/// channel.
+/// Why there is no next message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PositionLost;
+pub(crate) enum RawStop {
+    /// It is no longer kept, because the reader was too slow; or the hub has forgotten the channel,
+    /// or it was deleted; or the store has failed.
+    Lost,
+    /// The channel has ended, and the reader has everything.
+    Ended,
+}
 
 impl RawReader {
     /// Adds a reader to a channel.
@@ -34,7 +43,7 @@ impl RawReader {
     pub(crate) fn new(channel: &Arc<Channel>, start: RawStart) -> Result<Self, RawStartError> {
         let (id, position) = channel.add_raw_reader(start)?;
         channel.add_subscriber();
-        Ok(RawReader { channel: channel.clone(), id, position, wait: None })
+        Ok(RawReader { channel: channel.clone(), id, position, after_next: position, wait: None })
     }
 
     /// The position after the last message that was taken.
@@ -43,15 +52,26 @@ impl RawReader {
     }
 
     /// Returns the next message without taking it.
-    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
+    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, RawStop>> {
         loop {
             self.unwatch();
             let mut page = self.channel.read(Since::After(self.position), Budget::messages(1));
             if page.continuity.is_broken() {
-                return Poll::Ready(Err(PositionLost));
+                return Poll::Ready(Err(RawStop::Lost));
             }
-            if let Some((_, message)) = page.messages.pop() {
+            if let Some((after, message)) = page.messages.pop() {
+                self.after_next = after;
                 return Poll::Ready(Ok(message));
+            }
+            if page.end.is_some() {
+                return Poll::Ready(Err(RawStop::Ended));
+            }
+            if page.waits {
+                match self.channel.await_page(self.position, PageWaiter::Task(cx.waker().clone())) {
+                    PageAt::Waiting => return Poll::Pending,
+                    PageAt::Ready => continue,
+                    PageAt::Failed => return Poll::Ready(Err(RawStop::Lost)),
+                }
             }
             match self.channel.watch(self.position, self.position, Waiter::Task(cx.waker().clone())) {
                 Watch::Waiting(key) => {
@@ -59,16 +79,16 @@ impl RawReader {
                     return Poll::Pending;
                 }
                 Watch::Ready => {}
-                Watch::Closed => return Poll::Ready(Err(PositionLost)),
+                Watch::Ended | Watch::Closed => return Poll::Ready(Err(RawStop::Lost)),
             }
         }
     }
 
     /// Takes the next message.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, PositionLost>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, RawStop>> {
         let next = self.poll_peek(cx);
         if let Poll::Ready(Ok(_)) = next {
-            self.position = Cursor::new(self.position.epoch(), self.position.seq() + 1);
+            self.position = self.after_next;
             self.channel.advance_raw_reader(self.id, self.position);
         }
         next
@@ -98,6 +118,7 @@ mod tests {
 
     use super::*;
     use crate::config::HubConfig;
+    use crate::flight::at_once;
     use crate::hub::Hub;
     use crate::upload::Upload;
 
@@ -106,7 +127,11 @@ mod tests {
     }
 
     fn begin(hub: &Arc<Hub>) -> Upload {
-        Upload::begin(hub, &name(), Some("video/webm")).unwrap()
+        at_once(Upload::begin(hub, &name(), Some("video/webm"))).unwrap()
+    }
+
+    fn piece(upload: &Upload, text: &'static str) {
+        at_once(upload.piece(text.into())).unwrap();
     }
 
     /// Everything that a reader can take now: payloads, and marks in brackets.
@@ -118,8 +143,8 @@ mod tests {
                     Some(mark) => format!("[{}]", mark.event()),
                     None => message.text().unwrap().to_owned(),
                 }),
-                Err(PositionLost) => {
-                    all.push("lost".to_owned());
+                Err(stop) => {
+                    all.push(format!("{stop:?}"));
                     break;
                 }
             }
@@ -133,12 +158,12 @@ mod tests {
         hub.publish(&name(), Message::new("before".into(), 0), None).unwrap();
         let channel = hub.channel(&name()).unwrap();
         let upload = begin(&hub);
-        upload.piece("one".into());
+        piece(&upload, "one");
         let mut reader = RawReader::new(&channel, RawStart::Upload).unwrap();
         assert_eq!(all(&mut reader), ["one"]);
-        upload.piece("two".into());
+        piece(&upload, "two");
         assert_eq!(all(&mut reader), ["two"]);
-        assert_eq!(upload.end(), channel.head());
+        assert_eq!(at_once(upload.end(false)).unwrap().cursor, channel.head());
         assert_eq!(all(&mut reader), ["[upload-end]"]);
         let read = |start| all(&mut RawReader::new(&channel, start).unwrap());
         assert_eq!(
@@ -158,11 +183,11 @@ mod tests {
         let channel = hub.channel(&name()).unwrap();
         let upload = begin(&hub);
         let earliest = || all(&mut RawReader::new(&channel, RawStart::Earliest).unwrap());
-        ["1", "2", "3", "4", "5"].into_iter().for_each(|piece| upload.piece(piece.into()));
+        ["1", "2", "3", "4", "5"].into_iter().for_each(|text| piece(&upload, text));
         let lost = RawReader::new(&channel, RawStart::Upload).unwrap_err();
         assert!(matches!(lost, RawStartError::Gap { missed: 2, .. }), "{lost:?}");
         assert_eq!(earliest(), ["3", "4", "5"], "a reader may start in the middle");
-        upload.end();
+        at_once(upload.end(false)).unwrap();
         assert_eq!(earliest(), ["4", "5", "[upload-end]"]);
         let publish = |text: &'static str| hub.publish(&name(), Message::new(text.into(), 0), None).unwrap();
         publish("6");

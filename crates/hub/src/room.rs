@@ -38,8 +38,12 @@ pub(crate) struct Room {
     /// The workers that read the channel. There are few.
     readers: Vec<Reader>,
     line: BTreeMap<PlaceInLine, Waiting>,
-    /// The sum of the sizes of all messages in the line.
+    /// The number of all messages in the line, and the sum of their sizes.
+    line_messages: usize,
     line_bytes: usize,
+    /// The same for messages that the store has not answered for. They will be in the log soon.
+    flying_messages: usize,
+    flying_bytes: usize,
     next: PlaceInLine,
     /// The number of workers that hold the channel, for readers that are behind for a moment.
     holders: usize,
@@ -59,6 +63,7 @@ struct Reader {
 
 #[derive(Debug)]
 struct Waiting {
+    messages: usize,
     size: usize,
     since_ms: u64,
     /// Empty after the publisher was woken.
@@ -70,6 +75,18 @@ struct Waiting {
 pub(crate) struct PlaceInLine(u64);
 
 impl Room {
+    /// Messages are on their way to the store.
+    pub(crate) fn departs(&mut self, messages: usize, bytes: usize) {
+        self.flying_messages += messages;
+        self.flying_bytes = self.flying_bytes.saturating_add(bytes);
+    }
+
+    /// The store has answered for these messages.
+    pub(crate) fn arrives(&mut self, messages: usize, bytes: usize) {
+        self.flying_messages -= messages;
+        self.flying_bytes = self.flying_bytes.saturating_sub(bytes);
+    }
+
     /// Whether nobody reads and nobody waits.
     pub(crate) fn is_unused(&self) -> bool {
         self.readers.is_empty() && self.line.is_empty()
@@ -130,15 +147,21 @@ impl Room {
         }
     }
 
+    /// The workers that read.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = u16> {
+        self.readers.iter().map(|reader| reader.worker)
+    }
+
     /// Whether an append of this size evicts nothing that a worker has still to serve. O(workers)
     /// while the log is not full.
     pub(crate) fn has<T>(&self, log: &Log<T>, size: usize) -> bool {
         self.has_for(log, 1, size)
     }
 
-    /// The same for several appends.
+    /// The same for several messages.
     fn has_for<T>(&self, log: &Log<T>, messages: usize, bytes: usize) -> bool {
-        let earliest = log.earliest().seq();
+        let (earliest, messages) = (log.earliest().seq(), messages + self.flying_messages);
+        let bytes = bytes.saturating_add(self.flying_bytes);
         // Do not wait for a worker that has lost messages since its last report: it may hang.
         let served = self.readers.iter().map(|reader| reader.served).filter(|&seq| seq >= earliest);
         served.min().is_none_or(|least| log.earliest_after(messages, bytes).seq() <= least)
@@ -152,14 +175,14 @@ impl Room {
         &mut self,
         log: &Log<T>,
         place: &mut Option<PlaceInLine>,
-        size: usize,
+        (messages, size): (usize, usize),
         now_ms: u64,
         waker: &Waker,
     ) -> bool {
         let first = self.line.first_key_value().map(|(&first, _)| first);
         let may = match *place {
-            None => self.has_for(log, self.line.len() + 1, self.line_bytes.saturating_add(size)),
-            place => place == first && self.has(log, size),
+            None => self.has_for(log, self.line_messages + messages, self.line_bytes.saturating_add(size)),
+            place => place == first && self.has_for(log, messages, size),
         };
         if may {
             return true;
@@ -169,8 +192,9 @@ impl Room {
             self.next
         });
         let waiting = self.line.entry(place).or_insert_with(|| {
+            self.line_messages += messages;
             self.line_bytes += size;
-            Waiting { size, since_ms: now_ms, waker: None }
+            Waiting { messages, size, since_ms: now_ms, waker: None }
         });
         if waiting.is_late(now_ms) {
             return true;
@@ -185,6 +209,7 @@ impl Room {
     /// Removes a publisher from the line.
     pub(crate) fn leave_line(&mut self, place: PlaceInLine) {
         if let Some(waiting) = self.line.remove(&place) {
+            self.line_messages -= waiting.messages;
             self.line_bytes -= waiting.size;
         }
     }
@@ -192,8 +217,8 @@ impl Room {
     /// Returns the waker of the first in line, if there is room for it now or it has waited for too
     /// long.
     pub(crate) fn next<T>(&mut self, log: &Log<T>, now_ms: u64) -> Option<Waker> {
-        let size = self.line.first_key_value()?.1.size;
-        let has_room = self.has(log, size);
+        let first = self.line.first_key_value()?.1;
+        let has_room = self.has_for(log, first.messages, first.size);
         let mut first = self.line.first_entry()?;
         let first = first.get_mut();
         if has_room || first.is_late(now_ms) { first.waker.take() } else { None }
@@ -246,7 +271,7 @@ mod tests {
 
     /// A publisher that tries to append, for the first time or again.
     fn comes(room: &mut Room, log: &Log<()>, place: &mut Option<PlaceInLine>, now_ms: u64) -> bool {
-        room.admit(log, place, 1, now_ms, Waker::noop())
+        room.admit(log, place, (1, 1), now_ms, Waker::noop())
     }
 
     #[test]

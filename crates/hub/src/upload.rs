@@ -13,15 +13,16 @@
 //! The last message of an upload is a *mark*, which says how the upload ended. It is in the log, so
 //! a reader that comes an hour later ends at the same place.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tidewire_channel::Cursor;
-use tidewire_store::{ChannelName, Mark, Message};
+use tidewire_store::{Batch, ChannelName, Mark, Message, Once, UploadStep};
 
+use crate::appending::Sent;
 use crate::channel::Channel;
-use crate::channel_state::Published;
+use crate::channel_state::{Append, AppendedBy, Published};
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::upload_state::Pace;
@@ -39,21 +40,30 @@ impl Upload {
     /// Reserves a channel for an upload.
     ///
     /// # Errors
-    /// [`HubError::Uploading`] if another upload has it; [`HubError::TooManyChannels`].
-    pub(crate) fn begin(
+    /// [`HubError::Uploading`] if another upload has it, [`HubError::OtherType`],
+    /// [`HubError::Closed`], [`HubError::TooManyChannels`], [`HubError::Store`].
+    pub(crate) async fn begin(
         hub: &Arc<Hub>,
         name: &ChannelName,
         content_type: Option<&str>,
     ) -> Result<Self, HubError> {
-        loop {
-            let channel = hub.channel(name)?;
-            // The hub forgot the channel after the look-up: look it up again.
-            if !channel.begin_upload()? {
-                continue;
+        let content_type: Option<Box<str>> = content_type.map(Into::into);
+        poll_fn(|cx| {
+            loop {
+                let channel = match hub.poll_channel(name, true, cx.waker()) {
+                    Ok(Poll::Ready(channel)) => channel,
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
+                // The hub forgot the channel after the look-up: look it up again.
+                if !channel.begin_upload(content_type.as_deref())? {
+                    continue;
+                }
+                let content_type = content_type.clone();
+                return Poll::Ready(Ok(Upload { hub: hub.clone(), channel, content_type, ended: false }));
             }
-            let content_type = content_type.map(Into::into);
-            return Ok(Upload { hub: hub.clone(), channel, content_type, ended: false });
-        }
+        })
+        .await
     }
 
     /// Largest size of a piece in bytes. A piece is not longer than the limit of messages, can be
@@ -64,8 +74,12 @@ impl Upload {
     }
 
     /// Publishes a piece.
-    pub(crate) fn piece(&self, data: Bytes) {
-        self.append(Message::new(data, self.hub.wall_ms()));
+    ///
+    /// # Errors
+    /// [`HubError`]: the store has failed, or the log takes no more. Then drop the upload.
+    pub(crate) async fn piece(&self, data: Bytes) -> Result<(), HubError> {
+        let message = Message::new(data, self.hub.wall_ms());
+        self.append(message, UploadStep::Piece, false).await.map(drop)
     }
 
     /// Ready when there is room for a piece of `len` bytes, or for the mark (0): the append evicts
@@ -76,34 +90,56 @@ impl Upload {
         self.channel.poll_room(len + MESSAGE_OVERHEAD, pace, self.hub.now_ms(), cx)
     }
 
-    /// Appends the mark of a complete upload. Returns the position after it.
-    pub(crate) fn end(mut self) -> Cursor {
-        self.finish(Mark::End)
-    }
-
-    fn finish(&mut self, mark: Mark) -> Cursor {
+    /// Appends the mark of a complete upload, and ends the channel with it if `close` is set.
+    /// Returns where.
+    ///
+    /// # Errors
+    /// [`HubError`]: the store has failed, and the upload will be marked as aborted.
+    pub(crate) async fn end(mut self, close: bool) -> Result<Published, HubError> {
+        let mark = Message::mark(Mark::End, self.hub.wall_ms());
+        let published = self.append(mark, UploadStep::Mark, close).await?;
         self.ended = true;
-        let published = self.append(Message::mark(mark, self.hub.wall_ms()));
         self.channel.end_upload();
-        published.cursor
+        Ok(published)
     }
 
-    fn append(&self, message: Message) -> Published {
-        let message = match &self.content_type {
+    async fn append(&self, message: Message, step: UploadStep, close: bool) -> Result<Published, HubError> {
+        let messages = Batch::One(Arc::new(self.typed(message)));
+        let (once, by) = (&Once::No, AppendedBy::Upload(step));
+        let (now_ms, stopped) = (self.hub.now_ms(), &self.hub.stopped);
+        match self.channel.append(Append { now_ms, messages: &messages, once, close, by, stopped })? {
+            // It was deleted, and a new one is none of ours.
+            Sent::Over => Err(HubError::Deleted),
+            Sent::Done(published) => Ok(published),
+            Sent::Flying(publishing) => publishing.wait().await,
+        }
+    }
+
+    fn typed(&self, message: Message) -> Message {
+        match &self.content_type {
             Some(content_type) => {
                 message.with_content_type(content_type).expect("the type was checked when the upload began")
             }
             None => message,
-        };
-        self.hub.append_upload(&self.channel, message)
+        }
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if !self.ended {
-            self.finish(Mark::Aborted);
+        if self.ended {
+            return;
         }
+        // Nobody waits for the answer. If the store fails, the sweep of the hub tries again.
+        let mark = self.typed(Message::mark(Mark::Aborted, self.hub.wall_ms()));
+        self.channel.mark_upload(Append {
+            now_ms: self.hub.now_ms(),
+            messages: &Batch::One(Arc::new(mark)),
+            once: &Once::No,
+            close: false,
+            by: AppendedBy::Upload(UploadStep::Mark),
+            stopped: &self.hub.stopped,
+        });
     }
 }
 
@@ -126,7 +162,8 @@ mod tests {
     use crate::channel::Watch;
     use crate::channel_state::Waiter;
     use crate::config::HubConfig;
-    use crate::raw_reader::{PositionLost, RawReader};
+    use crate::flight::at_once;
+    use crate::raw_reader::{RawReader, RawStop};
     use crate::upload_state::RawStart;
 
     const NOOP: &Waker = Waker::noop();
@@ -141,17 +178,17 @@ mod tests {
     }
 
     fn begin(hub: &Arc<Hub>) -> Upload {
-        Upload::begin(hub, &name(), Some("video/webm")).unwrap()
+        at_once(Upload::begin(hub, &name(), Some("video/webm"))).unwrap()
     }
 
     #[test]
     fn a_channel_accepts_nothing_else_during_an_upload() {
         let hub = hub(1 << 20);
         let upload = begin(&hub);
-        assert_eq!(Upload::begin(&hub, &name(), None).unwrap_err(), HubError::Uploading);
+        assert_eq!(at_once(Upload::begin(&hub, &name(), None)).unwrap_err(), HubError::Uploading);
         let publish = || hub.publish(&name(), Message::new("x".into(), 0), None).map(|_| ());
         assert_eq!(publish(), Err(HubError::Uploading));
-        upload.end();
+        at_once(upload.end(false)).unwrap();
         assert_eq!(publish(), Ok(()));
         drop(begin(&hub));
     }
@@ -169,7 +206,7 @@ mod tests {
         for pace in [Pace::Readers, Pace::Source] {
             let room = |len| upload.poll_room(&Context::from_waker(NOOP), len, pace).is_ready();
             assert!(room(1));
-            upload.piece("1".into());
+            at_once(upload.piece("1".into())).unwrap();
             assert!(!room(1) && !room(0), "the mark would evict the piece");
             watch();
             assert!(room(1) && room(0));
@@ -186,23 +223,23 @@ mod tests {
         let next = |reader: &mut RawReader| reader.poll_next(&mut Context::from_waker(NOOP));
         for _ in 0..10 {
             assert!(room(), "nobody reads");
-            upload.piece(piece());
+            at_once(upload.piece(piece())).unwrap();
         }
         let mut reader = RawReader::new(&upload.channel, RawStart::Now).unwrap();
         for _ in 0..3 {
             assert!(room());
-            upload.piece(piece());
+            at_once(upload.piece(piece())).unwrap();
         }
         assert!(!room(), "a fourth piece would evict what the reader has not read");
         assert!(next(&mut reader).is_ready());
         assert!(room());
-        upload.piece(piece());
+        at_once(upload.piece(piece())).unwrap();
         assert!(!room());
         drop(reader);
         assert!(room());
         let mut slow = RawReader::new(&upload.channel, RawStart::Now).unwrap();
-        (0..5).for_each(|_| upload.piece(piece()));
+        (0..5).for_each(|_| at_once(upload.piece(piece())).unwrap());
         assert!(room(), "the reader has lost messages, so it is not waited for");
-        assert!(matches!(next(&mut slow), Poll::Ready(Err(PositionLost))));
+        assert!(matches!(next(&mut slow), Poll::Ready(Err(RawStop::Lost))));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
-use tidewire_channel::{Budget, Continuity, Cursor, Log, ResetReason, Since};
+use tidewire_channel::{Bounds, Budget, Continuity, Cursor, Log, ResetReason, Since};
 use tidewire_store::Message;
 
 use crate::room::{LONGEST_WAIT_MS, Room};
@@ -15,6 +15,8 @@ use crate::room::{LONGEST_WAIT_MS, Room};
 pub(crate) struct UploadState {
     /// Whether an upload is under way.
     active: bool,
+    /// Whether the publisher has left, and the mark that says so is not in the log yet.
+    pub(crate) owes_mark: bool,
     /// The position before the first piece of the newest upload.
     start: Option<Cursor>,
     /// The last sequence number that each raw reader has read.
@@ -78,6 +80,7 @@ impl UploadState {
 
     pub(crate) fn end(&mut self) {
         self.active = false;
+        self.owes_mark = false;
         self.waiting = None;
         self.waits_since_ms = None;
     }
@@ -109,22 +112,26 @@ impl UploadState {
         self.waiting.take()
     }
 
-    /// Adds a raw reader. Returns the position at which it starts.
+    /// Adds a raw reader. Returns the position at which it starts. `log` is the window, `bounds`
+    /// are those of the log in the store.
     ///
     /// # Errors
     /// [`RawStartError`]: the log cannot continue from that position.
     pub(crate) fn add_reader(
         &mut self,
         log: &Log<Arc<Message>>,
+        bounds: Bounds,
         start: RawStart,
     ) -> Result<(RawReaderId, Cursor), RawStartError> {
+        let earliest = log.lineage().at(bounds.earliest);
         let position = match start {
-            RawStart::Upload => self.start.unwrap_or(log.earliest()),
-            RawStart::Earliest => after_stale_mark(log),
+            RawStart::Upload => self.start.unwrap_or(earliest),
+            RawStart::Earliest if earliest == log.earliest() => after_stale_mark(log),
+            RawStart::Earliest => earliest,
             RawStart::Now => log.head(),
             RawStart::After(cursor) => cursor,
         };
-        match log.read(Since::After(position), Budget::messages(0)).continuity() {
+        match log.lineage().locate(Since::After(position), bounds).1 {
             Continuity::Fresh | Continuity::Resumed => {}
             Continuity::Gap { from, to, missed } => {
                 return Err(RawStartError::Gap { from, missed, earliest: to });
@@ -155,7 +162,7 @@ impl UploadState {
             // The newest message is kept whatever its size.
             return true;
         }
-        let unread = log.read(Since::After(Cursor::new(head.epoch(), slowest)), Budget::UNLIMITED);
+        let unread = log.read(Since::After(log.lineage().at(slowest)), Budget::UNLIMITED);
         unread.len() < retention.max_messages && unread.bytes().saturating_add(size) <= retention.max_bytes
     }
 }

@@ -84,6 +84,14 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// The name of the producer is too long.
+    #[error("the name of the producer has {len} bytes, the limit is {limit}")]
+    ProducerIdTooLong {
+        /// Bytes of the name.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// A later run of this producer has begun.
     #[error("a later run of the producer has begun, with epoch {epoch}")]
     ProducerFenced {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::feeds::catalogue;
+use common::publish::{close, delete};
 use common::{Deadline, Post, Raw, Rng, Server, eventually, narrow, tail};
 use flate2::{read, write};
 use tidewire_hub::server::{Listen, Running};
@@ -211,6 +212,49 @@ fn every_reader_gets_all_messages_and_a_valid_trailer() {
         assert_eq!(numbers(&reader.join().unwrap()), (first..count).collect::<Vec<_>>());
     }
     stopping.join().unwrap().unwrap();
+}
+
+/// The trailer fits what each reader got, also when its channel is closed or deleted. Some are
+/// behind at that moment.
+#[test]
+fn every_reader_gets_a_valid_trailer_at_the_end_and_at_a_deletion() {
+    for deletes in [false, true] {
+        let server = Server::start(&["--compress", "--threads", "1", "--retain-bytes", "100000000"]);
+        let first = Post::new("first").to(&server.address, "a");
+        let feeds = ["feed=sse", "feed=stream"];
+        let mut rng = Rng::new(12);
+        let mut readers: Vec<Raw> = Vec::new();
+        for n in 0..60 {
+            if n % 20 == 0 {
+                readers.extend(feeds.map(|feed| open_gzip(&server.address, feed)));
+                readers
+                    .extend(feeds.map(|feed| slow_gzip(&server.address, &format!("{feed}&since={first}"))));
+            }
+            let noise: String = rng.bytes(10_000).iter().map(|byte| format!("{byte:02x}")).collect();
+            Post::new(noise).to(&server.address, "a");
+        }
+        let end = if deletes {
+            delete(&server.address, "a");
+            r#"{"type":"deleted"}"#.to_owned()
+        } else {
+            format!(r#"{{"type":"end","cursor":"{}"}}"#, close(&server.address, "a", None))
+        };
+        // All are read at the same time: the server gives up on those that are not read.
+        let texts: Vec<_> =
+            readers.into_iter().map(|mut raw| std::thread::spawn(move || whole(&mut raw))).collect();
+        let texts: Vec<String> = texts.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(texts.iter().all(|text| text.trim_end().ends_with(&end)), "the last object is not {end}");
+        let behind = texts.iter().filter(|text| text.len() < 60 * 20_000 - 100).count();
+        if deletes {
+            assert!(behind > 6, "only the live readers are short, so the test shows nothing");
+            continue;
+        }
+        // Each message has a cursor, and so have the start and the end.
+        let count = |text: &String| text.matches("id: ").count() + text.matches(r#""cursor":"#).count();
+        let counts: Vec<usize> = texts.iter().map(count).collect();
+        let expected = [0, 20, 40].map(|n| [60 - n + 3, 60 - n + 2, 63, 62]).concat();
+        assert_eq!(counts, expected);
+    }
 }
 
 #[test]

@@ -434,8 +434,8 @@ fn words(text: &str) -> String {
 fn the_command_explain_names_the_heartbeat() {
     let site = Site::start();
     let [one, a, b] = ["one", "a", "b"].map(|channel| {
-        let request = format!("GET /c/{channel} HTTP/1.1\r\nHost: x\r\n\r\n");
-        site.server.raw().send(request).response().field("tidewire-cursor").unwrap().to_owned()
+        // It begins the epoch of the channel.
+        Post::new("first").to(&site.server.address, channel)
     });
     let mut clients = Vec::new();
     for channels in Channels::BOTH {
@@ -443,6 +443,7 @@ fn the_command_explain_names_the_heartbeat() {
             One => [after(&one, 1), after(&one, 2)],
             Several => [format!("{}.{b}", after(&a, 1)), format!("{}.{}", after(&a, 1), after(&b, 1))],
         };
+        let since = if channels == One { one.clone() } else { format!("{a}.{b}") };
         let lines = if channels == One { Named::Text } else { Named::Cursor };
         for (query, named, heartbeat, note) in [
             ("feed=sse", lines, beats::COMMENT, "a comment: ignored, but it keeps the connection alive"),
@@ -454,7 +455,7 @@ fn the_command_explain_names_the_heartbeat() {
             let proxy = RecordingProxy::start(&site.server.address);
             let scheme = if query.contains('=') { "http" } else { "ws" };
             let target = format!("{}/c/{}", proxy.address, channels.names());
-            let url = format!("{scheme}://{target}?since=earliest&{query}");
+            let url = format!("{scheme}://{target}?since={since}&{query}");
             let mut command = command(&["explain", &url, "--width", "200", "--color", "never"]);
             if query == "v1" {
                 command.args(["--subprotocol", "tidewire.v1"]);

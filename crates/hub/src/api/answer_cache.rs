@@ -133,7 +133,11 @@ impl Snapshot {
 
     /// Whether the channels are still in this state.
     pub(crate) fn holds(&self, now_ms: u64) -> bool {
-        self.0.iter().all(|held| held.channel.bounds(now_ms) == Some(held.bounds))
+        self.0.iter().all(|held| {
+            // A kept answer is a read, too.
+            held.channel.prolong(now_ms);
+            held.channel.bounds(now_ms) == Some(held.bounds)
+        })
     }
 }
 

@@ -5,12 +5,11 @@ use std::ops::Not;
 use serde::Serialize;
 use tidewire_http1::RequestHead;
 use tidewire_server::{Body, Problem, Reply, Request, Response};
-use tidewire_store::{ChannelName, ChannelSettings, SettingsLimits, SettingsText};
+use tidewire_store::{ChannelName, ChannelSettings, Created, SettingsLimits, SettingsText};
 
 use super::published::published;
 use super::query::{Query, flag};
 use crate::context::SiteContext;
-use crate::hub::Created;
 use crate::cors::Access;
 use crate::refusal::{bad_request, hub_refusal, refusal};
 use crate::table::Ticket;

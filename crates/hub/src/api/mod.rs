@@ -5,6 +5,7 @@ pub mod conditions;
 mod content;
 mod create;
 mod delete;
+mod describe;
 pub mod handshake;
 pub(crate) mod params;
 pub(crate) mod producer;

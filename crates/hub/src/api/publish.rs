@@ -137,11 +137,8 @@ struct PublishRequest {
 
 impl PublishRequest {
     fn with(self, data: Bytes) -> Result<Publication, Problem> {
-        let publication = if self.close && data.is_empty() {
-            self.only_close()?
-        } else {
-            self.message(data)?
-        };
+        let publication =
+            if self.close && data.is_empty() { self.only_close()? } else { self.message(data)? };
         Ok(match self.producer {
             Some(Producer { id, epoch, seq }) => publication.with_producer(&id, epoch, seq),
             None => publication,

@@ -11,6 +11,7 @@ use tidewire_store::ChannelName;
 use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
+use super::describe::{self, describe};
 use super::handshake;
 use super::params::{self, Params};
 use crate::context::SiteContext;
@@ -96,8 +97,11 @@ fn short_poll(
     let cursor = positions.to_text();
     let response = if matches_etag(request.head, &cursor) {
         poll::not_modified(&cursor)
+    } else if let ([channel], Method::Head) = (&*channels.0, request.head.method()) {
+        let info = channel.info();
+        describe(poll::short(answer, &cursor, &describe::position(&info)), &info)
     } else {
-        poll::short(answer, &cursor)
+        poll::short(answer, &cursor, &cursor)
     };
     Ok(vary(access, response))
 }

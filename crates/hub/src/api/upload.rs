@@ -1,8 +1,9 @@
 //! `PUT /c/{name}`: a body of any length. Its bytes are published in pieces while they arrive.
 
 use std::future::poll_fn;
+use std::ops::Not;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,8 +13,9 @@ use tidewire_server::{Body, BodyError, Problem, Reply, Request};
 use tidewire_store::{ChannelName, Message};
 
 use super::content;
+use super::producer::Producer;
 use super::published::published;
-use super::query::Query;
+use super::query::{Query, flag};
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::refusal::{bad_request, hub_refusal, refusal};
@@ -49,6 +51,12 @@ pub(crate) fn handle(
             "An upload has no Idempotency-Key: it is published as it arrives, and cannot be taken back.",
         ));
     }
+    if Producer::of(request.head)?.is_some() {
+        return Err(bad(
+            "An upload has no Producer-Id: it is published as it arrives, in pieces that have no numbers.",
+        ));
+    }
+    let close = flag("close", query.close.as_deref())?;
     // RFC 9110 §14.5: a part of a resource must not be taken for the whole.
     if RequestField::ContentRange.get(request.head).is_some() {
         return Err(bad("An upload is a whole body; send it without Content-Range."));
@@ -67,11 +75,23 @@ pub(crate) fn handle(
     if let Some(media) = &media {
         Message::new(Bytes::new(), 0).with_content_type(media).map_err(bad_request)?;
     }
-    let upload = Upload::begin(&context.hub, name, media.as_deref()).map_err(hub_refusal)?;
     let (context, access, body) = (context.clone(), access.clone(), request.body);
+    let (hub, name) = (context.hub.clone(), name.clone());
+    let mut begin = Box::pin(async move { Upload::begin(&hub, &name, media.as_deref()).await });
+    // In the usual case it is refused before any of its body is read.
+    let begun = match begin.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(begun) => Some(begun.map_err(hub_refusal)?),
+        Poll::Pending => None,
+    };
     Ok(Reply::Later(Box::pin(async move {
         let mut stopping = pin!(context.stopping());
-        let mut publishing = pin!(publish_body(upload, body, pace));
+        let mut publishing = pin!(async {
+            let upload = match begun {
+                Some(upload) => upload,
+                None => begin.await.map_err(hub_refusal)?,
+            };
+            publish_body(upload, body, pace, close).await
+        });
         let outcome = poll_fn(|cx| match publishing.as_mut().poll(cx) {
             Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
             polled => polled.map(Some),
@@ -87,9 +107,9 @@ pub(crate) fn handle(
     })))
 }
 
-/// Publishes a body to its end. If the body ends too early, the upload is dropped. Then a last
+/// Publishes a body to its end, and closes the channel then if `close` is set. If the body ends too early, the upload is dropped. Then a last
 /// message marks it as aborted.
-async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uploaded, Problem> {
+async fn publish_body(upload: Upload, mut body: Body, pace: Pace, close: bool) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);
     while let Some(bytes_read) = read_some(&mut body, size).await {
@@ -99,12 +119,14 @@ async fn publish_body(upload: Upload, mut body: Body, pace: Pace) -> Result<Uplo
             room(&upload, piece.len(), pace).await;
             bytes += piece.len() as u64;
             messages += 1;
-            upload.piece(piece);
+            upload.piece(piece).await.map_err(hub_refusal)?;
         }
     }
     // The message that marks the end of the upload must not evict its last pieces.
     room(&upload, 0, pace).await;
-    Ok(Uploaded { cursor: upload.end().to_string(), bytes, messages })
+    let published = upload.end(close).await.map_err(hub_refusal)?;
+    let end = published.end.map(|end| end.to_string());
+    Ok(Uploaded { cursor: published.cursor.to_string(), bytes, messages, closed: end.is_some(), end })
 }
 
 /// Waits for room for `len` bytes. Checks again when the longest wait for the workers is over.
@@ -162,4 +184,10 @@ struct Uploaded {
     cursor: String,
     bytes: u64,
     messages: u64,
+    /// The channel has ended.
+    #[serde(skip_serializing_if = "Not::not")]
+    closed: bool,
+    /// The position of the end, if the channel has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
 }

@@ -3,9 +3,9 @@
 //! wraps a unit in a chunk if the transfer coding is chunked. `feed.rs` has what the feeds of
 //! streams share, and `format.rs` chooses a feed.
 //!
-//! A test writes the heartbeat and the end of each feed, and compares the bytes with this table. The
-//! last columns say what the feed writes when one of its channels has ended, what its last bytes
-//! are when all have ended, and what they are when a channel was deleted.
+//! A test writes the heartbeat and the end of each feed, and compares the bytes with this table.
+//! The last columns say what the feed writes when one of its channels has ended, what its last
+//! bytes are when all have ended, and what they are when a channel was deleted.
 //!
 //! | `feed=` | in | start | message | gap, reset | heartbeat | the server stops | a channel has ended | all have ended | deleted |
 //! |---|---|---|---|---|---|---|---|---|---|

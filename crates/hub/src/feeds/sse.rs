@@ -233,7 +233,7 @@ mod tests {
         for name in &names {
             assert!(
                 RESERVED_EVENTS.contains(&name.as_str()),
-                "an event stream sends the event {name}: take its name from crates/store/src/reserved_events.rs"
+                "an event stream sends {name}: take its name from crates/store/src/reserved_events.rs"
             );
         }
         assert_eq!(names, [GAP, RESET, END, DELETED], "a start, a heartbeat or a stop must be no event");

@@ -27,7 +27,7 @@ impl Incoming {
             + match self {
                 Incoming::Text(text) => text.len(),
                 Incoming::Binary(data) => data.len(),
-                Incoming::Waiting(waiting) => waiting.publication.message().data().len(),
+                Incoming::Waiting(waiting) => waiting.publication.len(),
             }
     }
 }

@@ -276,8 +276,8 @@ mod tests {
         }
     }
 
-    /// The last bytes come after a whole unit: they are appended to what is pending, and a row is in
-    /// its last state after them. Nothing is written after them.
+    /// The last bytes come after a whole unit: they are appended to what is pending. Nothing is
+    /// written after them.
     #[test]
     fn last_bytes_are_written_once() {
         let mut endings = Vec::new();

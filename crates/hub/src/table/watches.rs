@@ -273,7 +273,8 @@ impl Watched {
         let all_have = all_have.expect("a watched channel has a group");
         let served = self.served.filter(|_| self.holds > 0).unwrap_or(all_have);
         match self.channel.watch(position, served, Waiter::Worker(worker)) {
-            Watch::Waiting(_) => {
+            // At the end of the channel, only its deletion can be news.
+            Watch::Waiting(_) | Watch::Ended => {
                 self.registered = Some(position);
                 self.served = Some(served);
                 Registration::Registered

@@ -355,7 +355,13 @@ mod tests {
         let is_late = |websocket: &WebSocket, now_ms| websocket.is_late(now_ms, &settings);
         assert!(!is_late(&websocket, grace - 1) && is_late(&websocket, grace));
         let detail = "x".repeat(MAX_OUTPUT);
-        websocket.enqueue(&Object::Error { id: None, status: 400, title: "", detail: &detail, problem: None });
+        websocket.enqueue(&Object::Error {
+            id: None,
+            status: 400,
+            title: "",
+            detail: &detail,
+            problem: None,
+        });
         assert!(websocket.is_full());
         assert!(!is_late(&websocket, stall - 1) && is_late(&websocket, stall));
         websocket.take_output();

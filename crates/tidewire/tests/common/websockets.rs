@@ -101,15 +101,14 @@ impl Reader for Bare {
     }
 }
 
-/// Computes the gap or reset from the old cursor and the cursor to continue from.
+/// Computes the gap or reset from the old cursor and the cursor to continue from. The server does
+/// not tell the reason of a reset.
 fn lost(had: &str, cursor: String) -> FeedEvent {
     let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
+    // A log may begin an epoch after the number 0.
+    let is_of_log = epoch(had) == epoch(&cursor) || seq(had) == 0;
     match seq(&cursor).checked_sub(seq(had)) {
-        // A log begins an epoch after the number 0.
-        _ if epoch(had) != epoch(&cursor) && seq(had) > 0 => {
-            FeedEvent::Reset { reason: "unknown-epoch".to_owned(), cursor }
-        }
-        None => FeedEvent::Reset { reason: "ahead-of-log".to_owned(), cursor },
-        Some(missed) => FeedEvent::Gap { missed, cursor },
+        Some(missed) if is_of_log => FeedEvent::Gap { missed, cursor },
+        _ => FeedEvent::Reset { reason: String::new(), cursor },
     }
 }

@@ -42,6 +42,8 @@ fn the_head_of_a_stream_prevents_buffering_and_caching() {
 #[test]
 fn an_event_stream_on_the_wire() {
     let server = Server::start(&[]);
+    // It begins the epoch of the channel.
+    Post::new("first").to(&server.address, "w");
     let mut raw = server.raw();
     raw.send(get("/c/w?feed=sse", ""));
     let start = stream_head(&mut raw).field("tidewire-cursor").unwrap().to_owned();
@@ -132,6 +134,7 @@ fn an_event_stream_of_objects_keeps_payloads_unchanged() {
 #[test]
 fn an_http_stream_on_the_wire() {
     let server = Server::start(&[]);
+    Post::new("first").to(&server.address, "w");
     let mut raw = server.raw();
     raw.send(get("/c/w?feed=stream", ""));
     let start = stream_head(&mut raw).field("tidewire-cursor").unwrap().to_owned();

@@ -1,0 +1,215 @@
+//! What changes a whole log: its creation and deletion, and that the hub forgets it.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use tidewire_store::{
+    Batch, ChannelSettings, Create, CreateError, Created, Failed, Mark, Message, Once, UploadStep,
+};
+
+use crate::channel::{Channel, Swept};
+use crate::channel_state::{Append, AppendedBy, Life, State, Waiter, Woken};
+use crate::error::HubError;
+use crate::flight::Flight;
+use crate::sync::MutexGuard;
+
+/// A request that the store carries out.
+pub(crate) type Change<T> = Arc<Flight<Result<T, HubError>>>;
+
+impl Channel {
+    /// Deletes the log. Its readers are told when the store has done it. `None` if another change is
+    /// under way, then the waker is woken after it; or if the channel is over.
+    pub(crate) fn delete(&self, waker: &Waker) -> Option<Change<bool>> {
+        let guard = self.begin_change(waker)?;
+        let answer = self.common.store.delete(self.name(), self.common.now_ms());
+        drop(guard);
+        let (flight, this) = (Flight::new(), self.arc());
+        let lands = flight.clone();
+        answer.then(move |answer| lands.land(this.deleted_by(answer)));
+        Some(flight)
+    }
+
+    fn deleted_by(&self, answer: Option<Result<bool, Failed>>) -> Result<bool, HubError> {
+        let (outcome, mut guard) = (outcome(answer, |failed| failed.into()), self.lock());
+        guard.is_uncertain |= outcome == Err(HubError::Store { unknown: true });
+        if outcome == Ok(true) {
+            self.end_change(guard);
+            self.vanished(true);
+        } else {
+            self.end_change(guard);
+            self.catch_up_if_needed();
+        }
+        outcome
+    }
+
+    /// Creates the log with these settings. `None` as for [`delete`](Self::delete).
+    pub(crate) fn create(&self, settings: &Arc<ChannelSettings>, waker: &Waker) -> Option<Change<Created>> {
+        let guard = self.begin_change(waker)?;
+        let create = Create::new(self.common.now_ms(), settings.clone());
+        let answer = self.common.store.create(self.name(), create);
+        drop(guard);
+        let (flight, this) = (Flight::new(), self.arc());
+        let lands = flight.clone();
+        answer.then(move |answer| lands.land(this.created_by(answer)));
+        Some(flight)
+    }
+
+    fn created_by(&self, answer: Option<Result<Created, CreateError>>) -> Result<Created, HubError> {
+        let outcome = outcome(answer, |error| error.into());
+        let mut guard = self.lock();
+        if let Ok(created) = &outcome
+            && created.created
+            && !guard.life.is_over()
+        {
+            let window = self.window(&created.info.settings);
+            guard.created(&created.info, window);
+            guard.touched_ms = self.common.now_ms();
+            self.note_open(&guard);
+        }
+        guard.is_uncertain |=
+            outcome.as_ref().is_err_and(|&error| error == HubError::Store { unknown: true });
+        // Those who wait at the position before, if there are any, read again.
+        let woken: Woken = guard.log.wake_all().collect();
+        self.end_change(guard);
+        self.wake(woken);
+        self.catch_up_if_needed();
+        outcome
+    }
+
+    fn begin_change(&self, waker: &Waker) -> Option<MutexGuard<'_, State>> {
+        let mut guard = self.lock();
+        if guard.life.is_over() {
+            return None;
+        }
+        if guard.is_changing {
+            guard.waiting.push(waker.clone());
+            return None;
+        }
+        guard.is_changing = true;
+        Some(guard)
+    }
+
+    fn end_change(&self, mut guard: MutexGuard<'_, State>) {
+        guard.is_changing = false;
+        let waiting = std::mem::take(&mut guard.waiting);
+        drop(guard);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// The log is gone from the store: its readers and publishers must not go on.
+    pub(crate) fn vanished(&self, is_deleted: bool) {
+        let mut guard = self.lock();
+        if guard.life.is_over() {
+            return;
+        }
+        guard.life = if is_deleted { Life::Deleted } else { Life::Forgotten };
+        self.note_open(&guard);
+        let mut woken: Woken = guard.log.wake_all().collect();
+        woken.extend(guard.room.workers().map(Waiter::Worker));
+        woken.extend(std::mem::take(&mut guard.at_end).into_iter().map(Waiter::Worker));
+        let line = guard.room.wake_all();
+        let upload = guard.upload.take_waiting();
+        let raw = std::mem::take(&mut guard.waiting);
+        let early = guard.give_up_early();
+        drop(guard);
+        self.wake_page(self.common.pages.forget(self.number));
+        self.wake(woken);
+        line.into_iter().chain(upload).chain(raw).for_each(Waker::wake);
+        let unknown = Err(HubError::Store { unknown: true });
+        early.into_iter().for_each(|publishing| publishing.land(unknown));
+    }
+
+    /// Another node has changed the log.
+    pub(crate) fn changed_elsewhere(&self) {
+        self.lock().is_uncertain = true;
+        self.catch_up_if_needed();
+    }
+
+    /// Evicts expired messages, and does what was left to do because the store had failed. Wakes a
+    /// publisher that has waited for too long.
+    pub(crate) fn sweep(self: &Arc<Self>, now_ms: u64) -> Swept {
+        let mut guard = self.lock();
+        let evicted = guard.expire(now_ms);
+        let is_idle = guard.is_idle(now_ms);
+        let owes_mark = guard.upload.owes_mark && !guard.is_changing;
+        let must_catch_up = guard.must_catch_up();
+        let woken = guard.room_made(now_ms);
+        drop(guard);
+        woken.for_each(Waker::wake);
+        if must_catch_up {
+            self.catch_up_if_needed();
+        }
+        if owes_mark {
+            self.mark_aborted_upload(now_ms);
+        }
+        if self.subscribers() > 0 {
+            self.prolong(now_ms);
+        }
+        Swept { evicted, is_idle }
+    }
+
+    /// Appends the mark of an upload that has no publisher any more.
+    pub(crate) fn mark_aborted_upload(self: &Arc<Self>, now_ms: u64) {
+        let message = Arc::new(Message::mark(Mark::Aborted, now_ms));
+        self.mark_upload(Append {
+            now_ms,
+            messages: &Batch::One(message),
+            once: &Once::No,
+            close: false,
+            by: AppendedBy::Upload(UploadStep::Mark),
+            stopped: &Default::default(),
+        });
+    }
+
+    /// Notes that the log is in use, so that its sliding expiry begins again. The store is told
+    /// after a tenth of the time at the earliest.
+    pub(crate) fn prolong(&self, now_ms: u64) {
+        if !self.is_to_prolong(now_ms) {
+            return;
+        }
+        let mut guard = self.lock();
+        if guard.life != Life::Open {
+            return;
+        }
+        guard.touched_ms = now_ms;
+        self.note_open(&guard);
+        drop(guard);
+        // If it fails, the next use tells it again.
+        let this = self.arc();
+        self.common.store.touch(self.name(), now_ms).then(move |told| {
+            if !matches!(told, Some(Ok(()))) {
+                let mut guard = this.lock();
+                guard.touched_ms = 0;
+                this.note_open(&guard);
+            }
+        });
+    }
+
+    /// Forgets the channel if nothing is lost by that. Returns whether it did.
+    pub(crate) fn forget_if_idle(&self, now_ms: u64) -> bool {
+        let mut guard = self.lock();
+        if !guard.is_idle(now_ms) {
+            return false;
+        }
+        if !guard.life.is_over() {
+            guard.life = Life::Forgotten;
+            self.note_open(&guard);
+        }
+        true
+    }
+
+    /// The hub has removed the channel from its directory.
+    pub(crate) fn released(&self, now_ms: u64) {
+        if self.life() != Life::Failed {
+            self.common.store.release(self.name(), now_ms);
+        }
+    }
+}
+
+fn outcome<T, E>(answer: Option<Result<T, E>>, error: impl Fn(&E) -> HubError) -> Result<T, HubError> {
+    match answer {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(failed)) => Err(error(&failed)),
+        None => Err(HubError::Store { unknown: true }),
+    }
+}
