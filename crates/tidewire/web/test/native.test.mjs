@@ -23,7 +23,8 @@ after(async () => {
 const post = (channel, body, options) => postTo(server.base, channel, body, options);
 
 function page(t, base = proxy.base, context) {
-  Object.assign(proxy, { mode: 'pass', holdFrom: null, broken: new Set(), requests: [], heads: [], down: [] });
+  const empty = { broken: new Set(), requests: [], heads: [], down: [] };
+  Object.assign(proxy, { mode: 'pass', holdFrom: null, ...empty });
   return openPage(t, browser, `${base}/tidewire.js`, context);
 }
 
@@ -120,9 +121,10 @@ const isClosed = (p) => until('closed', () => p.evaluate(() => source.readyState
 const lastId = (head) => /\nLast-Event-ID: (\S+)\r/i.exec(`${head}\r`)?.[1];
 
 for (const last of ['the last message', '']) {
-  test(`an EventSource stops at the end of a channel, ${last ? 'with' : 'without'} a last message`, async (t) => {
+  const how = last ? 'with' : 'without';
+  test(`an EventSource stops at the end of a channel, ${how} a last message`, async (t) => {
     const p = await page(t);
-    const channel = `finite/${last ? 'with' : 'without'}`;
+    const channel = `finite/${how}`;
     const first = await post(channel, 'one');
     await listen(p, `/c/${channel}?feed=sse&since=earliest`);
     await until('the first', () => p.evaluate(() => got.length === 1));
