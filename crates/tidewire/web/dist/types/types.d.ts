@@ -60,7 +60,10 @@ export interface Refused extends Error {
 /** An iterator throws it after the last message if the channel was deleted. */
 export interface Deleted extends Error {
     status: 404;
-    /** The name of the channel. */
+    /**
+     * The name of the channel. If the URL names several and the server does not say which one it was,
+     * these are all names, as in the URL.
+     */
     channel: string;
 }
 /** Why an attempt failed. */
