@@ -293,7 +293,11 @@ impl Client<'_> {
 
     fn unsubscribe(&mut self, id: Option<&RawValue>, name: &str) -> Outcome {
         let Some(channels) = self.table.channels(self.row) else { return Outcome::Closed };
-        let Some(index) = channels.0.iter().position(|channel| channel.name().as_str() == name) else {
+        let name = match ChannelName::new(name) {
+            Ok(name) => name,
+            Err(error) => return self.refuse(&refusal(id, &bad_request(error))),
+        };
+        let Some(index) = channels.0.iter().position(|channel| *channel.name() == name) else {
             return self
                 .refuse(&refusal(id, &Problem::new(404, "This connection does not have the channel.")));
         };

@@ -79,6 +79,8 @@ pub(crate) struct Read<'f> {
     pub(crate) any: bool,
     /// Whether all channels have ended with it.
     pub(crate) has_ended: bool,
+    /// Whether messages are missing that the store must fetch. Then `positions` are where.
+    pub(crate) waits: bool,
 }
 
 /// Reads as much as one answer holds, and advances `positions`. Returns a 410 problem if the log
@@ -120,8 +122,8 @@ pub(crate) fn read<'f>(
             if progress.has_ended {
                 answer.close();
             }
-            let has_ended = progress.has_ended;
-            Ok(Read { answer, messages, any: progress.any || has_ended, has_ended })
+            let reader::Progress { has_ended, waits, .. } = progress;
+            Ok(Read { answer, messages, any: progress.any || has_ended, has_ended, waits })
         }
         Some(problem) if messages == 0 => Err(problem),
         Some(_) => {

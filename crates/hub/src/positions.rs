@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tidewire_channel::{Cursor, Cursors};
 
 use crate::channel::Channel;
+use crate::fetching::PageAt;
+use crate::pages::PageWaiter;
 
 /// The channels of a connection, in the order in which the client named them.
 #[derive(Clone, Debug)]
@@ -62,6 +64,21 @@ impl Channels {
             Start::Newest => Positions(self.0.iter().map(|channel| channel.before_newest()).collect()),
             Start::After(cursors) => Positions(cursors.as_slice().into()),
         }
+    }
+}
+
+impl Channels {
+    /// Whether the messages at these positions can be read, or must be waited for.
+    pub(crate) fn await_pages(&self, positions: &Positions, waiter: impl Fn() -> PageWaiter) -> PageAt {
+        let mut all = PageAt::Ready;
+        for (channel, &position) in self.0.iter().zip(&positions.0) {
+            match channel.await_page(position, waiter()) {
+                PageAt::Ready => {}
+                PageAt::Waiting => all = PageAt::Waiting,
+                PageAt::Failed => return PageAt::Failed,
+            }
+        }
+        all
     }
 }
 

@@ -36,8 +36,10 @@ pub(crate) struct Progress {
     pub(crate) any: bool,
     /// Whether the reader is at the end of all channels.
     pub(crate) has_ended: bool,
-    /// Whether the budget ended the read.
+    /// Whether the budget ended the read, or messages must be fetched.
     pub(crate) more: bool,
+    /// Whether the store must fetch messages at the positions that were reached.
+    pub(crate) waits: bool,
     pub(crate) flow: Flow,
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn read(
 ) -> Progress {
     let Bounds { budget: mut left, mut or_one, ceiling, first } = bounds;
     let has_ended = !channels.0.is_empty();
-    let mut progress = Progress { any: false, has_ended, more: false, flow: Flow::Continue };
+    let mut progress = Progress { any: false, has_ended, more: false, waits: false, flow: Flow::Continue };
     for index in (first..channels.0.len()).chain(0..first) {
         let channel = &channels.0[index];
         let from = positions.0[index];
@@ -76,18 +78,13 @@ pub(crate) fn read(
             progress.more |= end.unwrap_or_else(|| channel.head()) != from;
             continue;
         }
-        let messages = match ceiling.map(|ceiling| ceiling.0[index]) {
-            Some(ceiling) if ceiling == from => {
-                progress.has_ended = progress.has_ended && channel.end() == Some(from);
-                continue;
-            }
-            Some(ceiling) if ceiling.epoch() == from.epoch() => {
-                let below = usize::try_from(ceiling.seq().saturating_sub(from.seq())).unwrap_or(usize::MAX);
-                left.messages.min(below)
-            }
-            _ => left.messages,
-        };
-        let page = channel.read(Since::After(from), Budget { messages, bytes: left.bytes });
+        let ceiling_here = ceiling.map(|ceiling| ceiling.0[index]);
+        if ceiling_here == Some(from) {
+            progress.has_ended = progress.has_ended && channel.end() == Some(from);
+            continue;
+        }
+        let page = channel.read_to(Since::After(from), left, ceiling_here);
+        progress.waits |= page.waits;
         // A channel returns one message whatever the budget.
         let first = page.messages.first();
         if !or_one && first.is_some_and(|(_, message)| message.weight() > left.bytes) {

@@ -46,6 +46,8 @@ pub(crate) struct Tally {
     pub(crate) compressed: u64,
     /// Whether messages were lost before it.
     pub(crate) is_broken: bool,
+    /// Whether the store must fetch messages at the positions that were reached.
+    pub(crate) waits: bool,
     /// Whether all channels have ended with it.
     pub(crate) has_ended: bool,
 }
@@ -152,6 +154,7 @@ pub(crate) fn encode_stream(
     };
     let progress = reader::read(channels, labelled, positions, bounds, say);
     tally.has_ended = progress.has_ended;
+    tally.waits = progress.waits;
     tally.compressed = out.compressions();
     (progress.flow, tally, units)
 }
@@ -166,7 +169,7 @@ fn encode_poll(
     forms: &FormCache,
 ) -> (Rope, Tally) {
     match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
-        Ok(poll::Read { any: false, .. }) => (Rope::default(), Tally::default()),
+        Ok(poll::Read { any: false, waits, .. }) => (Rope::default(), Tally { waits, ..Tally::default() }),
         Ok(read) => {
             let tally =
                 Tally { messages: read.messages as u64, has_ended: read.has_ended, ..Tally::default() };

@@ -86,13 +86,18 @@ impl Stock {
         (batches, sum)
     }
 
+    /// The epoch of the messages. The first message begins it.
+    fn epoch(&self) -> tidewire_channel::Epoch {
+        self.lists[0].0[0].head().epoch()
+    }
+
     /// The same bytes, made message by message without cached forms.
     fn naive(&self, format: StreamFormat, chunked: bool, list: usize) -> Vec<u8> {
         let mut positions = self.lists[list].start(&Start::Earliest);
         let mut all = Vec::new();
         for message in &self.messages {
             let last = positions.0.last_mut().unwrap();
-            *last = tidewire_channel::Cursor::new(last.epoch(), last.seq() + 1);
+            *last = tidewire_channel::Cursor::new(self.epoch(), last.seq() + 1);
             let unit = naive_unit(format, &positions, (list > 0).then_some("full"), message);
             if chunked {
                 let mut head = [0; ChunkHead::MAX_LEN];

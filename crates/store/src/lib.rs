@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![cfg_attr(not(test), forbid(clippy::arithmetic_side_effects), deny(clippy::cast_possible_truncation))]
+#![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 mod answer;
 mod append;
@@ -17,6 +17,9 @@ pub mod reserved_events;
 mod settings;
 mod settings_text;
 mod store;
+#[cfg(any(test, feature = "suite"))]
+#[cfg_attr(docsrs, doc(cfg(feature = "suite")))]
+pub mod suite;
 mod units;
 
 pub use answer::{Answer, Later, Responder, later};

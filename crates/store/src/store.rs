@@ -101,6 +101,50 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     }
 }
 
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn open(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<Opened, Failed>> {
+        (**self).open(name, now_ms)
+    }
+
+    fn release(&self, name: &ChannelName, now_ms: u64) {
+        (**self).release(name, now_ms);
+    }
+
+    fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>> {
+        (**self).append(name, append)
+    }
+
+    fn read(
+        &self,
+        name: &ChannelName,
+        since: Since,
+        budget: Budget,
+        now_ms: u64,
+    ) -> Answer<Result<Page, ReadError>> {
+        (**self).read(name, since, budget, now_ms)
+    }
+
+    fn create(&self, name: &ChannelName, create: Create) -> Answer<Result<Created, CreateError>> {
+        (**self).create(name, create)
+    }
+
+    fn delete(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<bool, Failed>> {
+        (**self).delete(name, now_ms)
+    }
+
+    fn touch(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<(), Failed>> {
+        (**self).touch(name, now_ms)
+    }
+
+    fn sweep(&self, now_ms: u64) -> Answer<Result<Swept, Failed>> {
+        (**self).sweep(now_ms)
+    }
+
+    fn listen(&self, listener: Arc<dyn Listener>) {
+        (**self).listen(listener);
+    }
+}
+
 /// What a piece of the regular work has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {

@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod describe;
 pub mod handshake;
+mod not_yet;
 pub(crate) mod params;
 pub(crate) mod producer;
 pub(crate) mod publish;

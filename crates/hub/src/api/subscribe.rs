@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use tidewire_channel::Budget;
-use tidewire_http1::{FieldBlock, Method, Version};
+use tidewire_http1::{FieldBlock, Method, RequestHead, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
 use tidewire_store::ChannelName;
 use tidewire_ws::handshake::server::Options;
@@ -13,6 +13,7 @@ use tidewire_ws::handshake::server::Options;
 use super::conditions::matches_etag;
 use super::describe::{self, describe};
 use super::handshake;
+use super::not_yet::NotYet;
 use super::params::{self, Params};
 use crate::context::SiteContext;
 use crate::cors::Access;
@@ -27,7 +28,7 @@ use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
 use crate::raw_reader::RawReader;
 use crate::reader::Bounds;
-use crate::refusal::{hub_refusal, vary};
+use crate::refusal::{hub_refusal, refusal, vary};
 use crate::shape::{Shape, encode_stream};
 use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
 use crate::upload_state::{RawStart, RawStartError};
@@ -37,47 +38,76 @@ use crate::upload_state::{RawStart, RawStartError};
 /// connections wait for each start.
 const FIRST_BYTES: usize = 64 * 1024;
 
-/// Answers a GET or HEAD.
+/// Answers a GET or HEAD. If the store does not answer at once, the answer comes later.
 pub(crate) fn handle(
     context: &SiteContext,
     names: &[ChannelName],
     access: &Access,
     request: &Request<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
-    let params = Params::parse(request.head, names.len())?;
+    let mut not_yet = match answer(context, names, access, request.head) {
+        Ok(reply) => return Ok(reply),
+        Err(NotYet::Refused(problem)) => return Err(problem),
+        Err(not_yet) => not_yet,
+    };
+    let head = request.head.to_owned_head(Bytes::new());
+    let (context, names, access) = (context.clone(), names.to_vec(), access.clone());
+    Ok(Reply::Later(Box::pin(async move {
+        loop {
+            if let Err(problem) = not_yet.wait(&context, &names).await {
+                return refusal(&access, problem).into();
+            }
+            match answer(&context, &names, &access, &head.head()) {
+                Ok(Reply::Later(reply)) => return reply.await,
+                Ok(reply) => return reply,
+                Err(next) => not_yet = next,
+            }
+        }
+    })))
+}
+
+/// The answer, if the store has what it needs.
+fn answer(
+    context: &SiteContext,
+    names: &[ChannelName],
+    access: &Access,
+    head: &RequestHead<'_>,
+) -> Result<Reply<Ticket>, NotYet> {
+    let params = Params::parse(head, names.len())?;
     if params.delivery.needs_comet() && !context.settings.comet {
         return Err(Problem::new(
             403,
             "Reading by iframe and JSONP is off; start the server with --comet, or read with feed=stream.",
-        ));
+        )
+        .into());
     }
     if params.delivery == Delivery::Stream(HttpFormat::Iframe) {
-        iframe::require_frame(request.head)?;
+        iframe::require_frame(head)?;
     }
     let channels = open_channels(context, names)?;
     let positions = channels.start(&params.start);
     match params.delivery {
-        Delivery::Poll => {
-            short_poll(context, &channels, positions, &params, access, request).map(Reply::Ready)
-        }
+        Delivery::Poll => short_poll(context, &channels, positions, &params, access, head).map(Reply::Ready),
         Delivery::LongPoll | Delivery::Jsonp => {
-            long_poll(context, channels, positions, &params, access, request)
+            long_poll(context, channels, positions, &params, access, head)
         }
-        Delivery::Raw => raw_bytes(context, &channels, &params, access, request),
-        Delivery::WebSocket => websocket(context, channels, positions, &params, access, request),
-        Delivery::Stream(format) => {
-            Ok(stream(context, channels, positions, format, &params, access, request))
-        }
+        Delivery::Raw => Ok(raw_bytes(context, &channels, &params, access, head)?),
+        Delivery::WebSocket => Ok(websocket(context, channels, positions, &params, access, head)?),
+        Delivery::Stream(format) => Ok(stream(context, channels, positions, format, &params, access, head)),
     }
 }
 
-fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, Problem> {
+fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channels, NotYet> {
     let limit = context.hub.config().max_subscribers;
     let mut channels = Vec::with_capacity(names.len());
     for name in names {
-        let channel = context.hub.channel(name).map_err(hub_refusal)?;
+        let channel = match context.hub.channel(name) {
+            Ok(channel) => channel,
+            Err(HubError::NotReady) => return Err(NotYet::Opening),
+            Err(error) => return Err(hub_refusal(error).into()),
+        };
         if channel.subscribers() >= limit {
-            return Err(hub_refusal(HubError::TooManySubscribers(limit)));
+            return Err(hub_refusal(HubError::TooManySubscribers(limit)).into());
         }
         channels.push(channel);
     }
@@ -90,14 +120,18 @@ fn short_poll(
     mut positions: Positions,
     params: &Params,
     access: &Access,
-    request: &Request<'_>,
-) -> Result<Response, Problem> {
+    head: &RequestHead<'_>,
+) -> Result<Response, NotYet> {
     let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
-    let answer = poll::read(channels, &mut positions, budget, None, &context.forms)?.answer;
+    let poll::Read { answer, waits, .. } =
+        poll::read(channels, &mut positions, budget, None, &context.forms)?;
+    if waits {
+        return Err(NotYet::Fetching(channels.clone(), positions));
+    }
     let cursor = positions.to_text();
-    let response = if matches_etag(request.head, &cursor) {
+    let response = if matches_etag(head, &cursor) {
         poll::not_modified(&cursor)
-    } else if let ([channel], Method::Head) = (&*channels.0, request.head.method()) {
+    } else if let ([channel], Method::Head) = (&*channels.0, head.method()) {
         let info = channel.info();
         describe(poll::short(answer, &cursor, &describe::position(&info)), &info)
     } else {
@@ -112,20 +146,24 @@ fn long_poll(
     mut positions: Positions,
     params: &Params,
     access: &Access,
-    request: &Request<'_>,
-) -> Result<Reply<Ticket>, Problem> {
+    head: &RequestHead<'_>,
+) -> Result<Reply<Ticket>, NotYet> {
     let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
-    let poll::Read { any, answer, .. } =
+    let poll::Read { any, answer, waits, .. } =
         poll::read(&channels, &mut positions, budget, callback, &context.forms)?;
-    if any || params.wait.is_zero() || request.head.method() == Method::Head {
+    if waits {
+        drop(answer);
+        return Err(NotYet::Fetching(channels, positions));
+    }
+    if any || params.wait.is_zero() || head.method() == Method::Head {
         return Ok(vary(
             access,
             poll::held(answer, &positions.to_text(), callback.is_some(), params.preferred),
         )
         .into());
     }
-    let keeps_alive = request.head.version() == Version::Http11 && request.head.keep_alive();
+    let keeps_alive = head.version() == Version::Http11 && head.keep_alive();
     let callback = callback.map(Into::into);
     let shape = Shape::LongPoll(PollShape {
         limit: params.limit,
@@ -145,7 +183,7 @@ fn stream(
     format: HttpFormat,
     params: &Params,
     access: &Access,
-    request: &Request<'_>,
+    head: &RequestHead<'_>,
 ) -> Reply<Ticket> {
     let cursor = positions.to_text();
     if matches!(format, HttpFormat::Sse | HttpFormat::SseObjects) && is_at_end(&channels, &positions) {
@@ -155,18 +193,17 @@ fn stream(
     let response = uncached(Response::new(200)).with("Tidewire-Cursor", &cursor);
     let mut response = vary(access, format.feed().head(response));
     let may_be_gzip = context.settings.compress && format.may_be_gzip();
-    let gzip = may_be_gzip && params::accepts_gzip(request.head);
+    let gzip = may_be_gzip && params::accepts_gzip(head);
     if may_be_gzip {
         response = response.with("Vary", "Accept-Encoding");
     }
     if gzip {
         response = response.with("Content-Encoding", "gzip");
     }
-    if request.head.method() == Method::Head {
+    if head.method() == Method::Head {
         return response.without_body(None).into();
     }
-    let wire =
-        Wire { format: StreamFormat::Http(format), chunked: request.head.version() == Version::Http11, gzip };
+    let wire = Wire { format: StreamFormat::Http(format), chunked: head.version() == Version::Http11, gzip };
     let labelled = channels.0.len() > 1;
     let start =
         StreamStart { cursor: &cursor, retry_ms: context.settings.retry_ms(), callback: &params.callback };
@@ -237,7 +274,7 @@ fn raw_bytes(
     channels: &Channels,
     params: &Params,
     access: &Access,
-    request: &Request<'_>,
+    head: &RequestHead<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let [channel] = &*channels.0 else {
         return Err(Problem::new(
@@ -255,7 +292,7 @@ fn raw_bytes(
     let response = uncached(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
     let response = vary(access, response);
     let mut body = RawBody::new(reader, context.stopping());
-    if request.head.method() == Method::Head {
+    if head.method() == Method::Head {
         return Ok(raw::head(response, body.first_now().as_deref()).without_body(None).into());
     }
     let wait = params.wait.min(longpoll::MAX_WAIT);
@@ -290,13 +327,13 @@ fn websocket(
     mut positions: Positions,
     params: &Params,
     access: &Access,
-    request: &Request<'_>,
+    head: &RequestHead<'_>,
 ) -> Result<Reply<Ticket>, Problem> {
     let mut options = Options::DEFAULT.with_subprotocols(&[ws::SUBPROTOCOL]);
     if context.settings.deflate {
         options = options.with_deflate(ws::DEFLATE);
     }
-    let (response, accepted) = match handshake::switch(request.head, options) {
+    let (response, accepted) = match handshake::switch(head, options) {
         Ok(switched) => switched,
         Err(refusal) => return Ok(refusal.into()),
     };

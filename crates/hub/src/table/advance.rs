@@ -12,6 +12,8 @@ use super::row::{Member, Place};
 use super::state::{Event, State};
 use super::todo::Work;
 use crate::feeds::Flow;
+use crate::fetching::PageAt;
+use crate::pages::PageWaiter;
 
 /// Members served between two checks of the time.
 const STEP: usize = 16;
@@ -61,10 +63,26 @@ impl Delivery {
                 return self.audience.advance_later(id);
             }
         }
+        if self.audience.groups[id].waits() {
+            return self.await_pages(id);
+        }
         if self.audience.groups[id].has_ended() && !self.finish(id) {
             return self.audience.advance_later(id);
         }
         self.audience.settle(id);
+    }
+
+    /// A group has fallen behind the window of a channel. The channel comes with the news when the
+    /// store has fetched what follows. Until then the group is busy: it has not settled.
+    fn await_pages(&mut self, id: GroupId) {
+        let group = &self.audience.groups[id];
+        let waiter = || PageWaiter::Worker(self.audience.worker());
+        match group.channels.await_pages(&group.now.positions, waiter) {
+            PageAt::Waiting => {}
+            PageAt::Ready => self.audience.advance_later(id),
+            // Its members come back, perhaps when the store works again.
+            PageAt::Failed => self.audience.close_group(id),
+        }
     }
 
     /// Encodes the next batch of a group. Returns whether there is one.

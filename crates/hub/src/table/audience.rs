@@ -109,6 +109,18 @@ impl Audience {
         self.handle_registrations(left);
     }
 
+    /// The number of this worker.
+    pub(super) fn worker(&self) -> u16 {
+        self.watches.worker()
+    }
+
+    /// Closes a group whose messages cannot be read.
+    pub(super) fn close_group(&mut self, id: GroupId) {
+        let left = self.close(id);
+        self.handle_registrations(left);
+        self.advance_later(id);
+    }
+
     /// Handles the results of registrations.
     fn handle_registrations(&mut self, mut left: Vec<(GroupId, Registration)>) {
         while let Some((group, registration)) = left.pop() {

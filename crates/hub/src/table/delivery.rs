@@ -21,9 +21,11 @@ use super::turn::Turn;
 use super::websocket::WebSocket;
 use crate::credit::ConnectionCredit;
 use crate::feeds::{Ending, Flow, longpoll};
+use crate::fetching::PageAt;
 use crate::form_cache::FormCache;
 use crate::gzip;
 use crate::hub::Hub;
+use crate::pages::PageWaiter;
 use crate::positions::{Channels, Positions};
 use crate::rope::Rope;
 use crate::settings::Settings;
@@ -236,7 +238,20 @@ impl Delivery {
         if *positions == group.now.positions && !has_more {
             return Some(Event::CaughtUp);
         }
-        let Some(batch) = group.next_slice(positions, &self.hub.counters, &self.forms) else {
+        let (batch, waits) = group.next_slice(positions, &self.hub.counters, &self.forms);
+        let Some(batch) = batch else {
+            if waits {
+                let waiter = || PageWaiter::Task(row.waker.clone());
+                return match group.channels.await_pages(positions, waiter) {
+                    PageAt::Waiting => None,
+                    // It came meanwhile.
+                    PageAt::Ready => {
+                        self.ready.push(id.key());
+                        None
+                    }
+                    PageAt::Failed => Some(Event::Failed),
+                };
+            }
             if *positions == group.now.positions && !has_more {
                 return Some(Event::CaughtUp);
             }

@@ -81,6 +81,7 @@ impl Table {
         }
         self.delivery.shrink();
         self.delivery.forms.forget_unused();
+        self.delivery.hub.tend_pages();
         self.tick.heartbeats.clear();
         self.tick.row = Some(0);
         // Do not sweep in the first tick after the process was stopped. A reader may have asked

@@ -32,6 +32,8 @@ pub(super) struct Group {
     first: usize,
     /// Whether messages were lost before the batch.
     is_broken: bool,
+    /// Whether the store must fetch what follows `now`, which is before the window of a channel.
+    waits: bool,
     /// Whether `now` is the end of all channels.
     has_ended: bool,
     /// The number of members that did not accept the batch whole.
@@ -103,6 +105,7 @@ impl Group {
             batch: None,
             first: 0,
             is_broken: false,
+            waits: false,
             has_ended,
             cut: 0,
             live: Live::default(),
@@ -122,6 +125,7 @@ impl Group {
         debug_assert!(self.batch.is_none(), "the members still wait for the last batch");
         if self.live.is_empty() {
             (self.now.positions, self.has_ended) = self.channels.reach();
+            self.waits = false;
             return false;
         }
         self.before.positions.0.copy_from_slice(&self.now.positions.0);
@@ -140,7 +144,7 @@ impl Group {
             self.live.begin();
         }
         (self.batch, self.cut) = (batch, 0);
-        (self.is_broken, self.has_ended) = (tally.is_broken, tally.has_ended);
+        (self.is_broken, self.has_ended, self.waits) = (tally.is_broken, tally.has_ended, tally.waits);
         self.batch.is_some()
     }
 
@@ -173,19 +177,25 @@ impl Group {
         self.batch.is_some()
     }
 
-    /// The next slice for one member that is behind, up to the position of the group.
+    /// Whether the store must fetch what follows.
+    pub(super) fn waits(&self) -> bool {
+        self.waits && !self.is_delivering()
+    }
+
+    /// The next slice for one member that is behind, up to the position of the group. Also whether
+    /// the store must fetch what follows.
     pub(super) fn next_slice(
         &self,
         positions: &mut Positions,
         counters: &Counters,
         forms: &FormCache,
-    ) -> Option<Batch> {
+    ) -> (Option<Batch>, bool) {
         let ceiling = Some(&self.now.positions);
         let bounds = Bounds { budget: Budget::bytes(SLICE), or_one: true, ceiling, first: self.first };
         let (batch, tally) = self.shape.encode(&self.channels, positions, bounds, forms);
         counters.replayed.add(tally.messages);
         counters.compressed.add(tally.compressed);
-        batch
+        (batch, tally.waits)
     }
 
     /// How far a live member is.

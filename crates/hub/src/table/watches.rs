@@ -73,6 +73,11 @@ impl Watches {
         Watches { worker, now_ms: 0, all: Slab::new(), by_channel: HashMap::default() }
     }
 
+    /// The number of this worker.
+    pub(super) fn worker(&self) -> u16 {
+        self.worker
+    }
+
     /// Sets the time of the hub's clock.
     pub(super) fn set_now(&mut self, now_ms: u64) {
         self.now_ms = now_ms;

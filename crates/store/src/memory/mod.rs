@@ -73,8 +73,12 @@ impl MemoryStore {
     /// An empty store. Its epochs are random.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        Self::with_epoch(limits, Self::random_epoch())
+    }
+
+    pub(crate) fn random_epoch() -> Epoch {
         // The standard library seeds its hashers with random numbers of the system.
-        Self::with_epoch(limits, Epoch::new(RandomState::new().hash_one(0).max(1)))
+        Epoch::new(RandomState::new().hash_one(0).max(1))
     }
 
     /// An empty store whose channels begin in this epoch. All its epochs follow from it, so take a
@@ -111,6 +115,29 @@ impl MemoryStore {
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
         self.room.used()
+    }
+
+    /// As if the process had crashed, and had not lost anything that is here: each log begins an
+    /// epoch, because it may have.
+    #[cfg(any(test, feature = "suite"))]
+    pub(crate) fn begin_epochs(&self) {
+        self.shards.iter().for_each(|shard| lock(shard).values_mut().for_each(|row| row.begin_epoch()));
+    }
+
+    /// As if an append had created the log, and its messages were lost in a crash.
+    #[cfg(any(test, feature = "suite"))]
+    pub(crate) fn begin(&self, name: &ChannelName, append: &Append) {
+        let row = self.new_row(name, append.settings.clone(), append.now_ms);
+        let mut shard = self.shard(name);
+        if !shard.contains_key(name) {
+            drop(self.add(&mut shard, name, row));
+        }
+    }
+
+    /// As if the hub had ended: nobody uses any log.
+    #[cfg(any(test, feature = "suite"))]
+    pub(crate) fn release_all(&self) {
+        self.shards.iter().for_each(|shard| lock(shard).values_mut().for_each(|row| row.is_open = false));
     }
 
     fn open_now(&self, name: &ChannelName, now_ms: u64) -> Opened {

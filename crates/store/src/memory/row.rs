@@ -282,6 +282,13 @@ impl Row {
         self.used_ms = self.used_ms.max(now_ms);
     }
 
+    /// Begins an epoch: messages after the head may be lost.
+    #[cfg(any(test, feature = "suite"))]
+    pub(crate) fn begin_epoch(&mut self) {
+        let log = self.channel.log_mut();
+        log.begin_epoch(derive(log.epoch(), &"crash"));
+    }
+
     /// Whether its expiry has come.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
         !self.is_deleted && self.settings.expiry.is_some_and(|expiry| expiry.is_over(self.used_ms, now_ms))

@@ -20,6 +20,9 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), String> {
         ("--max-connections", args.max_connections == Some(0)),
         ("--retain-messages", args.retain_messages == Some(0)),
         ("--retain-bytes", args.retain_bytes.is_some_and(|size| size.0 == 0)),
+        ("--window-messages", args.window_messages == Some(0)),
+        ("--window-bytes", args.window_bytes.is_some_and(|size| size.0 == 0)),
+        ("--retain-all-bytes", args.retain_all_bytes.is_some_and(|size| size.0 == 0)),
     ];
     if let Some((name, _)) = zero.iter().find(|(_, is_zero)| *is_zero) {
         return Err(format!("{name} must be at least 1; leave the option out to use the default"));
@@ -36,6 +39,30 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), String> {
             "--max-message {} is larger than --retain-bytes {}, so one message could remove all others \
              from a channel; raise --retain-bytes, or leave it out",
             message.0, kept.0
+        ));
+    }
+    if let (Some(message), Some(room)) = (args.max_message, args.retain_all_bytes)
+        && message.0 > room.0
+    {
+        return Err(format!(
+            "--max-message {} is larger than --retain-all-bytes {}, so a channel that keeps all messages \
+             could refuse its first one; raise --retain-all-bytes, or leave it out",
+            message.0, room.0
+        ));
+    }
+    // An age of 0 means no limit.
+    let age = |span: Option<Span>| span.map(|span| if span.ms() == 0 { u64::MAX } else { span.ms() });
+    let windows = [
+        ("messages", args.window_messages.map(|n| n as u64), args.retain_messages.map(|n| n as u64)),
+        ("bytes", args.window_bytes.map(|size| size.0), args.retain_bytes.map(|size| size.0)),
+        ("age", age(args.window_age), age(args.retain_age)),
+    ];
+    if let Some((what, ..)) =
+        windows.iter().find(|(_, window, kept)| window.is_some() && kept.is_some() && window > kept)
+    {
+        return Err(format!(
+            "--window-{what} is larger than --retain-{what}, but a channel has in memory only what it keeps; \
+             raise --retain-{what}, or leave --window-{what} out"
         ));
     }
     at_least_a_second("--heartbeat", args.heartbeat, "proxies close streams that are silent for too long")?;

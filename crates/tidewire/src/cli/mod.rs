@@ -7,6 +7,7 @@ mod explain;
 mod log;
 mod log_writer;
 mod options;
+mod patterns;
 mod publish;
 mod sanitizer;
 mod serve;

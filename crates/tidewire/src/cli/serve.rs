@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidewire::hub::Patterns;
+use tidewire::hub::store::{Limits as StoreLimits, MemoryStore};
 use tidewire::server::{Limits, Listen, Server, Signals};
 use tidewire::{App, Files, Hub, HubConfig, Origins, Playground, Settings, guide};
 
 use super::options::{ServeArgs, Switch};
 use super::units::{Size, Span};
-use super::{check, config, log};
+use super::{check, config, log, patterns};
 
 pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     let args = config::with_file(args)?;
@@ -23,13 +25,13 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
         tracing::warn!(variables = ?unknown, "these environment variables are not options of this version");
     }
     check::check(&args)?;
-    let Plan { threads, listen, limits, hub_config, settings, playground, files } = plan(args)?;
+    let Plan { threads, listen, limits, hub_config, store, settings, playground, files } = plan(args)?;
     let mut builder = Server::builder().threads(threads).limits(limits);
     for address in listen {
         builder = builder.listen(address);
     }
     let server = builder.bind()?;
-    let hub = Hub::new(hub_config, server.threads());
+    let hub = Hub::with_store(hub_config, server.threads(), Arc::new(MemoryStore::new(store)));
     let signals = Signals::catch()?;
     let (shared, settings) = (hub.clone(), Arc::new(settings));
     let app = move |worker| {
@@ -54,6 +56,7 @@ struct Plan {
     listen: Vec<Listen>,
     limits: Limits,
     hub_config: HubConfig,
+    store: StoreLimits,
     settings: Settings,
     playground: Option<Playground>,
     files: Option<Files>,
@@ -70,6 +73,11 @@ fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
         retain_messages,
         retain_bytes,
         retain_age,
+        window_messages,
+        window_bytes,
+        window_age,
+        channel,
+        retain_all_bytes,
         max_message,
         max_channels,
         max_connections,
@@ -104,11 +112,17 @@ fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
     // A channel must be able to keep a message of the largest size.
     let max_bytes = retention.max_bytes.max(hub_config.max_message);
     retention.max_bytes = retain_bytes.map_or(max_bytes, Size::bytes);
-    retention.max_age_ms = match retain_age {
-        None => retention.max_age_ms,
-        Some(Span(Duration::ZERO)) => None,
-        Some(Span(time)) => Some(time.as_millis() as u64),
-    };
+    retention.max_age_ms = age_limit(retain_age, retention.max_age_ms);
+    let window = &mut hub_config.window;
+    window.max_messages = window_messages.unwrap_or(window.max_messages);
+    window.max_bytes = window_bytes.map_or(window.max_bytes, Size::bytes);
+    window.max_age_ms = age_limit(window_age, window.max_age_ms);
+    let patterns = patterns::parse(&channel, hub_config.retention)?;
+    if !channel.is_empty() {
+        hub_config.patterns = Patterns::new(move |name| patterns.settings_of(name).cloned());
+    }
+    let mut store = StoreLimits::DEFAULT.with_max_logs(hub_config.max_channels);
+    store.max_kept_bytes = retain_all_bytes.map_or(store.max_kept_bytes, Size::bytes);
 
     let mut settings = Settings::default().with_origins(origins(public, &allow_origin)?);
     settings.heartbeat = heartbeat.map_or(settings.heartbeat, |time| time.0);
@@ -123,10 +137,20 @@ fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
         listen,
         limits,
         hub_config,
+        store,
         settings,
         playground: self::playground(playground, public),
         files: folder(files.as_deref())?,
     })
+}
+
+/// The limit of an age in milliseconds. Without the option it is the default, and 0 means none.
+fn age_limit(option: Option<Span>, default: Option<u64>) -> Option<u64> {
+    match option {
+        None => default,
+        Some(Span(Duration::ZERO)) => None,
+        Some(span) => Some(span.ms()),
+    }
 }
 
 /// Logs the work counters, for measurements. They are shown with `--log tidewire::work=debug`.

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `lists.rs` | fields that are lists, in all sections |
 //! | `publish.rs` | Publish |
+//! | `names.rs` | names with `/`, in all sections |
+//! | `channels.rs` | Producers; Channels: create, describe, close, delete |
 //! | `flood.rs` | Publish: a flood slows down its publisher |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
@@ -26,12 +28,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod channels;
 mod commands;
 mod connections;
 mod flood;
 mod json;
 mod lists;
 mod log;
+mod names;
 mod options;
 mod origins;
 mod output;

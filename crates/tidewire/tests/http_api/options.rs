@@ -287,6 +287,23 @@ fn contradictory_options_are_an_error_at_the_start() {
         (vec!["--retain-bytes", "8MB"], "MiB"),
         (vec!["--retain-bytes", "99999999999G"], "larger than"),
         (vec!["--retain-bytes=-1"], "retain-bytes"),
+        (vec!["--window-messages", "0"], "at least 1"),
+        (vec!["--window-bytes", "0"], "at least 1"),
+        (vec!["--retain-all-bytes", "0k"], "at least 1"),
+        (vec!["--window-messages", "3", "--retain-messages", "2"], "raise --retain-messages"),
+        (vec!["--window-bytes", "2M", "--config", &long], "raise --retain-bytes"),
+        (vec!["--window-age", "0", "--retain-age", "1h"], "raise --retain-age"),
+        (vec!["--retain-all-bytes", "1M", "--max-message", "2M"], "raise --retain-all-bytes"),
+        (vec!["--channel", "room-*"], "whole segment"),
+        (vec!["--channel", "**/a"], "whole segment"),
+        (vec!["--channel", "a//b?retain=all"], "one / between"),
+        (vec!["--channel", "__a/*"], "reserved"),
+        (vec!["--channel", "a?keep=all"], "retain-messages"),
+        (vec!["--channel", "a?retain=all&retain-age=1h"], "leave out"),
+        (vec!["--channel", "a?expire=0"], "above 0"),
+        (vec!["--channel", "a?expire-at=2027-01-31"], "RFC 3339"),
+        (vec!["--channel", "a/**,a/b?retain=all"], "put 'a/b?retain=all' first"),
+        (vec!["--channel", "a/b", "--channel", "*/b", "--channel", "x/b"], "'*/b' before it"),
     ] {
         let mut all = vec!["--listen", "127.0.0.1:0"];
         all.extend(&args);

@@ -1,0 +1,92 @@
+//! What an answer must wait for when the store does not answer at once. Afterwards the same request
+//! is answered again, from the beginning.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tidewire_server::Problem;
+use tidewire_store::ChannelName;
+
+use crate::context::SiteContext;
+use crate::error::HubError;
+use crate::fetching::PageAt;
+use crate::pages::PageWaiter;
+use crate::positions::{Channels, Positions};
+use crate::refusal::hub_refusal;
+
+/// The longest wait for a store. It is longer than the time after which reading a page is given up.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Why there is no answer yet.
+pub(crate) enum NotYet {
+    /// There will be none but this.
+    Refused(Problem),
+    /// The store has not opened the channels.
+    Opening,
+    /// The store has not fetched the messages after these positions.
+    Fetching(Channels, Positions),
+}
+
+impl From<Problem> for NotYet {
+    fn from(problem: Problem) -> Self {
+        NotYet::Refused(problem)
+    }
+}
+
+impl NotYet {
+    /// Waits until the answer can be made.
+    ///
+    /// # Errors
+    /// The refusal: the store has failed or takes too long, or the server stops.
+    pub(crate) async fn wait(self, context: &SiteContext, names: &[ChannelName]) -> Result<(), Problem> {
+        if let NotYet::Refused(problem) = self {
+            return Err(problem);
+        }
+        let mut stopping = pin!(context.stopping());
+        let mut longest = pin!(tokio::time::sleep(LONGEST_WAIT));
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = self.poll(cx, context, names) {
+                return Poll::Ready(outcome.map_err(hub_refusal));
+            }
+            if stopping.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(hub_refusal(HubError::Stopping)));
+            }
+            longest.as_mut().poll(cx).map(|()| Err(failed()))
+        })
+        .await
+    }
+
+    fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        context: &SiteContext,
+        names: &[ChannelName],
+    ) -> Poll<Result<(), HubError>> {
+        match self {
+            NotYet::Refused(_) => {}
+            NotYet::Opening => {
+                for name in names {
+                    if context.hub.poll_open(cx, name)?.is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+            NotYet::Fetching(channels, positions) => {
+                let waiter = || PageWaiter::Task(cx.waker().clone());
+                return match channels.await_pages(positions, waiter) {
+                    PageAt::Ready => Poll::Ready(Ok(())),
+                    PageAt::Waiting => Poll::Pending,
+                    PageAt::Failed => Poll::Ready(Err(HubError::Store { unknown: false })),
+                };
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The refusal of a reader whose messages the store did not give.
+fn failed() -> Problem {
+    hub_refusal(HubError::Store { unknown: false })
+}
