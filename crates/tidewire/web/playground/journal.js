@@ -21,6 +21,8 @@ export class Journal {
     this.past = new Memory(KNOWN);
     /** The position after the end, if the channel has ended. */
     this.end = null;
+    /** Whether the channel was deleted. Then there is nothing to ask for. */
+    this.isDeleted = false;
     this.head = 0;
     /** The cursor after the newest message. */
     this.latest = null;
@@ -88,6 +90,7 @@ export class Journal {
 
   /** Asks for the oldest message that the server keeps. */
   async observe() {
+    if (this.isDeleted) return;
     const before = this.epoch;
     const answer = await fetch(`${this.url}?since=earliest&limit=1`);
     if (!answer.ok) return;

@@ -192,6 +192,7 @@ export class Lane {
   deleted() {
     if (this.over) return;
     this.over = 'deleted';
+    this.journal.isDeleted = true;
     this.mark('end');
     this.messages.push({ over: this.over });
   }

@@ -70,8 +70,8 @@ export function lineage() {
     },
 
     /**
-     * Notes that the reader moves. With `isLost`, the end of its epoch was lost, so later messages of
-     * this epoch are too. After any other reset (`isAnew`), the log may repeat every epoch.
+     * Notes that the reader moves. With `isLost`, the end of its epoch was lost, so later messages
+     * of this epoch are too. After any other reset (`isAnew`), the log may repeat every epoch.
      */
     move(head: string, after: string, isLost: boolean, isAnew: boolean) {
       const mine = head.split('.');

@@ -129,7 +129,7 @@ export function delivery<T>(
       if (isEnd && !channel && after !== cursor) throw new Error('the transport is behind');
       if (after === head && !isEnd) return false;
       if (missing && !isGap) {
-        // Numbers have no holes in a log, so the feed has lost something. The log may still have it.
+        // Numbers have no holes in a log, so the feed has lost something. The log may have it.
         if (hole !== head) {
           hole = head;
           throw new Error('a hole in the feed');

@@ -219,7 +219,7 @@ test('the end of a log that has lost its tail is not the end of the log that fol
   assert.equal(sub.state, 'closed');
 });
 
-/** A class in place of the browser's. `say` gets each new instance, in which it may call handlers. */
+/** A class in place of the browser's. `say` gets each new instance, and may call its handlers. */
 function pretend(t, name, say) {
   const made = [];
   globalThis[name] = class {

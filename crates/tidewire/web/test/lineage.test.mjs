@@ -284,7 +284,7 @@ class Log {
     this.places.push({ cursor });
   }
 
-  /** What a reader at this cursor gets next: an object without the other channels, and its number. */
+  /** What a reader at this cursor gets next: an object of this channel alone, and its number. */
   next(cursor) {
     const [epoch, number] = [cursor.split('-')[0], Number(cursor.split('-')[1])];
     const known = this.places.findLastIndex((place) => place.cursor.split('-')[0] === epoch);

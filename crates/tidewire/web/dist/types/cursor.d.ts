@@ -20,8 +20,8 @@ export declare function lineage(): {
     /** Returns the position after a reset to `next`. Another transport may have reported it. */
     reset(head: string, seen: string, next: string, isLost: boolean): string;
     /**
-     * Notes that the reader moves. With `isLost`, the end of its epoch was lost, so later messages of
-     * this epoch are too. After any other reset (`isAnew`), the log may repeat every epoch.
+     * Notes that the reader moves. With `isLost`, the end of its epoch was lost, so later messages
+     * of this epoch are too. After any other reset (`isAnew`), the log may repeat every epoch.
      */
     move(head: string, after: string, isLost: boolean, isAnew: boolean): void;
 };
