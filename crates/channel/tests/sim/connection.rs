@@ -8,6 +8,7 @@ use tidewire_ws as ws;
 
 use super::history::Violation;
 use super::item::Item;
+use super::store::OwnedOnce;
 
 pub(super) struct Connection {
     pub(super) http: http1::Connection<http1::Server>,
@@ -25,7 +26,8 @@ pub(super) struct Request {
     pub(super) channels: Vec<String>,
     pub(super) feed: String,
     pub(super) since: String,
-    pub(super) key: Vec<u8>,
+    pub(super) once: OwnedOnce,
+    pub(super) close: bool,
     pub(super) body: Vec<u8>,
     pub(super) switch: http1::FieldBlock,
 }
@@ -62,6 +64,8 @@ pub(super) enum Wait {
     On(WaitKey, u64),
     /// The reader has left the channel.
     Off,
+    /// The reader was told the end of the log.
+    Ended,
 }
 
 impl Connection {
@@ -167,7 +171,19 @@ impl Request {
             channels: text(head.path()).trim_start_matches('/').split(',').map(String::from).collect(),
             feed: parameter("feed"),
             since: head.get("last-event-id").map_or_else(|| parameter("since"), text),
-            key: head.get("idempotency-key").unwrap_or_default().to_vec(),
+            once: match (head.get("idempotency-key"), head.get("producer-id")) {
+                (Some(key), _) => OwnedOnce::Key(key.to_vec()),
+                (None, Some(id)) => {
+                    let number = |name| head.get(name).map(text).unwrap_or_default().parse();
+                    OwnedOnce::Producer {
+                        id: id.to_vec(),
+                        epoch: number("producer-epoch").map_err(|_| "no epoch")?,
+                        seq: number("producer-seq").map_err(|_| "no number")?,
+                    }
+                }
+                (None, None) => OwnedOnce::No,
+            },
+            close: !parameter("close").is_empty(),
             body: Vec::new(),
             switch,
         })
