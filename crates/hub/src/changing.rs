@@ -8,7 +8,7 @@ use tidewire_store::{
 };
 
 use crate::channel::{Channel, Swept};
-use crate::channel_state::{Append, AppendedBy, Life, State, Waiter, Woken};
+use crate::channel_state::{Append, AppendedBy, Life, State, Woken};
 use crate::error::HubError;
 use crate::flight::Flight;
 use crate::sync::MutexGuard;
@@ -94,29 +94,6 @@ impl Channel {
         let waiting = std::mem::take(&mut guard.waiting);
         drop(guard);
         waiting.into_iter().for_each(Waker::wake);
-    }
-
-    /// The log is gone from the store: its readers and publishers must not go on.
-    pub(crate) fn vanished(&self, is_deleted: bool) {
-        let mut guard = self.lock();
-        if guard.life.is_over() {
-            return;
-        }
-        guard.life = if is_deleted { Life::Deleted } else { Life::Forgotten };
-        self.note_open(&guard);
-        let mut woken: Woken = guard.log.wake_all().collect();
-        woken.extend(guard.room.workers().map(Waiter::Worker));
-        woken.extend(std::mem::take(&mut guard.at_end).into_iter().map(Waiter::Worker));
-        let line = guard.room.wake_all();
-        let upload = guard.upload.take_waiting();
-        let raw = std::mem::take(&mut guard.waiting);
-        let early = guard.give_up_early();
-        drop(guard);
-        self.wake_page(self.common.pages.forget(self.number));
-        self.wake(woken);
-        line.into_iter().chain(upload).chain(raw).for_each(Waker::wake);
-        let unknown = Err(HubError::Store { unknown: true });
-        early.into_iter().for_each(|publishing| publishing.land(unknown));
     }
 
     /// Another node has changed the log.

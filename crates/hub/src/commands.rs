@@ -38,7 +38,10 @@ pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<
         let outcome = match incoming {
             Incoming::Waiting(waiting) if is_v1 => client.publish(waiting),
             Incoming::Waiting(waiting) => client.publish_bare(waiting),
-            Incoming::Text(text) if is_v1 => client.command(&text),
+            Incoming::Text(text) if is_v1 => match client.command(&text) {
+                Outcome::Opening => Outcome::Waits(Incoming::Text(text)),
+                outcome => outcome,
+            },
             Incoming::Binary(_) if is_v1 => {
                 client.enqueue(&bad_command("Commands are JSON objects in text messages."));
                 Outcome::Done
@@ -49,10 +52,11 @@ pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<
         match outcome {
             Outcome::Done => {}
             Outcome::Closed => break,
-            Outcome::Waits(waiting) => {
-                let left = std::iter::once(Incoming::Waiting(waiting)).chain(messages).collect();
+            Outcome::Waits(incoming) => {
+                let left = std::iter::once(incoming).chain(messages).collect();
                 return client.wait(left);
             }
+            Outcome::Opening => {}
         }
     }
     false
@@ -63,8 +67,10 @@ enum Outcome {
     Done,
     /// The connection is closing.
     Closed,
-    /// The channel has no room yet.
-    Waits(Waiting),
+    /// The channel has no room yet, or the store has not answered.
+    Waits(Incoming),
+    /// The store has not opened the channel of the command. Carry it out again later.
+    Opening,
 }
 
 /// A client, and what its commands need.
@@ -72,7 +78,7 @@ struct Client<'a> {
     hub: &'a Hub,
     table: &'a mut Table,
     row: RowId,
-    /// Wakes the connection when there is room.
+    /// Wakes the connection when there is room, or when the store has answered.
     waker: Waker,
 }
 
@@ -115,7 +121,7 @@ impl Client<'_> {
 
     fn publish_bare(&mut self, mut waiting: Waiting) -> Outcome {
         match self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication) {
-            Poll::Pending => Outcome::Waits(waiting),
+            Poll::Pending => Outcome::Waits(Incoming::Waiting(waiting)),
             Poll::Ready(Ok(_)) => Outcome::Done,
             Poll::Ready(Err(error)) => {
                 let code = match error {
@@ -196,7 +202,7 @@ impl Client<'_> {
         let outcome = self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication);
         let id = waiting.id.as_deref();
         match outcome {
-            Poll::Pending => return Outcome::Waits(waiting),
+            Poll::Pending => return Outcome::Waits(Incoming::Waiting(waiting)),
             Poll::Ready(Ok(published)) => {
                 let Published { cursor, duplicate, end } = published;
                 let (cursor, end) = (cursor.to_string(), end.map(|end| end.to_string()));
@@ -245,7 +251,8 @@ impl Client<'_> {
     fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) -> Outcome {
         let name = &command.channel;
         match self.try_subscribe(name, command.since.as_deref()) {
-            Ok((channels, start)) => {
+            Ok(Poll::Pending) => return Outcome::Opening,
+            Ok(Poll::Ready((channels, start))) => {
                 let end = channels.0.last().and_then(|channel| channel.end());
                 self.table.move_to(self.row, &channels, |mut positions| {
                     positions.push(start);
@@ -269,7 +276,7 @@ impl Client<'_> {
     }
 
     /// The channels including the new one, and the position at which the new one starts.
-    fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<(Channels, Cursor), Problem> {
+    fn try_subscribe(&self, name: &str, since: Option<&str>) -> Result<Poll<(Channels, Cursor)>, Problem> {
         let bad = |detail: &str| Problem::new(400, detail);
         let name = ChannelName::new(name).map_err(bad_request)?;
         let since = Start::parse(since.unwrap_or("now").as_bytes(), 1).map_err(bad_request)?;
@@ -285,10 +292,11 @@ impl Client<'_> {
         if channels.0.len() >= MAX_CHANNELS {
             return Err(bad(&sentence(&NameListError::TooMany.to_string())));
         }
-        let channel = self.hub.channel(&name).map_err(hub_refusal)?;
+        let opened = self.hub.poll_open(&mut Context::from_waker(&self.waker), &name);
+        let Poll::Ready(channel) = opened.map_err(hub_refusal)? else { return Ok(Poll::Pending) };
         let one = Channels([channel].into());
         let all: Vec<_> = channels.0.iter().chain(one.0.iter()).cloned().collect();
-        Ok((Channels(all.into()), one.start(&since).0[0]))
+        Ok(Poll::Ready((Channels(all.into()), one.start(&since).0[0])))
     }
 
     fn unsubscribe(&mut self, id: Option<&RawValue>, name: &str) -> Outcome {

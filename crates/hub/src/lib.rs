@@ -48,11 +48,14 @@ mod shape;
 #[cfg(test)]
 mod shape_tests;
 mod site;
+#[cfg(test)]
+mod store_tests;
 mod sync;
 mod table;
 mod units;
 mod upload;
 mod upload_state;
+mod vanishing;
 
 pub use api::conditions;
 pub use api::handshake;

@@ -38,7 +38,7 @@ pub(crate) const MAX_FETCHES: usize = 32;
 pub(crate) const MAX_ATTEMPTS: u32 = 4;
 
 /// The pause after the first failure of a fetch. It doubles with each further one.
-const PAUSE_MS: u64 = 250;
+const PAUSE_MS: u64 = 100;
 
 /// How long a page is kept for waiters that do not come.
 const UNREAD_MS: u64 = 1_000;

@@ -97,6 +97,14 @@ impl<T: Send + 'static> Answer<T> {
             }
         }
     }
+
+    /// Passes the answer on to a responder, when it is there. For a store that asks another one.
+    pub fn pass_to(self, responder: Responder<T>) {
+        self.then(move |value| match value {
+            Some(value) => responder.answer(value),
+            None => drop(responder),
+        });
+    }
 }
 
 impl<T> From<T> for Answer<T> {

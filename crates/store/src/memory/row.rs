@@ -291,7 +291,7 @@ impl Row {
 
     /// Whether its expiry has come.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
-        !self.is_deleted && self.settings.expiry.is_some_and(|expiry| expiry.is_over(self.used_ms, now_ms))
+        self.settings.expiry.is_some_and(|expiry| expiry.is_over(self.used_ms, now_ms))
     }
 
     /// Whether nothing is lost if the store forgets the log. Call [`expire`](Self::expire) first.

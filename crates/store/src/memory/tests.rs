@@ -1,9 +1,10 @@
-use tidewire_channel::Continuity;
+use tidewire_channel::{Continuity, Retention};
 
 use super::*;
 use crate::append::{Batch, Once};
 use crate::message::Message;
 use crate::settings::{ChannelSettings, Retain};
+use crate::suite::Random;
 
 fn name(text: &str) -> ChannelName {
     ChannelName::new(text).unwrap()
@@ -92,4 +93,191 @@ fn the_room_of_logs_that_keep_all_is_bounded() {
     assert_eq!(texts(&store, &name("a"), Since::Earliest).len(), 2, "nothing was evicted");
     store.delete_if(&name("a"), 0, |_| true);
     assert_eq!(store.kept_bytes(), 0);
+}
+
+#[test]
+fn the_number_of_logs_is_bounded() {
+    let store = MemoryStore::new(Limits::DEFAULT.with_max_logs(2));
+    let cursor = store.append_now(&name("a"), &one("x")).unwrap().cursor;
+    store.append_now(&name("b"), &one("x")).unwrap();
+    assert_eq!(store.append_now(&name("c"), &one("x")), Err(Refusal::TooManyLogs(2)));
+    let fork = Fork { source: name("a"), at: cursor, bytes: 0 };
+    let create = Create::new(0, Arc::default());
+    for create in [create.clone(), create.with_fork(fork)] {
+        let refused = store.create_now(&name("c"), &create);
+        assert!(matches!(refused, Err(CreateError::TooManyLogs(2))), "{refused:?}");
+    }
+    assert!(store.append_now(&name("a"), &one("x")).is_ok());
+    store.delete_if(&name("a"), 0, |_| true);
+    assert!(matches!(store.open_now(&name("a"), 0), Opened::Deleted), "the refused fork does not keep it");
+    assert!(store.append_now(&name("c"), &one("x")).is_ok());
+}
+
+#[test]
+fn a_fork_without_room_does_not_keep_its_source() {
+    let store = MemoryStore::new(Limits::DEFAULT.with_max_kept_bytes(message("xy").weight()));
+    let start = store.append_now(&name("a"), &one("xy")).unwrap().after;
+    let fork = Fork { source: name("a"), at: start, bytes: 1 };
+    let all = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::All));
+    let refused = store.create_now(&name("fork"), &Create::new(0, all).with_fork(fork));
+    assert!(matches!(refused, Err(CreateError::NoRoom)), "{refused:?}");
+    store.delete_if(&name("a"), 0, |_| true);
+    assert!(matches!(store.open_now(&name("a"), 0), Opened::Deleted));
+    assert_eq!((store.logs(), store.kept_bytes()), (0, 0));
+    // Messages of a log that evicts are shared only if there is room for them.
+    store.append_now(&name("b"), &one("long enough")).unwrap();
+    let Opened::Log(info) = store.open_now(&name("b"), 0) else { panic!() };
+    let fork = Fork { source: name("b"), at: info.head_cursor(), bytes: 0 };
+    let refused = store.create_now(&name("fork"), &Create::new(0, Arc::default()).with_fork(fork));
+    assert!(matches!(refused, Err(CreateError::NoRoom)), "{refused:?}");
+}
+
+#[test]
+fn deleted_names_are_remembered_within_limits() {
+    let store = MemoryStore::new(Limits::DEFAULT.with_max_deleted(2).with_deleted_ms(100));
+    let delete = |text, now_ms| {
+        store.append_now(&name(text), &one("x")).unwrap();
+        assert!(store.delete_if(&name(text), now_ms, |_| true));
+    };
+    let is_deleted = |text, now_ms| matches!(store.open_now(&name(text), now_ms), Opened::Deleted);
+    delete("a", 0);
+    delete("a", 50);
+    assert!(is_deleted("a", 120), "it was deleted again later");
+    delete("b", 120);
+    assert!(is_deleted("a", 149) && !is_deleted("a", 150));
+    delete("c", 130);
+    delete("d", 130);
+    assert_eq!(["b", "c", "d"].map(|text| is_deleted(text, 130)), [false, true, true]);
+    store.sweep_now(230);
+    assert!(!format!("{:?}", store.names()).contains("\"d\""), "a sweep frees their memory");
+    // A name that was written again is not deleted, also when its new log is forgotten.
+    delete("e", 300);
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(5));
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
+    store.append_now(&name("e"), &Append { settings, now_ms: 300, ..one("x") }).unwrap();
+    store.release_now(&name("e"), 310);
+    assert_eq!(store.logs(), 0);
+    assert!(!is_deleted("e", 310));
+}
+
+#[test]
+fn the_store_takes_a_new_epoch_when_it_cannot_count_the_forgotten_logs() {
+    let store = MemoryStore::new(Limits::DEFAULT.with_max_forgotten(2));
+    let start = |text| match store.open_now(&name(text), 1_000_000) {
+        Opened::Absent { start } => start,
+        other => panic!("{other:?}"),
+    };
+    let first = start("absent");
+    let mut starts = vec![("a", first), ("b", first), ("c", first)];
+    for text in ["a", "b", "a", "b", "c"] {
+        assert_eq!(start("absent"), first, "up to two names, any number of logs");
+        store.append_now(&name(text), &one("x")).unwrap();
+        store.delete_if(&name(text), 0, |_| true);
+        let next = start(text);
+        assert!(!starts.contains(&(text, next)), "{text}");
+        starts.push((text, next));
+    }
+    assert_ne!(start("absent"), first);
+    assert_eq!(start("c"), start("absent"));
+}
+
+/// What a log should keep: a naive copy.
+#[derive(Clone, Default)]
+struct Model {
+    kept: Vec<(u64, usize, String)>,
+    retention: Retention,
+}
+
+impl Model {
+    fn expire(&mut self, now_ms: u64) {
+        let max_age_ms = self.retention.max_age_ms.unwrap();
+        self.kept.retain(|(time_ms, ..)| now_ms - time_ms < max_age_ms);
+        let is_over = |kept: &[(u64, usize, String)]| {
+            let bytes: usize = kept.iter().map(|(_, size, _)| size).sum();
+            kept.len() > 1 && (kept.len() > self.retention.max_messages || bytes > self.retention.max_bytes)
+        };
+        while is_over(&self.kept) {
+            self.kept.remove(0);
+        }
+    }
+
+    fn append(&mut self, now_ms: u64, text: &str, size: usize) {
+        self.expire(now_ms);
+        self.kept.push((now_ms, size, text.to_owned()));
+        self.expire(now_ms);
+    }
+}
+
+#[test]
+fn logs_and_their_forks_keep_what_a_naive_copy_keeps() {
+    for seed in 0..200 {
+        let mut random = Random::new(seed);
+        let store = MemoryStore::new(Limits::DEFAULT);
+        let mut logs: Vec<(ChannelName, Model)> = Vec::new();
+        let (mut now_ms, mut made) = (0, 0);
+        for step in 0..80 {
+            now_ms += random.below(40) as u64;
+            let weight = message("").weight();
+            let retention = Retention::DEFAULT
+                .with_max_messages(1 + random.below(8))
+                .with_max_bytes(random.below(8 * weight))
+                .with_max_age_ms(Some(50 + random.below(400) as u64));
+            let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
+            let (place, count) = (random.below(logs.len() + 1), logs.len());
+            let Some((log, model)) = logs.get_mut(place) else {
+                if count < 5 {
+                    made += 1;
+                    let log = name(&format!("root{made}"));
+                    store.create_now(&log, &Create::new(now_ms, settings)).unwrap();
+                    logs.push((log, Model { kept: vec![], retention }));
+                }
+                continue;
+            };
+            match random.below(10) {
+                0..6 => {
+                    let text = format!("{step}{}", "x".repeat(random.below(3) * weight));
+                    let message = Arc::new(Message::new(text.clone().into(), now_ms));
+                    let size = message.weight();
+                    let append = Append::new(now_ms, Batch::One(message), settings);
+                    store.append_now(log, &append).unwrap();
+                    model.append(now_ms, &text, size);
+                }
+                6..9 if count < 12 => {
+                    model.expire(now_ms);
+                    let (log, mut model) = (log.clone(), model.clone());
+                    let page = store.read_now(&log, Since::Earliest, Budget::UNLIMITED, now_ms).unwrap();
+                    let shared = random.below(page.messages.len() + 1);
+                    let at = shared.checked_sub(1).map_or(page.start, |last| page.messages[last].0);
+                    made += 1;
+                    let fork = name(&format!("fork{made}"));
+                    let create = Create::new(now_ms, settings);
+                    let create = create.with_fork(Fork { source: log, at, bytes: 0 });
+                    store.create_now(&fork, &create).unwrap();
+                    model.kept.truncate(shared);
+                    model.retention = retention;
+                    logs.push((fork, model));
+                }
+                9 => {
+                    store.delete_if(&log.clone(), now_ms, |_| true);
+                    logs.remove(place);
+                }
+                _ => {}
+            }
+            for (log, model) in &mut logs {
+                model.expire(now_ms);
+                let kept: Vec<&str> = model.kept.iter().map(|(.., text)| text.as_str()).collect();
+                let page = store.read_now(log, Since::Earliest, Budget::UNLIMITED, now_ms).unwrap();
+                let read: Vec<&str> =
+                    page.messages.iter().map(|(_, message)| message.text().unwrap()).collect();
+                assert_eq!(read, kept, "seed {seed}, step {step}, {log}");
+                assert_eq!(page.info.head - page.info.earliest, kept.len() as u64);
+                let from = random.below(kept.len() + 1);
+                let after = page.info.lineage.at(page.info.earliest + from as u64);
+                let page = store.read_now(log, after.into(), Budget::UNLIMITED, now_ms).unwrap();
+                assert_eq!((page.continuity, page.messages.len()), (Continuity::Resumed, kept.len() - from));
+            }
+        }
+        logs.iter().for_each(|(log, _)| assert!(store.delete_if(log, now_ms, |_| true)));
+        assert_eq!((store.logs(), store.kept_bytes()), (0, 0), "seed {seed}: all memory is free");
+    }
 }

@@ -397,10 +397,7 @@ impl<S, T: Fallible> HeldRequest<S> for Request<S, T> {
             (Some(Fault::Fail | Fault::LoseRequest | Fault::LoseAnswer), _) | (_, None) => {
                 responder.answer(unknown());
             }
-            (_, Some(answer)) => answer.then(|value| match value {
-                Some(value) => responder.answer(value),
-                None => drop(responder),
-            }),
+            (_, Some(answer)) => answer.pass_to(responder),
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn a_fork_begins_inside_a_message(fixture: &mut dyn Fixture) {
     assert_eq!(fork.texts(), ["one", "two", "own"]);
     let whole = Log::new(fixture, "whole");
     let created = whole.fork(&source, cursors[1], "twofold".len()).expect("the message has as many bytes");
-    assert_eq!((created.info.head, whole.texts()), (2, to_vec(&["one", "twofold"])));
+    assert_eq!((created.cursor, whole.texts()), (cursors[2], to_vec(&["one", "twofold"])));
     for (at, bytes) in [(1, 8), (3, 1)] {
         let fork = Log::new(fixture, "over");
         let refused = fork.fork(&source, cursors[at], bytes);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tidewire_channel::{Continuity, ResetReason, Retention, Since};
 
 use super::Fixture;
-use super::tools::{HOUR, Log, START, batch, expiring, keeping_all, message, messages, name, producer};
-use crate::append::Append;
+use super::tools::{HOUR, Log, START, batch, expiring, keeping_all, key, message, messages, name, producer};
+use crate::append::{Append, Once};
 use crate::error::{CreateError, ReadError, Refusal};
 use crate::info::Opened;
 use crate::settings::{ChannelSettings, Expiry, Retain};
@@ -65,12 +65,12 @@ pub(super) fn a_log_that_was_not_used_expires(fixture: &mut dyn Fixture) {
     for use_it in [0, 1, 2] {
         time += HOUR - 1;
         log.now_ms = time;
+        assert!(log.sweep().is_empty(), "its last use was not long ago");
         match use_it {
             0 => drop(log.say("one")),
             1 => log.touch(),
             _ => drop(log.say("two")),
         }
-        assert!(log.sweep().is_empty(), "it is in use");
         assert!(matches!(log.open(), Opened::Log(_)));
         assert_eq!(*log.info().settings, *settings);
     }
@@ -78,8 +78,8 @@ pub(super) fn a_log_that_was_not_used_expires(fixture: &mut dyn Fixture) {
     assert!(log.sweep().is_empty());
     log.now_ms = time + HOUR;
     assert_eq!(log.sweep(), [log.name.clone()], "its readers must be told");
+    assert!(log.sweep().is_empty(), "once");
     assert!(matches!(log.open(), Opened::Deleted));
-    assert!(log.sweep().is_empty(), "it is told once");
     // If nobody uses it, it has expired before a sweep comes.
     let mut unused = Log::new(fixture, "unused");
     unused.create(&settings).expect("it is free");
@@ -106,23 +106,55 @@ pub(super) fn a_log_expires_at_its_time(fixture: &mut dyn Fixture) {
 pub(super) fn a_forgotten_log_tells_its_readers(fixture: &mut dyn Fixture) {
     let retention = Retention::DEFAULT.with_max_age_ms(Some(HOUR));
     let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
-    let mut log = Log::new(fixture, "tide");
-    let start = log.start();
-    let append = |text| Append::new(START, batch(&[text]), settings.clone());
-    let first = log.append(append("one")).cursor;
-    log.now_ms += HOUR;
-    log.sweep();
-    let info = log.info();
-    assert_eq!((info.head, info.earliest), (1, 1), "a log that a hub uses is not forgotten");
-    log.release();
-    log.sweep();
-    log.open();
-    let next = log.append(append("two"));
-    assert_ne!(next.cursor, first, "no position is given twice");
-    assert!(log.continuity(start).is_broken(), "this reader has missed a message");
-    let to_first = log.continuity(first);
-    assert!(to_first.is_broken() || next.after == first, "{to_first:?}");
-    assert_eq!(log.texts(), ["two"]);
+    for released in ["late", "early"] {
+        let mut log = Log::new(fixture, released);
+        let start = log.start();
+        let append = |text| Append::new(START, batch(&[text]), settings.clone());
+        let first = log.append(append("one")).cursor;
+        if released == "early" {
+            log.release();
+        }
+        log.now_ms += HOUR;
+        log.sweep();
+        if released == "late" {
+            let info = log.info();
+            assert_eq!((info.head, info.earliest), (1, 1), "a log that a hub uses is not forgotten");
+            log.release();
+            log.sweep();
+        }
+        log.open();
+        let next = log.append(append("two"));
+        assert_ne!(next.cursor, first, "no position is given twice");
+        assert!(log.continuity(start).is_broken(), "this reader has missed a message");
+        let to_first = log.continuity(first);
+        assert!(to_first.is_broken() || next.after == first, "{to_first:?}");
+        assert_eq!(log.texts(), ["two"]);
+    }
+}
+
+/// A key, a producer and a stream sequence are remembered for longer than the message.
+pub(super) fn a_forgotten_message_is_not_appended_again(fixture: &mut dyn Fixture) {
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(60_000));
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
+    let limits = fixture.limits();
+    let longest = limits.key_age_ms.min(limits.producer_age_ms) - 1;
+    let ways = [("key", key("k", "one")), ("producer", producer("p", 0, 0)), ("stream", Once::No)];
+    for (way, once) in ways {
+        let mut log = Log::new(fixture, way);
+        let seq = (way == "stream").then(|| "m".into());
+        let append = Append::new(START, batch(&["one"]), settings.clone());
+        let append = append.with_once(once).with_stream_seq(seq);
+        log.append(append.clone());
+        log.now_ms += longest;
+        log.sweep();
+        log.release();
+        log.sweep();
+        match log.ask(append) {
+            Ok(appended) => assert!(appended.duplicate && way != "stream", "{way}"),
+            Err(error) => assert_eq!((error, way), (Refusal::StreamSeq.into(), "stream")),
+        }
+        assert!(log.texts().is_empty(), "{way}");
+    }
 }
 
 pub(super) fn a_creation_can_be_repeated(fixture: &mut dyn Fixture) {

@@ -46,6 +46,8 @@ use std::sync::Arc;
 
 pub use faulty::{Fault, FaultyStore, Held, Rates, RequestKind, Seen};
 pub use journal::{JournalStore, Loss};
+#[cfg(test)]
+pub(crate) use random::Random;
 
 use crate::store::Store;
 
@@ -119,6 +121,7 @@ cases! { $
         a_log_that_was_not_used_expires
         a_log_expires_at_its_time
         a_forgotten_log_tells_its_readers
+        a_forgotten_message_is_not_appended_again
         a_creation_can_be_repeated
         a_log_that_keeps_all_is_never_evicted;
     forks:

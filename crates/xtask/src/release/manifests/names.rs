@@ -7,10 +7,11 @@ use tidewire_testkit::run::{Result, read};
 use crate::layers::is_protocol;
 
 /// Dependencies below 1.0 that no public item shows. A new version of these breaks nobody.
-const HIDDEN: [(&str, &str); 5] = [
+const HIDDEN: [(&str, &str); 6] = [
     ("base64", "writes the keys of the WebSocket handshake, and payloads in notes"),
     ("getrandom", "makes masking keys inside the tokio adapter"),
     ("sha1", "computes the answer of the WebSocket handshake"),
+    ("sha2", "hashes the message that an idempotency key is bound to"),
     ("zlib-rs", "inflates and deflates inside the WebSocket connection"),
     ("zerocopy", "no crate shows it"),
 ];

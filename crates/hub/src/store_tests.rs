@@ -1,0 +1,536 @@
+//! A hub over stores that are slow, fail, answer in another order, crash, and are shared.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
+use tidewire_server::{Listen, Running, Server};
+use tidewire_store::suite::{Fault, FaultyStore, JournalStore, Loss, RequestKind};
+use tidewire_store::{
+    Append, Batch, ChannelName, ChannelSettings, Expiry, Limits, MemoryStore, Message, Retain, Store,
+};
+
+use crate::channel::{Channel, Watch};
+use crate::channel_state::{Page, Published, Waiter};
+use crate::config::{HubConfig, Patterns};
+use crate::error::HubError;
+use crate::flight::at_once;
+use crate::hub::Hub;
+use crate::pages::MAX_ATTEMPTS;
+use crate::publication::Publication;
+use crate::settings::Settings;
+use crate::site::Site;
+use crate::upload::Upload;
+
+type Faulty = Arc<FaultyStore<MemoryStore>>;
+
+const UNKNOWN: HubError = HubError::Store { unknown: true };
+
+fn faulty() -> Faulty {
+    Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT)))
+}
+
+fn release(store: &FaultyStore<MemoryStore>, number: usize) {
+    assert!(store.release(number));
+}
+
+fn name(text: &str) -> ChannelName {
+    ChannelName::new(text).unwrap()
+}
+
+/// A hub with one worker over this store.
+fn hub(store: &Faulty) -> Arc<Hub> {
+    Hub::with_store(HubConfig::default(), 1, store.clone())
+}
+
+/// The same, whose channels keep everything and have the last two messages in memory.
+fn hub_with_short_windows(store: &Faulty) -> Arc<Hub> {
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::All));
+    let window = Retention::DEFAULT.with_max_messages(2);
+    let patterns = Patterns::new(move |_| Some(settings.clone()));
+    Hub::with_store(HubConfig::DEFAULT.with_window(window).with_patterns(patterns), 1, store.clone())
+}
+
+fn message(text: impl Into<String>) -> Message {
+    Message::new(text.into().into(), 0)
+}
+
+fn publication(text: &str, key: Option<&[u8]>) -> Publication {
+    Publication::new(name("a"), message(text), key)
+}
+
+fn poll(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, HubError>> {
+    hub.poll_publish(&mut Context::from_waker(Waker::noop()), publication)
+}
+
+fn publish(hub: &Hub, text: &str) -> Cursor {
+    hub.publish(&name("a"), message(text), None).unwrap().cursor
+}
+
+fn publish_many(hub: &Hub, texts: impl Iterator<Item = String>) {
+    texts.for_each(|text| assert!(publish(hub, &text).seq() > 0));
+}
+
+fn all(channel: &Channel) -> Page {
+    channel.read(Since::Earliest, Budget::UNLIMITED)
+}
+
+fn texts(page: &Page) -> Vec<&str> {
+    page.messages.iter().map(|(_, message)| message.event().or(message.text()).unwrap()).collect()
+}
+
+/// Whether worker 0 was told of news.
+fn is_told(hub: &Hub) -> bool {
+    let mut news = Vec::new();
+    hub.inbox(0).poll_take(&mut Context::from_waker(Waker::noop()), &mut news).is_ready()
+}
+
+#[test]
+fn a_message_is_neither_visible_nor_acknowledged_before_the_store_has_kept_it() {
+    for fault in [Fault::HoldRequest, Fault::HoldAnswer] {
+        let store = faulty();
+        let hub = hub(&store);
+        let channel = hub.channel(&name("a")).unwrap();
+        let start = channel.head();
+        assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+        store.plan(RequestKind::Append, fault);
+        let mut publication = publication("x", None);
+        assert!(poll(&hub, &mut publication).is_pending());
+        assert!(poll(&hub, &mut publication).is_pending(), "it is sent once");
+        assert!(texts(&all(&channel)).is_empty() && channel.head() == start && !is_told(&hub));
+        store.release_all();
+        assert_eq!(texts(&all(&channel)), ["x"]);
+        assert!(is_told(&hub));
+        let Poll::Ready(Ok(published)) = poll(&hub, &mut publication) else { panic!("it is kept") };
+        assert_eq!((published.cursor, published.cursor.seq()), (channel.head(), 1));
+    }
+}
+
+#[test]
+fn answers_in_another_order_give_the_messages_in_order() {
+    let store = faulty();
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    store.always(RequestKind::Append, Some(Fault::HoldAnswer));
+    let mut publications = ["1", "2", "3"].map(|text| publication(text, None));
+    assert!(publications.iter_mut().all(|publication| poll(&hub, publication).is_pending()));
+    let held = store.held();
+    for index in [2, 1] {
+        release(&store, held[index].number);
+        assert!(texts(&all(&channel)).is_empty());
+        assert!(publications.iter_mut().all(|publication| poll(&hub, publication).is_pending()));
+    }
+    release(&store, held[0].number);
+    assert_eq!(texts(&all(&channel)), ["1", "2", "3"]);
+    for (seq, publication) in (1..).zip(&mut publications) {
+        assert!(matches!(poll(&hub, publication), Poll::Ready(Ok(done)) if done.cursor.seq() == seq));
+    }
+}
+
+#[test]
+fn a_publisher_that_leaves_cancels_nothing_and_a_hole_is_filled() {
+    let store = faulty();
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    store.plan(RequestKind::Append, Fault::DropAnswer);
+    store.plan(RequestKind::Read, Fault::Fail);
+    let mut lost = publication("1", None);
+    assert_eq!(poll(&hub, &mut lost), Poll::Ready(Err(UNKNOWN)));
+    store.plan(RequestKind::Append, Fault::HoldRequest);
+    let mut left = publication("2", None);
+    assert!(poll(&hub, &mut left).is_pending());
+    drop(left);
+    assert!(texts(&all(&channel)).is_empty());
+    store.release_all();
+    assert_eq!(texts(&all(&channel)), ["1", "2"], "the first was read from the store");
+}
+
+#[test]
+fn a_lost_answer_is_unknown_and_the_message_can_be_sent_again_with_its_key() {
+    for (fault, is_kept) in [
+        (Fault::LoseAnswer, true),
+        (Fault::DropAnswer, true),
+        (Fault::LoseRequest, false),
+        (Fault::DropRequest, false),
+    ] {
+        let store = faulty();
+        let hub = hub(&store);
+        let channel = hub.channel(&name("a")).unwrap();
+        store.plan(RequestKind::Append, fault);
+        assert_eq!(poll(&hub, &mut publication("x", Some(b"key"))), Poll::Ready(Err(UNKNOWN)));
+        assert_eq!(texts(&all(&channel)).len(), usize::from(is_kept), "{fault:?}");
+        let again = poll(&hub, &mut publication("x", Some(b"key")));
+        let Poll::Ready(Ok(again)) = again else { panic!("{again:?}") };
+        assert_eq!((again.cursor.seq(), again.duplicate), (1, is_kept), "{fault:?}");
+        assert_eq!(texts(&all(&channel)), ["x"]);
+    }
+    let store = faulty();
+    store.plan(RequestKind::Append, Fault::Fail);
+    let failed = poll(&hub(&store), &mut publication("x", None));
+    assert_eq!(failed, Poll::Ready(Err(HubError::Store { unknown: false })));
+}
+
+#[test]
+fn a_window_that_may_lack_messages_is_filled_by_the_sweep() {
+    let store = faulty();
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    store.always(RequestKind::Read, Some(Fault::Fail));
+    store.plan(RequestKind::Append, Fault::LoseAnswer);
+    assert_eq!(poll(&hub, &mut publication("x", None)), Poll::Ready(Err(UNKNOWN)));
+    hub.sweep();
+    assert!(texts(&all(&channel)).is_empty());
+    store.heal();
+    hub.sweep();
+    assert_eq!(texts(&all(&channel)), ["x"]);
+}
+
+#[test]
+fn messages_of_other_nodes_are_read() {
+    let store = faulty();
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    publish(&hub, "1");
+    let append = |text| {
+        let batch = Batch::One(Arc::new(message(text)));
+        store.inner().append(&name("a"), Append::new(0, batch, Arc::default())).wait().unwrap().unwrap()
+    };
+    append("2");
+    store.tell(&name("a"));
+    assert_eq!(texts(&all(&channel)), ["1", "2"]);
+    append("3");
+    publish(&hub, "4");
+    assert_eq!(texts(&all(&channel)), ["1", "2", "3", "4"], "without being told");
+}
+
+#[test]
+fn a_channel_is_opened_once_for_all_who_ask() {
+    let store = faulty();
+    let hub = hub(&store);
+    store.plan(RequestKind::Open, Fault::HoldRequest);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::NotReady);
+    let mut publication = publication("x", None);
+    assert!(hub.poll_open(&mut cx, &name("a")).is_pending() && poll(&hub, &mut publication).is_pending());
+    assert!(hub.channel(&name("b")).is_ok(), "other channels are open");
+    store.release_all();
+    assert_eq!(store.count(RequestKind::Open), 2);
+    assert!(hub.poll_open(&mut cx, &name("a")).is_ready() && poll(&hub, &mut publication).is_ready());
+
+    store.plan(RequestKind::Open, Fault::Fail);
+    assert_eq!(hub.channel(&name("c")).unwrap_err(), HubError::Store { unknown: false });
+    assert!(hub.channel(&name("c")).is_ok(), "the next one tries again");
+}
+
+#[test]
+fn one_fetch_serves_all_readers_at_the_same_place() {
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    let start = channel.head();
+    publish_many(&hub, (1..=10).map(|n| n.to_string()));
+    store.plan(RequestKind::Read, Fault::HoldRequest);
+    let page = channel.read(start.into(), Budget::UNLIMITED);
+    assert!(page.waits && page.more && page.messages.is_empty() && page.cursor == start);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut readers: Vec<_> = (0..100).map(|_| Box::pin(channel.changed(start))).collect();
+    assert!(readers.iter_mut().all(|reader| reader.as_mut().poll(&mut cx).is_pending()));
+    store.release_all();
+    for reader in &mut readers {
+        assert!(reader.as_mut().poll(&mut cx).is_ready());
+        let page = channel.read(start.into(), Budget::messages(8));
+        assert_eq!(texts(&page), ["1", "2", "3", "4", "5", "6", "7", "8"]);
+        assert_eq!(page.continuity, Continuity::Resumed);
+    }
+    let rest = channel.read(channel.read(start.into(), Budget::messages(8)).cursor.into(), Budget::UNLIMITED);
+    assert_eq!((texts(&rest), rest.more), (vec!["9", "10"], false), "these are in memory");
+    assert_eq!(store.count(RequestKind::Read), 1);
+}
+
+#[test]
+fn a_deletion_ends_the_wait_for_a_page() {
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    let start = channel.head();
+    publish_many(&hub, (1..=10).map(|n| n.to_string()));
+    store.plan(RequestKind::Read, Fault::HoldRequest);
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut reader = pin!(channel.changed(start));
+    assert!(reader.as_mut().poll(&mut cx).is_pending());
+    assert_eq!(at_once(hub.delete(&name("a"))), Ok(true));
+    assert!(reader.as_mut().poll(&mut cx).is_ready() && channel.is_deleted());
+    assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::Deleted);
+    store.release_all();
+    publish(&hub, "new");
+    let page = hub.channel(&name("a")).unwrap().read(start.into(), Budget::UNLIMITED);
+    assert_eq!(texts(&page), ["new"]);
+    assert!(matches!(page.continuity, Continuity::Reset { reason: ResetReason::UnknownEpoch, .. }));
+}
+
+#[test]
+fn a_deletion_waits_for_the_store_and_publishers_wait_for_it() {
+    let store = faulty();
+    let hub = hub(&store);
+    publish(&hub, "old");
+    let channel = hub.channel(&name("a")).unwrap();
+    store.plan(RequestKind::Delete, Fault::HoldRequest);
+    let a = name("a");
+    let mut delete = pin!(hub.delete(&a));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(delete.as_mut().poll(&mut cx).is_pending());
+    assert!(!channel.is_deleted());
+    let mut waits = publication("new", None);
+    assert!(poll(&hub, &mut waits).is_pending());
+    store.release_all();
+    assert_eq!(delete.as_mut().poll(&mut cx), Poll::Ready(Ok(true)));
+    assert!(channel.is_deleted() && poll(&hub, &mut waits).is_ready());
+    assert_eq!(texts(&all(&hub.channel(&name("a")).unwrap())), ["new"]);
+}
+
+#[test]
+fn an_expired_log_is_deleted_under_its_readers() {
+    let hub = hub(&faulty());
+    let expiry = Some(Expiry::At { ms: hub.now_ms() });
+    let created = at_once(hub.create(&name("a"), ChannelSettings::DEFAULT.with_expiry(expiry))).unwrap();
+    assert!(created.created);
+    let channel = hub.channel(&name("a")).unwrap();
+    assert_eq!(channel.info().settings.expiry, expiry);
+    let start = channel.head();
+    assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+    hub.sweep();
+    assert!(channel.is_deleted() && is_told(&hub));
+    assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::Deleted);
+}
+
+#[test]
+fn a_restart_without_a_loss_is_invisible_and_a_loss_is_told_to_those_who_had_seen_it() {
+    let begin = |store: &Arc<JournalStore>| Hub::with_store(HubConfig::default(), 0, store.clone());
+    for lost in [0, 1] {
+        let store = Arc::new(JournalStore::new(Limits::DEFAULT));
+        let before = begin(&store);
+        let cursors = ["1", "2", "3"].map(|text| publish(&before, text));
+        let loss = if lost == 0 { Loss::Nothing } else { Loss::Tail(lost) };
+        let store = Arc::new(store.restart(loss));
+        let after = begin(&store);
+        let next = publish(&after, "4");
+        assert_eq!(next.seq(), 4 - lost as u64, "numbers go on");
+        assert_eq!(next.epoch() == cursors[2].epoch(), lost == 0);
+        let channel = after.channel(&name("a")).unwrap();
+        let read = |cursor: Cursor| channel.read(cursor.into(), Budget::UNLIMITED);
+        let second = read(cursors[1]);
+        assert_eq!(second.continuity, Continuity::Resumed);
+        let rest = if lost == 0 { vec!["3", "4"] } else { vec!["4"] };
+        assert_eq!(texts(&second), rest);
+        let third = read(cursors[2]);
+        assert_eq!(texts(&third), ["4"]);
+        let tail_lost = Continuity::Reset { reason: ResetReason::TailLost, to: cursors[1] };
+        assert_eq!(third.continuity, if lost == 0 { Continuity::Resumed } else { tail_lost });
+    }
+}
+
+#[test]
+fn an_upload_that_a_crash_has_cut_is_marked_before_anybody_reads() {
+    let store = Arc::new(JournalStore::new(Limits::DEFAULT));
+    let before = Hub::with_store(HubConfig::default(), 0, store.clone());
+    let upload = at_once(Upload::begin(&before, &name("a"), None)).unwrap();
+    at_once(upload.piece("1".into())).unwrap();
+    let faulty = Arc::new(FaultyStore::new(store.restart(Loss::Nothing)));
+    let after = Hub::with_store(HubConfig::default(), 0, faulty.clone());
+    faulty.plan(RequestKind::Append, Fault::HoldRequest);
+    assert_eq!(after.channel(&name("a")).unwrap_err(), HubError::NotReady);
+    faulty.release_all();
+    assert_eq!(texts(&all(&after.channel(&name("a")).unwrap())), ["1", "upload-aborted"]);
+    publish(&after, "2");
+}
+
+#[test]
+fn an_upload_ends_in_the_log_although_the_store_fails() {
+    let store = faulty();
+    let hub = hub(&store);
+    let upload = at_once(Upload::begin(&hub, &name("a"), None)).unwrap();
+    at_once(upload.piece("1".into())).unwrap();
+    store.plan(RequestKind::Append, Fault::Fail);
+    assert!(at_once(upload.piece("2".into())).is_err());
+    store.plan(RequestKind::Append, Fault::Fail);
+    drop(upload);
+    let uploading = hub.publish(&name("a"), message("x"), None);
+    assert_eq!(uploading, Err(HubError::Uploading));
+    hub.sweep();
+    publish(&hub, "3");
+    assert_eq!(texts(&all(&hub.channel(&name("a")).unwrap())), ["1", "upload-aborted", "3"]);
+}
+
+#[test]
+fn a_typed_channel_gives_its_type_and_refuses_others() {
+    let hub = hub(&faulty());
+    let settings = ChannelSettings::DEFAULT.with_content_type(Some("text/x".into()));
+    at_once(hub.create(&name("a"), settings)).unwrap();
+    publish(&hub, "1");
+    let other = message("2").with_content_type("text/y").unwrap();
+    assert_eq!(hub.publish(&name("a"), other, None), Err(HubError::OtherType));
+    let page = all(&hub.channel(&name("a")).unwrap());
+    assert_eq!(page.messages[0].1.content_type(), Some("text/x"));
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves a hub with one worker.
+fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
+    let server =
+        Server::builder().listen("127.0.0.1:0".parse::<Listen>().unwrap()).threads(1).bind().unwrap();
+    let (hub, settings) = (hub.clone(), Arc::<Settings>::default());
+    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
+    let address = running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
+    (running, address)
+}
+
+fn ask(address: SocketAddr, request: &str) -> TcpStream {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.write_all(request.as_bytes()).unwrap();
+    socket
+}
+
+fn read_until(socket: &mut TcpStream, text: &str) -> String {
+    let mut all = Vec::new();
+    while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
+        let mut bytes = [0; 4096];
+        let n = socket.read(&mut bytes).unwrap();
+        assert!(n > 0, "no {text:?} in {}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&bytes[..n]);
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+fn post(target: &str) -> String {
+    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+#[test]
+fn a_slow_store_blocks_no_worker() {
+    let store = faulty();
+    let hub = hub(&store);
+    let (running, address) = serve(&hub);
+    for kind in [RequestKind::Open, RequestKind::Append] {
+        store.plan(kind, Fault::HoldRequest);
+        let mut slow = ask(address, &post(&format!("/c/slow-{kind:?}")));
+        let held = store.wait_held(1);
+        read_until(&mut ask(address, &post("/c/fast")), "201 Created");
+        release(&store, held[0].number);
+        read_until(&mut slow, "201 Created");
+    }
+    store.plan(RequestKind::Open, Fault::HoldRequest);
+    let mut poll = ask(address, &get("/c/new"));
+    let held = store.wait_held(1);
+    read_until(&mut ask(address, &get("/c/fast")), "200 OK");
+    release(&store, held[0].number);
+    read_until(&mut poll, "200 OK");
+    running.stop().unwrap();
+}
+
+/// Every feed begins far behind the window, gets pages, and goes on with what is published then.
+#[test]
+fn readers_behind_the_window_get_everything_in_order() {
+    const COUNT: usize = 40;
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    // A page holds a few of these messages.
+    let text = |n: usize| format!("{n:03}{}", "x".repeat(60_000));
+    let start = hub.channel(&name("a")).unwrap().head();
+    publish_many(&hub, (0..COUNT).map(text));
+    let (running, address) = serve(&hub);
+    store.always(RequestKind::Read, Some(Fault::HoldRequest));
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let streams = [
+        get(&format!("/c/a?feed=sse&since={start}")),
+        get(&format!("/c/a?feed=stream&since={start}")),
+        get(&format!("/c/a?feed=raw&since={start}")),
+        format!("GET /c/a?since={start} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n"),
+    ];
+    let mut sockets = streams.map(|request| ask(address, &request));
+    let mut long_poll = ask(address, &get(&format!("/c/a?feed=longpoll&wait=30&since={start}")));
+    let mut short_poll = ask(address, &get(&format!("/c/a?feed=poll&since={start}")));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                store.release_all();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        for poll in [&mut long_poll, &mut short_poll] {
+            let got = read_until(poll, "\"cursor\"");
+            assert!(got.contains("200 OK"), "{}", &got[..200.min(got.len())]);
+            read_until_number(poll, got, 1);
+        }
+        // One after the other: while one is read, the others are slow readers.
+        for socket in &mut sockets {
+            read_until_number(socket, String::new(), COUNT);
+        }
+        publish(&hub, &text(COUNT));
+        for socket in &mut sockets {
+            read_until(socket, &text(COUNT)[..3]);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(store.count(RequestKind::Read) >= COUNT / 5, "pages are short");
+    drop(sockets);
+    running.stop().unwrap();
+}
+
+/// Reads on until the first `count` payloads have come, and checks their order.
+fn read_until_number(socket: &mut TcpStream, first: String, count: usize) {
+    let mut all = first.into_bytes();
+    loop {
+        let text = String::from_utf8_lossy(&all);
+        // Where each payload begins: three digits before a run of x.
+        let numbers: Vec<usize> = text
+            .match_indices("xxxxxxxx")
+            .filter(|&(at, _)| text[..at].chars().next_back().is_some_and(|c| c.is_ascii_digit()))
+            .filter_map(|(at, _)| text.get(at - 3..at)?.parse().ok())
+            .collect();
+        assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
+        if numbers.len() >= count {
+            return;
+        }
+        let mut bytes = [0; 65_536];
+        let n = socket.read(&mut bytes).unwrap();
+        assert!(n > 0, "the stream ended after {} messages", numbers.len());
+        all.extend_from_slice(&bytes[..n]);
+    }
+}
+
+/// The readers of a page that cannot be read are cut, and polls are refused.
+#[test]
+fn a_page_that_cannot_be_read_ends_its_readers_and_not_others() {
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let start = hub.channel(&name("a")).unwrap().head();
+    publish_many(&hub, (0..10).map(|n| n.to_string()));
+    let (running, address) = serve(&hub);
+    store.always(RequestKind::Read, Some(Fault::Fail));
+    let mut stream = ask(address, &get(&format!("/c/a?feed=stream&since={start}")));
+    let mut poll = ask(address, &get(&format!("/c/a?since={start}")));
+    read_until(&mut ask(address, &get("/c/a?since=now")), "200 OK");
+    // The worker does this each second.
+    while store.count(RequestKind::Read) < MAX_ATTEMPTS as usize {
+        hub.tend_pages();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(read_until(&mut poll, "\r\n\r\n").starts_with("HTTP/1.1 503"));
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(!String::from_utf8_lossy(&rest).contains("message"));
+    running.stop().unwrap();
+}
