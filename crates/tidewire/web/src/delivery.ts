@@ -125,8 +125,11 @@ export function delivery<T>(
         ? [reset(head, seen, cursor, isLost), 0]
         : step(head, seen, cursor, isGap);
       const isEnd = type === 'end' && !ended.has(channel);
-      // The end of a log that lost its tail is not the end of the log that followed.
-      if (isEnd && !channel && after !== cursor) throw new Error('the transport is behind');
+      // The end of a log that lost its tail is not the end of the log that followed. With several
+      // channels, the object may be behind in the others.
+      const [mine, saw] = [after.split('.'), channel ? seen.split('.') : []];
+      if (isEnd && cursor.split('.').some((one: string, i: number) => one !== mine[i] && one !== saw[i]))
+        throw new Error('the transport is behind');
       if (after === head && !isEnd) return false;
       if (missing && !isGap) {
         // Numbers have no holes in a log, so the feed has lost something. The log may have it.

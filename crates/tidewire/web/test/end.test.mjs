@@ -219,6 +219,25 @@ test('the end of a log that has lost its tail is not the end of the log that fol
   assert.equal(sub.state, 'closed');
 });
 
+test('with several channels, such an end is not the end of one of them', async (t) => {
+  const links = [];
+  const hand = { name: 'hand', run: (link) => new Promise(() => links.push(link)) };
+  const options = { ...FAST, transports: [hand], since: 'a-7.f-1' };
+  const sub = subscribeWith('http://example.invalid/c/x,y', options);
+  t.after(() => sub.close());
+  const ends = [];
+  sub.on('message', () => {}).on('gap', () => {});
+  sub.on('end', ({ channel, cursor }) => ends.push(`${channel} ${cursor}`));
+  await until('connected', () => links.length);
+  links[0].object({ type: 'reset', reason: 'tail-lost', cursor: 'a-5.f-1' });
+  links[0].object(end('a-8.f-1', 'x'));
+  await until('connected again', () => links.length === 2);
+  links[1].object(end('a-5.f-2', 'y'));
+  links[1].object(end('b-6.f-2', 'x'));
+  assert.deepEqual(ends, ['y a-5.f-2', 'x b-6.f-2']);
+  assert.equal(sub.state, 'closed');
+});
+
 /** A class in place of the browser's. `say` gets each new instance, and may call its handlers. */
 function pretend(t, name, say) {
   const made = [];
