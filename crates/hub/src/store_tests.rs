@@ -435,6 +435,7 @@ fn a_slow_store_blocks_no_worker() {
     read_until(&mut ask(address, &get("/c/fast")), "200 OK");
     release(&store, held[0].number);
     read_until(&mut poll, "200 OK");
+    drop(poll);
     running.stop().unwrap();
 }
 
@@ -485,7 +486,7 @@ fn readers_behind_the_window_get_everything_in_order() {
         done.store(true, Ordering::Relaxed);
     });
     assert!(store.count(RequestKind::Read) >= COUNT / 5, "pages are short");
-    drop(sockets);
+    drop((sockets, long_poll, short_poll));
     running.stop().unwrap();
 }
 
@@ -532,5 +533,6 @@ fn a_page_that_cannot_be_read_ends_its_readers_and_not_others() {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).unwrap();
     assert!(!String::from_utf8_lossy(&rest).contains("message"));
+    drop((stream, poll));
     running.stop().unwrap();
 }
