@@ -246,6 +246,11 @@ impl Group {
         self.live.last()
     }
 
+    /// Whether a channel was deleted or forgotten. O(channels), without a lock.
+    pub(super) fn has_lost_a_channel(&self) -> bool {
+        self.channels.0.iter().any(|channel| !channel.is_open())
+    }
+
     /// What happens to the members of a closed group.
     pub(super) fn closed_event(&self) -> Event {
         if self.deleted().is_some() { Event::Deleted } else { Event::Failed }

@@ -114,8 +114,9 @@ fn foreign(mine: &str) -> Vec<Vec<u8>> {
 #[test]
 fn every_stream_reports_a_reset_for_an_id_of_another_server() {
     let server = Server::start(&["--comet"]);
+    let unused = server.raw().send(get("/c/f", "")).response();
+    let earliest = unused.field("tidewire-cursor").unwrap().to_owned();
     let first = Post::new("kept").to(&server.address, "f");
-    let earliest = first.replace("-1", "-0");
     let reset = json!({"type": "reset", "reason": "unknown-epoch", "cursor": earliest});
     let mut feeds: Vec<_> = Feed::http_streams().into_iter().map(|(_, name)| name).collect();
     feeds.push("sse&objects=1");
@@ -146,8 +147,9 @@ fn every_stream_reports_a_reset_for_an_id_of_another_server() {
 #[test]
 fn an_id_of_another_server_is_a_410_for_polls_and_closes_a_bare_socket() {
     let server = Server::start(&["--comet"]);
+    let unused = server.raw().send(get("/c/f", "")).response();
+    let earliest = unused.field("tidewire-cursor").unwrap().to_owned();
     let first = Post::new("kept").to(&server.address, "f");
-    let earliest = first.replace("-1", "-0");
     let reset = json!({"type": "reset", "reason": "unknown-epoch", "cursor": earliest});
     for id in foreign(&first) {
         let shown = String::from_utf8_lossy(&id).into_owned();
