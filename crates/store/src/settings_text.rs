@@ -51,8 +51,8 @@ impl Default for SettingsLimits {
 /// What a text says about the settings of a channel. What it does not say stays as it was: see
 /// [`over`](Self::over).
 ///
-/// The text is a list of `SETTING=VALUE` with `&` between two of them, in any order, as in the query
-/// of a URL. In a value, `+` is a space and `%2B` is a plus sign, as HTML forms encode them.
+/// The text is a list of `SETTING=VALUE` with `&` between two of them, in any order, as in the
+/// query of a URL. In a value, `+` is a space and `%2B` is a plus sign, as HTML forms encode them.
 ///
 /// | setting | value |
 /// |---|---|
@@ -177,7 +177,8 @@ pub enum SettingsErrorKind {
     BadValue(Setting),
     /// `retain=all` beside a limit of what is kept.
     #[error(
-        "retain=all keeps all messages; leave it out, or leave out retain-messages, retain-bytes and retain-age"
+        "retain=all keeps all messages; leave it out, \
+         or leave out retain-messages, retain-bytes and retain-age"
     )]
     AllAndLimit,
     /// Both `expire` and `expire-at`.
@@ -472,6 +473,11 @@ mod tests {
         let long = format!("type=a/{}", "b".repeat(1018));
         assert_eq!(parse(&long).unwrap_err().kind(), K::TooLong(1024));
         assert_eq!(parse(&long[..1024]).unwrap_err().kind(), K::BadValue(Setting::Type), "256 at most");
+    }
+
+    #[test]
+    fn limits_md_has_the_defaults() {
+        tidewire_testkit::limits::check("tidewire-store: settings", &[&SettingsLimits::DEFAULT], &[]);
     }
 
     #[test]

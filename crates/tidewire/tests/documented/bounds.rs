@@ -6,13 +6,14 @@ use crate::text::{code_spans, read, section, table, visit, without_tests};
 const LIMITS: &str = "docs/limits.md";
 
 /// Constants `MAX_…` that bound nothing which a peer sends or costs, or that are listed elsewhere.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("hub/src/directory.rs: MAX_SHARDS", "the size of a table; the bound is `max_channels`"),
     ("hub/src/directory.rs: MAX_SLOT", "a mask of bits"),
     ("hub/src/feeds/iframe.rs: MAX_POINTS", "docs/http-api.md, \"Callbacks\": it is about safety, not cost"),
     ("hub/src/feeds/jsonp.rs: MAX_POINTS", "docs/http-api.md, \"Callbacks\": it is about safety, not cost"),
     ("hub/src/feeds/raw.rs: MAX_JOINED", "the size of a write of our own"),
     ("hub/src/feeds/ws.rs: MAX_REASON", "RFC 6455 §5.5"),
+    ("store/src/memory/mod.rs: MAX_SHARDS", "the size of a table; the bound is `max_logs`"),
     ("tidewire/src/playground/mod.rs: MAX_WIRES", "`Playground::BOUNDS`"),
     ("tidewire/src/playground/wire.rs: MAX_READ", "`Playground::BOUNDS`"),
     ("tidewire/src/playground/wire.rs: MAX_UNSENT", "`Playground::BOUNDS`"),
@@ -122,7 +123,7 @@ fn fixed_bounds_have_the_values_of_their_constants() {
 fn every_bound_has_a_row() {
     let listed = listed();
     let mut found = 0;
-    for krate in ["hub", "server", "tidewire", "client"] {
+    for krate in ["hub", "server", "store", "tidewire", "client"] {
         visit(&format!("crates/{krate}/src"), &mut |path, source| {
             let file = path.strip_prefix("crates/").unwrap();
             let code = without_tests(source);

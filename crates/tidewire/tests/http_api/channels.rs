@@ -531,10 +531,13 @@ fn a_channel_expires() {
     let soon = std::time::SystemTime::now() + std::time::Duration::from_millis(1500);
     let ms = soon.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     assert_eq!(create(&mut raw, "at", &format!("&expire-at={}", rfc3339(ms as i128))).status, 201);
-    for channel in ["short/a", "at"] {
-        // A look would prolong the time of the first one, so wait until its reader is told.
+    // A look would prolong the time of the first one, so wait until its reader is told.
+    let readers = ["short/a", "at"].map(|channel| {
         let mut reader = server.raw();
-        reader.send(get(&format!("/c/{channel}?feed=stream"), ""));
+        reader.send(get(&format!("/c/{channel}?feed=stream"), "")).until("hello");
+        (channel, reader)
+    });
+    for (channel, mut reader) in readers {
         reader.until("{\"type\":\"deleted\"}");
         refused(&raw.send(get(&format!("/c/{channel}"), "")).response(), 404, json!({"reason": "deleted"}));
         assert_eq!(seq(&Post::new("two").on(&mut raw, channel)), 1, "a new log");
