@@ -111,6 +111,7 @@ impl Channel {
         let is_idle = guard.is_idle(now_ms);
         let owes_mark = guard.upload.owes_mark && !guard.is_changing;
         let must_catch_up = guard.must_catch_up();
+        let is_read = guard.log.waiters() > 0 || self.subscribers() > 0;
         let woken = guard.room_made(now_ms);
         drop(guard);
         woken.for_each(Waker::wake);
@@ -120,7 +121,7 @@ impl Channel {
         if owes_mark {
             self.mark_aborted_upload(now_ms);
         }
-        if self.subscribers() > 0 {
+        if is_read {
             self.prolong(now_ms);
         }
         Swept { evicted, is_idle }
