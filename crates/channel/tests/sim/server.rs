@@ -84,9 +84,9 @@ impl Server {
         channel
     }
 
-    /// The time for a log and for its window. A log that was made anew has not seen the time before
-    /// the clock jumped back, and would evict other messages than its window. So both get the latest
-    /// time that there was.
+    /// The time for a log and for its window: the latest that there was. A log that was made anew
+    /// has not seen the time before the clock jumped back, and would evict other messages than its
+    /// window.
     pub(super) fn clock_ms(&mut self) -> u64 {
         self.latest_ms = self.latest_ms.max(self.now_ms);
         self.latest_ms
