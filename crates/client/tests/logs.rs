@@ -62,8 +62,8 @@ fn polled(objects: &[&str], cursor: &str, closed: &str) -> Step {
     answer("200 OK", JSON, &body)
 }
 
-/// The reader has lost messages of epoch a, which ended at a-5, and gets b-6. Every answer and every
-/// stream may repeat what came before.
+/// The reader has lost messages of epoch a, which ended at a-5, and gets b-6. Every answer and
+/// every stream may repeat what came before.
 #[tokio::test]
 async fn a_new_epoch_follows_and_a_lost_tail_does_not_come_back() {
     let message = |cursor: &str| format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"data\":\"x\"}}");
@@ -106,8 +106,8 @@ async fn a_message_of_another_log_without_a_reset_is_never_delivered() {
     let server =
         serve(vec![script(), script(), vec![Request, stream(NDJSON, &[&format!("{}\n", object(6))]), Hold]]);
     let mut events = subscribe(&server.url, &[Feed::Stream], "e-5");
-    let failure = "stream failed: the answer cannot be understood: a message of another log came and the server \
-                   reported no reset";
+    let failure = "stream failed: the answer cannot be understood: a message of another log came and the \
+                   server reported no reset";
     assert_eq!(
         take(&mut events, 6).await,
         ["stream at e-5", failure, "stream at e-5", failure, "stream at e-5", "e-6 m6"]
