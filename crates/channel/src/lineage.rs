@@ -12,8 +12,8 @@
 
 use alloc::vec::Vec;
 
+use crate::continuity::{Continuity, ResetReason};
 use crate::cursor::{Cursor, Epoch, Since};
-use crate::read::{Continuity, ResetReason};
 
 /// The past epochs of a log, each with the last number that has it, and the epoch of the next
 /// message.
