@@ -69,7 +69,8 @@ impl Channel {
         guard.is_uncertain |=
             outcome.as_ref().is_err_and(|&error| error == HubError::Store { unknown: true });
         // Those who wait at the position before, if there are any, read again.
-        let woken: Woken = guard.log.wake_all().collect();
+        let mut woken = Woken::default();
+        woken.add(guard.log.wake_all());
         self.end_change(guard);
         self.wake(woken);
         self.catch_up_if_needed();
