@@ -12,7 +12,8 @@ use std::time::Duration;
 use loom::sync::Notify;
 use loom::thread;
 use tidewire_channel::{Budget, Cursor, Retention, Since};
-use tidewire_store::{ChannelName, Message};
+use tidewire_store::suite::{Fault, FaultyStore, RequestKind};
+use tidewire_store::{ChannelName, Limits, MemoryStore, Message};
 
 use crate::channel::{Channel, Watch};
 use crate::channel_state::{Page, Published, Waiter};
@@ -94,7 +95,7 @@ fn follow(hub: &Arc<Hub>, start: Cursor, count: usize) -> Vec<String> {
             match channel.watch(position, position, Waiter::Worker(0)) {
                 Watch::Waiting(_) => break,
                 Watch::Ready => {}
-                Watch::Closed => panic!("a channel with messages is not forgotten"),
+                Watch::Ended | Watch::Closed => panic!("a channel with messages is not forgotten"),
             }
         }
         if delivered.len() >= count {
@@ -315,6 +316,59 @@ fn a_publisher_that_gives_up_passes_its_turn_on() {
         second.join().expect("the thread ends");
         gives_up.join().expect("the thread ends");
         assert_eq!(texts(&channel.read(Since::Earliest, Budget::UNLIMITED)), ["three"]);
+    });
+}
+
+/// The store answers on a thread of its own. The publisher and the reader of its message wake, and
+/// so does a publisher whose message was answered before.
+#[test]
+fn an_answer_from_another_thread_wakes_publishers_and_readers() {
+    bounded().check(|| {
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT.with_max_logs(1))));
+        let hub = Hub::with_store(config(), 1, store.clone());
+        let start = hub.channel(&name()).expect("the store opens it").head();
+        store.always(RequestKind::Append, Some(Fault::HoldAnswer));
+        let mut publications = ["one", "two"].map(|text| {
+            let mut publication = Publication::new(name(), Message::new(text.into(), 0), None);
+            assert!(hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut publication).is_pending());
+            publication
+        });
+        let answers = thread::spawn(move || {
+            let held: Vec<_> = store.held().iter().map(|held| held.number).collect();
+            held.into_iter().rev().for_each(|number| assert!(FaultyStore::release(&store, number)));
+        });
+        let publisher = {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                for publication in &mut publications {
+                    block_on(std::future::poll_fn(|cx| hub.poll_publish(cx, publication)))
+                        .expect("the store keeps it");
+                }
+            })
+        };
+        assert_eq!(follow(&hub, start, 2), ["one", "two"]);
+        answers.join().expect("the thread ends");
+        publisher.join().expect("the thread ends");
+    });
+}
+
+/// A page comes while a task begins to wait for it.
+#[test]
+fn a_page_from_another_thread_wakes_its_reader() {
+    bounded().check(|| {
+        let store = Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT.with_max_logs(1))));
+        let window = Retention::DEFAULT.with_max_messages(1);
+        let hub = Hub::with_store(HubConfig { window, ..config() }, 0, store.clone());
+        let channel = hub.channel(&name()).expect("the store opens it");
+        let start = channel.head();
+        publish(&hub, "one", None);
+        publish(&hub, "two", None);
+        store.plan(RequestKind::Read, Fault::HoldAnswer);
+        assert!(channel.read(Since::After(start), Budget::UNLIMITED).waits);
+        let answers = thread::spawn(move || store.release_all());
+        block_on(channel.changed(start));
+        assert_eq!(texts(&channel.read(Since::After(start), Budget::messages(1))), ["one"]);
+        assert_eq!(answers.join().expect("the thread ends"), 1);
     });
 }
 

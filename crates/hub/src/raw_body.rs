@@ -75,6 +75,7 @@ impl RawBody {
                     Some(Mark::Aborted) => self.next = Next::Cut(raw::ABORTED),
                 },
                 Err(RawStop::Ended) => self.next = Next::End,
+                Err(RawStop::Lost) if self.reader.is_deleted() => self.next = Next::Cut(raw::DELETED),
                 Err(RawStop::Lost) => self.next = Next::Cut(raw::LOST),
             }
         }

@@ -51,6 +51,11 @@ impl RawReader {
         self.position
     }
 
+    /// Whether the channel was deleted.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.channel.is_deleted()
+    }
+
     /// Returns the next message without taking it.
     pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, RawStop>> {
         loop {

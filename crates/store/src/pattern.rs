@@ -9,9 +9,9 @@ use crate::name::{ChannelName, NameError};
 use crate::settings::{ChannelSettings, Retain};
 use crate::settings_text::{SettingsError, SettingsLimits, SettingsText};
 
-/// A pattern of channel names. A segment `*` stands for any one segment. `/**` at the end stands for
-/// nothing, or for any segments: `a/**` is `a` and all names below it, and `**` is every name. All
-/// other segments stand for themselves.
+/// A pattern of channel names. A segment `*` stands for any one segment. `/**` at the end stands
+/// for nothing, or for any segments: `a/**` is `a` and all names below it, and `**` is every name.
+/// All other segments stand for themselves.
 ///
 /// ```
 /// use tidewire_store::{ChannelName, ChannelPattern};
@@ -227,7 +227,7 @@ mod tests {
             });
             prop_assert_eq!(pattern(&patterns[0].to_string()), patterns[0].clone());
             let covers = matched[0].iter().zip(&matched[1]).all(|(one, other)| *one || !other);
-            // The names are shorter than the longest pattern, so a pattern of more segments matches none.
+            // The names are shorter than the longest pattern: one of more segments matches none.
             if matched[1].iter().any(|one| *one) && !patterns[1].is_deep {
                 prop_assert_eq!(patterns[0].covers(&patterns[1]), covers, "{:?}", texts);
             } else if patterns[0].covers(&patterns[1]) {

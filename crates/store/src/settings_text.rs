@@ -51,8 +51,8 @@ impl Default for SettingsLimits {
 /// What a text says about the settings of a channel. What it does not say stays as it was: see
 /// [`over`](Self::over).
 ///
-/// The text is a list of `SETTING=VALUE` with `&` between two of them, in any order, as in the query
-/// of a URL. In a value, `+` is a space and `%2B` is a plus sign, as HTML forms encode them.
+/// The text is a list of `SETTING=VALUE` with `&` between two of them, in any order, as in the
+/// query of a URL. In a value, `+` is a space and `%2B` is a plus sign, as HTML forms encode them.
 ///
 /// | setting | value |
 /// |---|---|
@@ -177,7 +177,8 @@ pub enum SettingsErrorKind {
     BadValue(Setting),
     /// `retain=all` beside a limit of what is kept.
     #[error(
-        "retain=all keeps all messages; leave it out, or leave out retain-messages, retain-bytes and retain-age"
+        "retain=all keeps all messages; leave it out, \
+         or leave out retain-messages, retain-bytes and retain-age"
     )]
     AllAndLimit,
     /// Both `expire` and `expire-at`.

@@ -7,6 +7,7 @@ mod common;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use common::publish::{close, delete};
 use common::{PATIENCE, Post, Raw, Response, Server, eventually};
 use serde_json::Value;
 
@@ -430,6 +431,53 @@ fn a_stop_cuts_the_readers_of_an_incomplete_upload() {
 }
 
 /// A reader may leave while it waits for a head, for bytes or for room in its socket.
+/// Between bytes nothing can be told, so the end of the body tells it.
+#[test]
+fn a_body_ends_with_its_channel_and_is_cut_if_the_channel_is_deleted() {
+    let server = Server::start(&[]);
+    for with_last in [true, false] {
+        let channel = format!("closed-{with_last}");
+        let first = Post::new("first ").to(&server.address, &channel);
+        let (mut waiting, _) = read(&server, &format!("{channel}?feed=raw"));
+        let (mut at_head, _) = read(&server, &format!("{channel}?feed=raw&since={first}&wait=0"));
+        assert_eq!(bytes(&mut waiting, 6), b"first ");
+        let end = close(&server.address, &channel, with_last.then_some("last"));
+        let last = if with_last { "last" } else { "" };
+        assert_eq!(bytes(&mut waiting, last.len()), last.as_bytes());
+        assert_eq!(bytes(&mut at_head, last.len()), last.as_bytes());
+        // The last chunk.
+        assert_eq!((waiting.chunk(), at_head.chunk()), (None, None));
+        for (since, body) in [
+            ("earliest", format!("first {last}")),
+            (&*first, last.to_owned()),
+            (&*end, String::new()),
+            ("now", String::new()),
+        ] {
+            let answer = whole(&server, &format!("{channel}?feed=raw&since={since}"));
+            assert_eq!((answer.status, answer.text()), (200, &*body), "{since}");
+        }
+    }
+    // The end of an upload ends its readers. A later end of the channel changes nothing for them.
+    let mut upload = Upload::begin(&server, "film", "");
+    upload.send("film");
+    assert_eq!(upload.end().status, 201);
+    close(&server.address, "film", None);
+    assert_eq!(whole(&server, "film?feed=raw").text(), "film");
+    let mut upload = Upload::begin(&server, "one?close=1", "");
+    upload.send("one");
+    assert_eq!(upload.end().status, 201);
+    let (_, end) = (whole(&server, "one?feed=raw"), whole(&server, "one?feed=poll"));
+    let poll: Value = serde_json::from_slice(&end.body).unwrap();
+    assert_eq!((poll["closed"].as_bool(), poll["messages"].as_array().unwrap().len()), (Some(true), 2));
+    // A deletion cuts a reader that waits, at the head or behind.
+    Post::new("gone").to(&server.address, "gone");
+    let (mut reader, _) = read(&server, "gone?feed=raw");
+    assert_eq!(bytes(&mut reader, 4), b"gone");
+    delete(&server.address, "gone");
+    assert_cut(&mut reader);
+    assert_eq!(whole(&server, "gone?feed=raw").status, 404);
+}
+
 #[test]
 fn the_connections_of_readers_that_leave_are_freed() {
     let server = Server::start(&[]);

@@ -107,8 +107,8 @@ pub(crate) fn handle(
     })))
 }
 
-/// Publishes a body to its end, and closes the channel then if `close` is set. If the body ends too early, the upload is dropped. Then a last
-/// message marks it as aborted.
+/// Publishes a body to its end, and closes the channel then if `close` is set. If the body ends too
+/// early, the upload is dropped. Then a last message marks it as aborted.
 async fn publish_body(upload: Upload, mut body: Body, pace: Pace, close: bool) -> Result<Uploaded, Problem> {
     let size = upload.piece_size();
     let (mut bytes, mut messages) = (0, 0);

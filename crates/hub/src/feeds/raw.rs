@@ -3,9 +3,9 @@
 //! file that is not complete yet.
 //!
 //! Nothing can be reported between bytes, so the end of the body must report it. The body ends
-//! normally (with its last chunk, on a connection that stays open) only if the upload was complete.
-//! After an aborted upload, a gap, or a stop of the server, the body is cut without its last chunk.
-//! Then every HTTP/1.1 client sees that it is not complete.
+//! normally (with its last chunk, on a connection that stays open) only if the upload was complete,
+//! or if the channel has ended. After an aborted upload, a gap, a deletion, or a stop of the server,
+//! the body is cut without its last chunk. Then every HTTP/1.1 client sees that it is not complete.
 //!
 //! Quirk: a player trusts the media type, so the head waits for the first piece, which has it.
 
@@ -49,4 +49,5 @@ pub(crate) fn join(bytes: Bytes, payload: &Bytes) -> Bytes {
 // reader of a channel.
 pub(crate) const ABORTED: BodyCut = BodyCut("the upload was aborted");
 pub(crate) const LOST: BodyCut = BodyCut("the reader was too slow: its next bytes are no longer kept");
+pub(crate) const DELETED: BodyCut = BodyCut("the channel was deleted");
 pub(crate) const STOPPING: BodyCut = BodyCut("the server is stopping");

@@ -151,7 +151,11 @@ impl Delivery {
     fn end_all(&mut self, id: GroupId, event: Event) -> bool {
         let mut told = 0;
         while let Some(row) = self.audience.groups.get(id).and_then(|group| group.last_live()) {
-            self.drive(row, event);
+            if self.rows[row].is_stalled() {
+                self.set_aside(row);
+            } else {
+                self.drive(row, event);
+            }
             told += 1;
             if told % STEP == 0 && self.turn.is_over() {
                 return false;

@@ -229,6 +229,12 @@ impl Delivery {
         let row = &mut self.rows[id];
         let Some(Member { group, place: Place::Behind(positions) }) = &mut row.member else { return None };
         let (group_id, group) = (*group, &self.audience.groups[*group]);
+        let has_finished = group.has_ended() && *positions == group.now.positions;
+        if (has_finished || group.is_closed) && row.is_stalled() {
+            // Its turn comes when its publish is answered.
+            return None;
+        }
+        let Some(Member { place: Place::Behind(positions), .. }) = &mut row.member else { return None };
         if group.is_closed {
             return Some(group.closed_event());
         }
@@ -309,6 +315,16 @@ impl Delivery {
         self.rows[id].member = Some(Member { group, place: Place::Behind(reached.positions) });
         self.hold_publishers(id, group);
         None
+    }
+
+    /// Puts a member behind that has everything. Its client waits for the answer to a publish, which
+    /// must come before the last bytes.
+    pub(super) fn set_aside(&mut self, id: RowId) {
+        let Some(Member { group, place: Place::Live(slot) }) = self.rows[id].member else { return };
+        let positions = self.audience.groups[group].reached_by(slot).positions.clone();
+        self.vacate(group, slot);
+        self.rows[id].member = Some(Member { group, place: Place::Behind(positions) });
+        self.drive(id, Event::Moved);
     }
 
     /// Makes publishers wait for a member that fell behind a moment ago, since it still counts as

@@ -68,6 +68,11 @@ impl Row {
         self.member.as_ref().map(|member| member.group)
     }
 
+    /// Whether it is a WebSocket whose client waits for the answer to a publish.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.websocket.as_ref().is_some_and(|websocket| websocket.is_stalled())
+    }
+
     /// Writes a slice. Nothing may be pending.
     pub(super) fn offer(&mut self, slice: &Rope) -> Event {
         debug_assert!(self.pending.is_empty(), "two slices would interleave");

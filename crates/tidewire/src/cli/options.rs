@@ -43,8 +43,8 @@ pub(crate) struct ServeArgs {
     /// How long a channel keeps a message; 0 means no limit [default: 1h]
     #[arg(long, value_name = "TIME", env = "TIDEWIRE_RETAIN_AGE")]
     pub(super) retain_age: Option<Span>,
-    /// Number of messages that a channel has in memory, for readers that keep up. The default is
-    /// what it keeps: with the store in memory, the two are the same [default: --retain-messages]
+    /// Number of messages that a channel has in memory, for readers that keep up. The others are in
+    /// the store, which is in memory too [default: --retain-messages]
     #[arg(long, value_name = "N", env = "TIDEWIRE_WINDOW_MESSAGES")]
     pub(super) window_messages: Option<usize>,
     /// Bytes of messages that a channel has in memory [default: --retain-bytes]
@@ -53,8 +53,8 @@ pub(crate) struct ServeArgs {
     /// How long a channel has a message in memory; 0 means no limit [default: --retain-age]
     #[arg(long, value_name = "TIME", env = "TIDEWIRE_WINDOW_AGE")]
     pub(super) window_age: Option<Span>,
-    /// Settings of the channels whose names match a pattern: 'rooms/*?retain-messages=10&expire=1h'.
-    /// * stands for one segment, /** for all below. Repeat the option: the first pattern that
+    /// Settings of the channels whose names match a pattern: 'rooms/*?retain-messages=10&expire=1h'
+    /// (* stands for one segment, /** for all below). Repeat the option: the first pattern that
     /// matches a name decides
     #[arg(long, value_name = "PATTERN?SETTINGS", env = "TIDEWIRE_CHANNEL", value_delimiter = ',')]
     pub(super) channel: Vec<String>,

@@ -1,13 +1,17 @@
 //! Every feed tells that a channel was closed, and that it was deleted: to readers that wait, to
 //! those that come later, and to those that are behind.
 
+use std::sync::Arc;
+
 use serde_json::Value;
+use tidewire::hub::Site;
+use tidewire::{ChannelName, Hub, HubConfig, Settings};
 
 use super::common::feeds::{client, open_objects};
 use super::common::publish::{close, delete};
 use super::common::{
     Client, CuttingProxy, Ended, Feed, FeedEvent, Post, Published, Raw, Reader, Seed, Server, Ws, after,
-    narrow, open, publish, seq, soon,
+    eventually, narrow, open, publish, seq, soon,
 };
 use super::next;
 
@@ -288,6 +292,93 @@ async fn an_event_stream_at_the_end_has_no_content() {
     let url = server.url(&format!("/c/sse?feed=stream&since={end}"));
     let body = soon("the end", async { client().get(url).send().await.unwrap().text().await.unwrap() }).await;
     assert_eq!(body.lines().nth(1), Some(&*format!(r#"{{"type":"end","cursor":"{end}"}}"#)));
+}
+
+/// Polls that are held when it happens. The server is in this process, which sees who waits.
+#[test]
+fn a_held_poll_is_answered_at_the_end_and_at_a_deletion() {
+    let listen = "127.0.0.1:0".parse::<tidewire::server::Listen>().unwrap();
+    let server = tidewire::server::Server::builder().listen(listen).threads(1).bind().unwrap();
+    let hub = Hub::new(HubConfig::default(), 1);
+    let mut settings = Settings::default();
+    settings.comet = true;
+    let (shared, settings) = (hub.clone(), Arc::new(settings));
+    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
+    let address = running.addresses()[0].to_string().trim_start_matches("http://").to_owned();
+    for (feed, deletes) in [("longpoll", false), ("jsonp", false), ("longpoll", true), ("jsonp", true)] {
+        let [one, two] = ["one", "two"].map(|name| format!("{name}-{feed}-{deletes}"));
+        let [at_one, at_two] = [&one, &two].map(|channel| Post::new("x").to(&address, channel));
+        let poll = |names: &str, since: &str| {
+            let mut raw = Raw::connect(&*address);
+            let query = format!("feed={feed}&callback=f&wait=50&since={since}");
+            raw.send(format!("GET /c/{names}?{query} HTTP/1.1\r\nHost: x\r\n\r\n"));
+            raw
+        };
+        let names = format!("{one},{two}");
+        let (mut alone, mut both) = (poll(&one, &at_one), poll(&names, &format!("{at_one}.{at_two}")));
+        let wait_for = |name: &str, count| {
+            let channel = hub.channel(&ChannelName::new(name).unwrap()).unwrap();
+            eventually("the polls to wait", || channel.subscribers() == count);
+        };
+        wait_for(&one, 2);
+        let answer = |raw: &mut Raw| {
+            let answer = raw.response();
+            let text =
+                answer.text().trim_start_matches("/**/f(").trim_end().trim_end_matches(");").to_owned();
+            (answer.status, serde_json::from_str::<Value>(&text).unwrap())
+        };
+        if deletes {
+            delete(&address, &one);
+            for (raw, cursor, label) in [
+                (&mut alone, at_one.clone(), Value::Null),
+                (&mut both, format!("{at_one}.{at_two}"), one.clone().into()),
+            ] {
+                let (status, object) = answer(raw);
+                if feed == "longpoll" {
+                    assert_eq!((status, &object["reason"]), (404, &"deleted".into()));
+                } else {
+                    assert_eq!((status, &object["cursor"]), (200, &cursor.into()), "a script sees no status");
+                    assert_eq!(object["messages"][0]["type"], "deleted");
+                    assert_eq!(object["messages"][0]["channel"], label);
+                }
+            }
+            continue;
+        }
+        let end_one = close(&address, &one, None);
+        let (status, object) = answer(&mut alone);
+        let closed =
+            |end: &str| serde_json::json!({"messages": [], "cursor": end, "gap": null, "closed": true});
+        assert_eq!((status, object), (200, closed(&end_one)));
+        // The other one goes on until both have ended. Its connection may ask again.
+        let end_two = close(&address, &two, None);
+        let end = format!("{end_one}.{end_two}");
+        assert_eq!(answer(&mut both), (200, closed(&end)));
+        both.send(format!("GET /c/{names}?wait=50&since={end} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_eq!(answer(&mut both), (200, closed(&end)), "at once");
+    }
+    running.stop().unwrap();
+}
+
+/// A poll has the tag of the end from then on, and its answer says that it is closed.
+#[test]
+fn the_tag_of_a_poll_changes_with_the_end() {
+    let server = Server::start(&["--threads", "1"]);
+    let first = Post::new("x").to(&server.address, "tag");
+    let mut raw = server.raw();
+    let mut get = |tag: &str| {
+        let condition = format!("If-None-Match: \"{tag}\"\r\n");
+        let request = format!("GET /c/tag?limit=1 HTTP/1.1\r\nHost: x\r\n{condition}\r\n");
+        let answer = raw.send(request).response();
+        (answer.status, answer.field("etag").unwrap().trim_matches('"').to_owned(), answer.body)
+    };
+    assert_eq!(get(&first), (304, first.clone(), Vec::new()));
+    let end = close(&server.address, "tag", None);
+    let (status, tag, body) = get(&first);
+    assert_eq!((status, &tag), (200, &end));
+    let poll: Value = serde_json::from_slice(&body).unwrap();
+    // The answer with the last message reaches the end.
+    assert_eq!((&poll["closed"], &poll["messages"][0]["cursor"]), (&true.into(), &first.into()));
+    assert_eq!(get(&end), (304, end.clone(), Vec::new()));
 }
 
 #[test]

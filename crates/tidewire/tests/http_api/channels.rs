@@ -492,6 +492,24 @@ fn a_channel_that_keeps_all_is_refused_more_without_room() {
     assert_eq!(raw.send(post("/c/b", "", &body)).response().status, 201);
 }
 
+/// The window is only what is in memory for readers that keep up.
+#[test]
+fn a_small_window_hides_no_message() {
+    let server = Server::start(&["--window-messages", "2", "--window-bytes", "4k", "--window-age", "1h"]);
+    let mut raw = server.raw();
+    let data: Vec<String> = (0..50).map(|n| format!("{n}{}", "x".repeat(n * 20))).collect();
+    for payload in &data {
+        Post::new(payload.clone()).on(&mut raw, "w");
+    }
+    let read: Vec<_> = messages(&mut raw, "w").iter().map(|message| message["data"].clone()).collect();
+    assert_eq!(read, data);
+    let mut stream = server.raw();
+    stream.send(get("/c/w?feed=stream&since=earliest", ""));
+    for payload in &data {
+        stream.until(format!("\"data\":\"{payload}\""));
+    }
+}
+
 #[test]
 fn a_deleted_channel_has_no_reads_until_it_is_written() {
     let server = Server::start(&[]);
