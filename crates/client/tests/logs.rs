@@ -206,6 +206,16 @@ async fn after_a_cut_before_the_end_the_end_is_told_once() {
     }
 }
 
+/// The answer begins earlier than the reader, who has all its messages already.
+#[tokio::test]
+async fn an_end_in_an_answer_with_old_messages_is_told() {
+    let (one, two) = (object(1), object(2));
+    let server =
+        serve(vec![vec![Request, poll(&[1, 2], "e-2"), Request, closed(&[&one, &two], "f-3"), Hold]]);
+    let texts = take(&mut subscribe(&server.url, &[Feed::Poll], "e-0"), 5).await;
+    assert_eq!(texts, ["poll at e-0", "e-1 m1", "e-2 m2", "end of - f-3", "end: the channel has ended"]);
+}
+
 /// Of two channels, one ends, and the connection is cut. Both ends are told, each once, and the
 /// reader comes back at the end of the first.
 #[tokio::test]
