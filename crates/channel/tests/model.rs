@@ -208,7 +208,8 @@ proptest! {
                     let head = log.bounds().head.saturating_sub(some as u64);
                     let past_end = log.lineage().past().last().map_or(0, |past| past.1);
                     let unchanged = Log::<()>::restored(log.lineage().clone(), head, retention);
-                    prop_assert_eq!(unchanged.is_none(), head < past_end, "a message of a past epoch is missing");
+                    // If a message of a past epoch is missing, the lineage does not fit.
+                    prop_assert_eq!(unchanged.is_none(), head < past_end);
                     epochs.push(Epoch::new(100 + epochs.len() as u64));
                     let mut lineage = log.lineage().clone();
                     lineage.begin(epochs[epochs.len() - 1], head);

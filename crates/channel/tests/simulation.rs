@@ -5,9 +5,9 @@
 //! > reader is told.
 //!
 //! The server has a store that carries out appends later, fails, and loses answers. Logs lose their
-//! newest messages, are closed and are deleted. The log is that of this crate. The protocol crates make the bytes: `tidewire-http1` with
-//! `tidewire-chunked` the requests and answers, `tidewire-sse` the events, `tidewire-ws` the
-//! frames. `sim/world.rs` lists what can happen.
+//! newest messages, are closed and are deleted. The log is that of this crate. The protocol crates
+//! make the bytes: `tidewire-http1` with `tidewire-chunked` the requests and answers,
+//! `tidewire-sse` the events, `tidewire-ws` the frames. `sim/world.rs` lists what can happen.
 //!
 //! ```text
 //! # one seed again, with its trace

@@ -110,7 +110,7 @@ impl Channel {
         batch: Batch,
         answer: Option<Result<Appended, AppendError>>,
     ) -> Result<Sent, HubError> {
-        let mut woken = Woken::new();
+        let mut woken = Woken::default();
         let was_open = guard.life == Life::Open;
         let outcome = guard.take(now_ms, &batch, &answer, |settings| self.window(settings), &mut woken);
         if !was_open {
@@ -138,14 +138,14 @@ impl Channel {
 
     /// The store has answered an append that was in flight.
     fn landed(&self, batch: &Batch, answer: Option<Result<Appended, AppendError>>, publishing: &Publishing) {
-        let (now_ms, mut woken) = (self.common.now_ms(), Woken::new());
+        let (now_ms, mut woken) = (self.common.now_ms(), Woken::default());
         let mut guard = self.lock();
         guard.arrives(batch);
         let outcome = guard.take(now_ms, batch, &answer, |settings| self.window(settings), &mut woken);
         if outcome.is_none() {
             guard.keep_early(batch.clone(), answer, publishing.clone());
         }
-        let done = guard.settle_early(now_ms, &mut woken);
+        let done = guard.settle_early(now_ms, false, &mut woken);
         self.note_open(&guard);
         let must_catch_up = guard.must_catch_up();
         self.make_room(guard, now_ms);
@@ -169,7 +169,7 @@ impl Channel {
     /// Appends the mark of an upload whose publisher has left, and frees the channel when the store
     /// has it. If it fails, the next sweep tries again.
     pub(crate) fn mark_upload(self: &Arc<Self>, append: Append<'_>) {
-        self.lock().upload.owes_mark = true;
+        self.lock().upload.owes_mark = false;
         let append = Append { by: AppendedBy::Upload(UploadStep::Mark), ..append };
         match self.append(append) {
             Ok(Sent::Flying(publishing)) => {
@@ -184,7 +184,7 @@ impl Channel {
     fn upload_marked(&self, outcome: Result<(), HubError>) {
         match outcome {
             // Nobody knows: a second mark after a first one does no harm.
-            Err(HubError::Store { .. } | HubError::NotReady) => {}
+            Err(HubError::Store { .. } | HubError::NotReady) => self.lock().upload.owes_mark = true,
             // The log has its mark, or takes nothing any more.
             Ok(()) | Err(_) => self.end_upload(),
         }

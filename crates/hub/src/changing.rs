@@ -17,8 +17,8 @@ use crate::sync::MutexGuard;
 pub(crate) type Change<T> = Arc<Flight<Result<T, HubError>>>;
 
 impl Channel {
-    /// Deletes the log. Its readers are told when the store has done it. `None` if another change is
-    /// under way, then the waker is woken after it; or if the channel is over.
+    /// Deletes the log. Its readers are told when the store has done it. `None` if another change
+    /// is under way, then the waker is woken after it; or if the channel is over.
     pub(crate) fn delete(&self, waker: &Waker) -> Option<Change<bool>> {
         let guard = self.begin_change(waker)?;
         let answer = self.common.store.delete(self.name(), self.common.now_ms());
@@ -69,7 +69,8 @@ impl Channel {
         guard.is_uncertain |=
             outcome.as_ref().is_err_and(|&error| error == HubError::Store { unknown: true });
         // Those who wait at the position before, if there are any, read again.
-        let woken: Woken = guard.log.wake_all().collect();
+        let mut woken = Woken::default();
+        woken.add(guard.log.wake_all());
         self.end_change(guard);
         self.wake(woken);
         self.catch_up_if_needed();

@@ -1,13 +1,9 @@
 //! The state of a channel, which its lock protects: the window of the newest messages, what is
-//! known of the log in the store, the waiters, and how the answers of the store are taken in.
+//! known of the log in the store, and the waiters. `window.rs` says how the window gets messages.
 //!
 //! ```text
 //!   the log in the store    earliest ├── pages ──────┬── window ─────────┤ head    in flight …
 //!                                                    │ in memory         │
-//!   answers ─► after == head? ── yes ──► window, its readers are woken
-//!                  │ no
-//!                  ▼
-//!                early: waits for the answers before it, or until the store was read
 //! ```
 
 use std::collections::BTreeMap;
@@ -17,10 +13,7 @@ use std::task::Waker;
 
 use tidewire_channel as log;
 use tidewire_channel::{Bounds, Budget, Continuity, Cursor, Epoch, Lineage, Log, Retention, Since};
-use tidewire_store::{
-    AppendError, Appended, Batch, ChannelSettings, LogInfo, Message, Once, Opened, Outcome, Page as Stored,
-    Refusal, Retain, UploadStep,
-};
+use tidewire_store::{Appended, Batch, ChannelSettings, LogInfo, Message, Once, Opened, Retain, UploadStep};
 
 use crate::error::HubError;
 use crate::flight::Flight;
@@ -33,7 +26,7 @@ pub(crate) struct State {
     pub(crate) log: log::Channel<Arc<Message>, Waiter>,
     /// The number of the last message that the log in the store no longer keeps, as far as the hub
     /// knows.
-    earliest: u64,
+    pub(crate) earliest: u64,
     pub(crate) settings: Arc<ChannelSettings>,
     pub(crate) upload: UploadState,
     /// The workers that publishers wait for, and the publishers that wait.
@@ -41,17 +34,17 @@ pub(crate) struct State {
     /// The time of the newest message. A new message gets this time if its own time is earlier.
     /// That happens when the wall clock steps back, or when two publishers read the clock in one
     /// order and append in the other.
-    last_ms: u64,
+    pub(crate) last_ms: u64,
     pub(crate) life: Life,
     /// Whether a request to create or delete the log is under way. Appends wait for it.
     pub(crate) is_changing: bool,
     /// Those that wait until the channel is open, or until that request is done.
     pub(crate) waiting: Vec<Waker>,
     /// The number of appends that the store has not answered.
-    flying: usize,
+    pub(crate) flying: usize,
     /// Appends whose messages the window cannot take yet, by the number of the message before them.
-    early: BTreeMap<(u64, u64), Early>,
-    serial: u64,
+    pub(crate) early: BTreeMap<(u64, u64), Early>,
+    pub(crate) serial: u64,
     /// Whether the store may have messages that the window lacks, other than those in flight.
     pub(crate) is_uncertain: bool,
     /// Whether the store is being read for such messages.
@@ -122,8 +115,8 @@ pub struct Published {
     /// The position after the message; without a message, the end.
     pub cursor: Cursor,
     /// `true` if the idempotency key was known, or the producer has sent this before. Then nothing
-    /// was appended, and `cursor` is the place of the first message. For a producer, it is the place
-    /// of its newest one.
+    /// was appended, and `cursor` is the place of the first message. For a producer, it is the
+    /// place of its newest one.
     pub duplicate: bool,
     /// The position of the end, if the channel has ended.
     pub end: Option<Cursor>,
@@ -132,14 +125,45 @@ pub struct Published {
 /// The outcome of a publish, for the one who waits for it.
 pub(crate) type Publishing = Arc<Flight<Result<Published, HubError>>>;
 
-/// The waiters to wake.
-pub(crate) type Woken = Vec<Waiter>;
+/// The waiters to wake, after the lock is released.
+#[derive(Default)]
+pub(crate) struct Woken {
+    /// Those of one message. In the usual case there are no others, and nothing is allocated.
+    first: Option<log::Woken<Waiter>>,
+    more: Vec<Waiter>,
+}
+
+impl Woken {
+    pub(crate) fn add(&mut self, woken: log::Woken<Waiter>) {
+        if self.first.is_none() { self.first = Some(woken) } else { self.more.extend(woken) }
+    }
+
+    pub(crate) fn add_workers(&mut self, workers: impl IntoIterator<Item = u16>) {
+        self.more.extend(workers.into_iter().map(Waiter::Worker));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.as_ref().is_none_or(|first| first.len() == 0) && self.more.is_empty()
+    }
+}
+
+impl IntoIterator for Woken {
+    type Item = Waiter;
+    type IntoIter = std::iter::Chain<
+        std::iter::Flatten<std::option::IntoIter<log::Woken<Waiter>>>,
+        std::vec::IntoIter<Waiter>,
+    >;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.first.into_iter().flatten().chain(self.more)
+    }
+}
 
 /// An append that was answered before an earlier one.
-struct Early {
-    messages: Batch,
-    appended: Appended,
-    publishing: Publishing,
+pub(crate) struct Early {
+    pub(crate) messages: Batch,
+    pub(crate) appended: Appended,
+    pub(crate) publishing: Publishing,
 }
 
 /// What a read finds.
@@ -226,14 +250,14 @@ impl State {
     }
 
     /// Begins an empty window of a new log.
-    fn begin(&mut self, start: Cursor, window: Retention) {
+    pub(crate) fn begin(&mut self, start: Cursor, window: Retention) {
         let empty = Log::continuing(start, window);
         *self.log.log_mut() = empty.unwrap_or_else(|| Log::new(start.epoch(), window));
         self.earliest = start.seq();
     }
 
     /// Begins an empty window of a log in the store, after a message of it.
-    fn adopt(&mut self, info: &LogInfo, after: u64, window: Retention) {
+    pub(crate) fn adopt(&mut self, info: &LogInfo, after: u64, window: Retention) {
         let empty = Log::restored(info.lineage.clone(), after, window);
         *self.log.log_mut() = empty.unwrap_or_else(|| Log::new(info.lineage.current(), window));
         self.earliest = info.earliest;
@@ -362,150 +386,6 @@ impl State {
             }
         }
         if kept.time_ms() < self.last_ms { Ok(Arc::new(kept.with_time(self.last_ms))) } else { Ok(kept) }
-    }
-
-    /// An append is on its way to the store.
-    pub(crate) fn departs(&mut self, messages: &Batch) {
-        self.flying += 1;
-        self.room.departs(messages.as_slice().len(), messages.weight());
-    }
-
-    /// The store has answered an append that was on its way.
-    pub(crate) fn arrives(&mut self, messages: &Batch) {
-        self.flying -= 1;
-        self.room.arrives(messages.as_slice().len(), messages.weight());
-    }
-
-    /// Takes the answer of the store to an append: `None` if nobody knows what happened. Returns
-    /// the outcome; `None` if it must wait until the window has the messages before.
-    pub(crate) fn take(
-        &mut self,
-        now_ms: u64,
-        messages: &Batch,
-        answer: &Option<Result<Appended, AppendError>>,
-        window: impl Fn(&ChannelSettings) -> Retention,
-        woken: &mut Woken,
-    ) -> Option<Result<Published, HubError>> {
-        let appended = match answer {
-            Some(Ok(appended)) => appended,
-            Some(Err(error)) => {
-                self.is_uncertain |= match error {
-                    AppendError::Failed(failed) => failed.outcome == Outcome::Unknown,
-                    // Another node has closed it.
-                    AppendError::Refused(Refusal::Closed { .. }) => !self.log.log().is_closed(),
-                    AppendError::Refused(_) => false,
-                };
-                return Some(Err(error.into()));
-            }
-            None => {
-                self.is_uncertain = true;
-                return Some(Err(HubError::Store { unknown: true }));
-            }
-        };
-        let Appended { after, cursor, duplicate, end, earliest } = *appended;
-        let published = Published { cursor, duplicate, end };
-        if self.life.is_over() || self.log.log().has(cursor) && self.life != Life::Remembered {
-            return Some(Ok(published));
-        }
-        if duplicate {
-            self.is_uncertain = true;
-            return None;
-        }
-        if self.life == Life::Remembered {
-            self.begin(after, window(&self.settings));
-            self.life = Life::Open;
-        }
-        if after != self.log.log().head() {
-            return None;
-        }
-        self.append(now_ms, messages, (cursor.epoch(), end.is_some()), woken);
-        self.note_earliest(earliest);
-        Some(Ok(published))
-    }
-
-    /// Gives messages at the head of the log to the window.
-    fn append(&mut self, now_ms: u64, messages: &Batch, (epoch, closes): (Epoch, bool), woken: &mut Woken) {
-        if self.log.log().epoch() != epoch {
-            self.log.log_mut().begin_epoch(epoch);
-        }
-        for message in messages.as_slice() {
-            if let Ok((_, more)) = self.log.append(now_ms, message.weight(), message.clone()) {
-                woken.extend(more);
-            }
-        }
-        if closes {
-            self.log.log_mut().close();
-            woken.extend(self.log.wake_all());
-        }
-    }
-
-    /// Keeps an append until the window has the messages before it.
-    pub(crate) fn keep_early(
-        &mut self,
-        messages: Batch,
-        answer: Option<Result<Appended, AppendError>>,
-        publishing: Publishing,
-    ) {
-        let Some(Ok(appended)) = answer else { return };
-        let after = if appended.duplicate { appended.cursor } else { appended.after };
-        self.serial += 1;
-        self.early.insert((after.seq(), self.serial), Early { messages, appended, publishing });
-    }
-
-    /// Gives the window the appends that came too early and fit now. Returns those that are done.
-    pub(crate) fn settle_early(&mut self, now_ms: u64, woken: &mut Woken) -> Vec<(Publishing, Published)> {
-        let mut done = Vec::new();
-        while let Some(first) = self.early.first_entry() {
-            let head = self.log.log().head();
-            let after = first.key().0;
-            if after > head.seq() {
-                break;
-            }
-            let Early { messages, appended, publishing } = first.remove();
-            let Appended { cursor, duplicate, end, earliest, .. } = appended;
-            if !duplicate && appended.after == head && !self.log.log().has(cursor) {
-                self.append(now_ms, &messages, (cursor.epoch(), end.is_some()), woken);
-                self.note_earliest(earliest);
-            }
-            done.push((publishing, Published { cursor, duplicate, end }));
-        }
-        done
-    }
-
-    /// Takes the appends that came too early: nobody knows when the window will have them.
-    pub(crate) fn give_up_early(&mut self) -> Vec<Publishing> {
-        std::mem::take(&mut self.early).into_values().map(|early| early.publishing).collect()
-    }
-
-    /// Whether the store must be read, because the window lacks messages.
-    pub(crate) fn must_catch_up(&self) -> bool {
-        let lacks = self.is_uncertain || self.flying == 0 && !self.early.is_empty();
-        lacks && !self.is_catching_up && self.life == Life::Open
-    }
-
-    /// Takes messages that the store has after the head. Returns whether the window was begun anew,
-    /// so that pages of the log may be wrong.
-    pub(crate) fn catch_up(&mut self, page: &Stored, window: Retention, woken: &mut Woken) -> bool {
-        let head = self.log.log().head();
-        let is_new = page.continuity.is_broken() && page.start != head;
-        if is_new {
-            self.adopt(&page.info, page.start.seq(), window);
-            woken.extend(self.log.wake_all());
-        }
-        self.note_earliest(page.info.earliest);
-        for (cursor, message) in &page.messages {
-            if cursor.seq() == self.log.log().head().seq() + 1 {
-                let batch = Batch::One(message.clone());
-                self.append(message.time_ms(), &batch, (cursor.epoch(), false), woken);
-            }
-        }
-        self.last_ms = self.last_ms.max(page.info.last_time_ms);
-        if !page.more && self.log.log().head().seq() == page.info.head {
-            let epoch = page.info.lineage.current();
-            let closes = page.info.is_closed && !self.log.log().is_closed();
-            self.append(0, &Batch::None, (epoch, closes), woken);
-        }
-        is_new
     }
 
     /// Whether an append must wait for room. If so, the publisher is in the line now.

@@ -145,6 +145,7 @@ impl Channel {
             self.catch_up_if_needed();
             return None;
         }
+        state.fill(&page);
         Some(Content {
             asked: start,
             continuity: page.continuity,
@@ -215,11 +216,12 @@ impl Channel {
                 return false;
             }
         };
-        let mut woken = Woken::new();
+        let mut woken = Woken::default();
         let window = self.window(&page.info.settings);
         let is_new = state.catch_up(&page, window, &mut woken);
-        let done = state.settle_early(self.common.now_ms(), &mut woken);
-        state.is_uncertain |= page.more && state.log.log().head().seq() < page.info.head;
+        let has_more = page.more && state.log.log().head().seq() < page.info.head;
+        let done = state.settle_early(self.common.now_ms(), !has_more, &mut woken);
+        state.is_uncertain |= has_more;
         let (room, is_uncertain) = (state.room_made(0), state.is_uncertain);
         drop(state);
         if is_new {

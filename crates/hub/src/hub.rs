@@ -45,6 +45,8 @@ pub struct Hub {
     /// Read under the lock of a channel. The lock orders it with appends to that channel.
     pub(crate) stopped: AtomicBool,
     pub(crate) counters: Arc<Counters>,
+    /// Whether the store has not answered the last sweep.
+    is_store_sweeping: AtomicBool,
 }
 
 impl fmt::Debug for Hub {
@@ -93,6 +95,7 @@ impl Hub {
             wall,
             stopped: AtomicBool::new(false),
             counters: common.counters.clone(),
+            is_store_sweeping: AtomicBool::new(false),
             common,
         });
         hub.common.store.listen(Arc::new(Ear(hub.this.clone())));
@@ -275,13 +278,17 @@ impl Hub {
             self.tend_pages();
         }
         // One step of the sweep of the store for each step of ours: both are short.
-        let hub = self.this.clone();
-        self.common.store.sweep(now_ms).then(move |swept| {
-            if let (Some(hub), Some(Ok(swept))) = (hub.upgrade(), swept) {
-                let expired = swept.expired.iter().filter_map(|name| hub.channels.peek(name));
-                expired.for_each(|channel| channel.vanished(true));
-            }
-        });
+        if !self.is_store_sweeping.swap(true, Ordering::Relaxed) {
+            let hub = self.this.clone();
+            self.common.store.sweep(now_ms).then(move |swept| {
+                let Some(hub) = hub.upgrade() else { return };
+                hub.is_store_sweeping.store(false, Ordering::Relaxed);
+                if let Some(Ok(swept)) = swept {
+                    let expired = swept.expired.iter().filter_map(|name| hub.channels.peek(name));
+                    expired.for_each(|channel| channel.vanished(true));
+                }
+            });
+        }
         self.channels.sweep_some(from, now_ms)
     }
 

@@ -16,6 +16,8 @@ mod counters;
 mod credit;
 mod directory;
 mod driver;
+#[cfg(test)]
+mod end_tests;
 mod error;
 mod feeds;
 mod fetching;
@@ -32,6 +34,8 @@ mod object;
 mod opening;
 mod out;
 mod pages;
+#[cfg(test)]
+mod pages_tests;
 mod poll;
 mod positions;
 mod publication;
@@ -49,6 +53,8 @@ mod shape;
 mod shape_tests;
 mod site;
 #[cfg(test)]
+mod store_site_tests;
+#[cfg(test)]
 mod store_tests;
 mod sync;
 mod table;
@@ -56,6 +62,7 @@ mod units;
 mod upload;
 mod upload_state;
 mod vanishing;
+mod window;
 
 pub use api::conditions;
 pub use api::handshake;

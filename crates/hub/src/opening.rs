@@ -70,7 +70,7 @@ impl Channel {
         let marked = move |answer| {
             let mut state = this.lock();
             state.life = Life::Open;
-            let mut woken = Woken::new();
+            let mut woken = Woken::default();
             let outcome = state.take(now_ms, &batch, &answer, |settings| this.window(settings), &mut woken);
             if !matches!(outcome, Some(Ok(_))) {
                 state.life = Life::Failed;

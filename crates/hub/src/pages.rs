@@ -164,7 +164,7 @@ impl<C> Pages<C> {
         Self::with_max_bytes(MAX_PAGES)
     }
 
-    fn with_max_bytes(max_bytes: usize) -> Self {
+    pub(crate) fn with_max_bytes(max_bytes: usize) -> Self {
         let inner = Inner {
             all: BTreeMap::new(),
             line: VecDeque::new(),
@@ -370,7 +370,7 @@ impl<C> Inner<C> {
         for key in going {
             self.remove(key);
         }
-        self.bytes <= wanted || self.fetching == 0 && self.bytes <= max_bytes
+        self.bytes <= wanted || self.fetching == 0 && self.bytes == 0
     }
 
     /// The next pages in the line, as far as fetches are free.

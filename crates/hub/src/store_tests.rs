@@ -1,15 +1,11 @@
 //! A hub over stores that are slow, fail, answer in another order, crash, and are shared.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::SystemTime;
 
 use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
-use tidewire_server::{Listen, Running, Server};
 use tidewire_store::suite::{Fault, FaultyStore, JournalStore, Loss, RequestKind};
 use tidewire_store::{
     Append, Batch, ChannelName, ChannelSettings, Expiry, Limits, MemoryStore, Message, Retain, Store,
@@ -21,35 +17,32 @@ use crate::config::{HubConfig, Patterns};
 use crate::error::HubError;
 use crate::flight::at_once;
 use crate::hub::Hub;
-use crate::pages::MAX_ATTEMPTS;
 use crate::publication::Publication;
-use crate::settings::Settings;
-use crate::site::Site;
 use crate::upload::Upload;
 
-type Faulty = Arc<FaultyStore<MemoryStore>>;
+pub(crate) type Faulty = Arc<FaultyStore<MemoryStore>>;
 
 const UNKNOWN: HubError = HubError::Store { unknown: true };
 
-fn faulty() -> Faulty {
+pub(crate) fn faulty() -> Faulty {
     Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT)))
 }
 
-fn release(store: &FaultyStore<MemoryStore>, number: usize) {
+pub(crate) fn release(store: &FaultyStore<MemoryStore>, number: usize) {
     assert!(store.release(number));
 }
 
-fn name(text: &str) -> ChannelName {
+pub(crate) fn name(text: &str) -> ChannelName {
     ChannelName::new(text).unwrap()
 }
 
 /// A hub with one worker over this store.
-fn hub(store: &Faulty) -> Arc<Hub> {
+pub(crate) fn hub(store: &Faulty) -> Arc<Hub> {
     Hub::with_store(HubConfig::default(), 1, store.clone())
 }
 
 /// The same, whose channels keep everything and have the last two messages in memory.
-fn hub_with_short_windows(store: &Faulty) -> Arc<Hub> {
+pub(crate) fn hub_with_short_windows(store: &Faulty) -> Arc<Hub> {
     let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::All));
     let window = Retention::DEFAULT.with_max_messages(2);
     let patterns = Patterns::new(move |_| Some(settings.clone()));
@@ -57,7 +50,8 @@ fn hub_with_short_windows(store: &Faulty) -> Arc<Hub> {
 }
 
 fn message(text: impl Into<String>) -> Message {
-    Message::new(text.into().into(), 0)
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Message::new(text.into().into(), now.as_millis() as u64)
 }
 
 fn publication(text: &str, key: Option<&[u8]>) -> Publication {
@@ -68,11 +62,11 @@ fn poll(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, HubE
     hub.poll_publish(&mut Context::from_waker(Waker::noop()), publication)
 }
 
-fn publish(hub: &Hub, text: &str) -> Cursor {
+pub(crate) fn publish(hub: &Hub, text: &str) -> Cursor {
     hub.publish(&name("a"), message(text), None).unwrap().cursor
 }
 
-fn publish_many(hub: &Hub, texts: impl Iterator<Item = String>) {
+pub(crate) fn publish_many(hub: &Hub, texts: impl Iterator<Item = String>) {
     texts.for_each(|text| assert!(publish(hub, &text).seq() > 0));
 }
 
@@ -253,6 +247,22 @@ fn one_fetch_serves_all_readers_at_the_same_place() {
 }
 
 #[test]
+fn a_channel_that_is_opened_again_is_soon_in_memory() {
+    let store = faulty();
+    publish_many(&hub(&store), (1..=3).map(|n| n.to_string()));
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    assert_eq!(texts(&all(&channel)), ["1", "2", "3"]);
+    publish(&hub, "4");
+    let page = all(&channel);
+    assert_eq!((texts(&page), page.more), (vec!["1", "2", "3", "4"], false));
+    assert_eq!(store.count(RequestKind::Read), 1);
+    assert!(channel.common.pages.forget(channel.number).workers.is_empty());
+    assert_eq!(texts(&all(&channel)), ["1", "2", "3", "4"]);
+    assert_eq!(store.count(RequestKind::Read), 1);
+}
+
+#[test]
 fn a_deletion_ends_the_wait_for_a_page() {
     let store = faulty();
     let hub = hub_with_short_windows(&store);
@@ -376,163 +386,4 @@ fn a_typed_channel_gives_its_type_and_refuses_others() {
     assert_eq!(hub.publish(&name("a"), other, None), Err(HubError::OtherType));
     let page = all(&hub.channel(&name("a")).unwrap());
     assert_eq!(page.messages[0].1.content_type(), Some("text/x"));
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Serves a hub with one worker.
-fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
-    let server =
-        Server::builder().listen("127.0.0.1:0".parse::<Listen>().unwrap()).threads(1).bind().unwrap();
-    let (hub, settings) = (hub.clone(), Arc::<Settings>::default());
-    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
-    let address = running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
-    (running, address)
-}
-
-fn ask(address: SocketAddr, request: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.write_all(request.as_bytes()).unwrap();
-    socket
-}
-
-fn read_until(socket: &mut TcpStream, text: &str) -> String {
-    let mut all = Vec::new();
-    while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
-        let mut bytes = [0; 4096];
-        let n = socket.read(&mut bytes).unwrap();
-        assert!(n > 0, "no {text:?} in {}", String::from_utf8_lossy(&all));
-        all.extend_from_slice(&bytes[..n]);
-    }
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-fn post(target: &str) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
-}
-
-fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
-}
-
-#[test]
-fn a_slow_store_blocks_no_worker() {
-    let store = faulty();
-    let hub = hub(&store);
-    let (running, address) = serve(&hub);
-    for kind in [RequestKind::Open, RequestKind::Append] {
-        store.plan(kind, Fault::HoldRequest);
-        let mut slow = ask(address, &post(&format!("/c/slow-{kind:?}")));
-        let held = store.wait_held(1);
-        read_until(&mut ask(address, &post("/c/fast")), "201 Created");
-        release(&store, held[0].number);
-        read_until(&mut slow, "201 Created");
-    }
-    store.plan(RequestKind::Open, Fault::HoldRequest);
-    let mut poll = ask(address, &get("/c/new"));
-    let held = store.wait_held(1);
-    read_until(&mut ask(address, &get("/c/fast")), "200 OK");
-    release(&store, held[0].number);
-    read_until(&mut poll, "200 OK");
-    drop(poll);
-    running.stop().unwrap();
-}
-
-/// Every feed begins far behind the window, gets pages, and goes on with what is published then.
-#[test]
-fn readers_behind_the_window_get_everything_in_order() {
-    const COUNT: usize = 40;
-    let store = faulty();
-    let hub = hub_with_short_windows(&store);
-    // A page holds a few of these messages.
-    let text = |n: usize| format!("{n:03}{}", "x".repeat(60_000));
-    let start = hub.channel(&name("a")).unwrap().head();
-    publish_many(&hub, (0..COUNT).map(text));
-    let (running, address) = serve(&hub);
-    store.always(RequestKind::Read, Some(Fault::HoldRequest));
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let streams = [
-        get(&format!("/c/a?feed=sse&since={start}")),
-        get(&format!("/c/a?feed=stream&since={start}")),
-        get(&format!("/c/a?feed=raw&since={start}")),
-        format!("GET /c/a?since={start} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n"),
-    ];
-    let mut sockets = streams.map(|request| ask(address, &request));
-    let mut long_poll = ask(address, &get(&format!("/c/a?feed=longpoll&wait=30&since={start}")));
-    let mut short_poll = ask(address, &get(&format!("/c/a?feed=poll&since={start}")));
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                store.release_all();
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        });
-        for poll in [&mut long_poll, &mut short_poll] {
-            let got = read_until(poll, "\"cursor\"");
-            assert!(got.contains("200 OK"), "{}", &got[..200.min(got.len())]);
-            read_until_number(poll, got, 1);
-        }
-        // One after the other: while one is read, the others are slow readers.
-        for socket in &mut sockets {
-            read_until_number(socket, String::new(), COUNT);
-        }
-        publish(&hub, &text(COUNT));
-        for socket in &mut sockets {
-            read_until(socket, &text(COUNT)[..3]);
-        }
-        done.store(true, Ordering::Relaxed);
-    });
-    assert!(store.count(RequestKind::Read) >= COUNT / 5, "pages are short");
-    drop((sockets, long_poll, short_poll));
-    running.stop().unwrap();
-}
-
-/// Reads on until the first `count` payloads have come, and checks their order.
-fn read_until_number(socket: &mut TcpStream, first: String, count: usize) {
-    let mut all = first.into_bytes();
-    loop {
-        let text = String::from_utf8_lossy(&all);
-        // Where each payload begins: three digits before a run of x.
-        let numbers: Vec<usize> = text
-            .match_indices("xxxxxxxx")
-            .filter(|&(at, _)| text[..at].chars().next_back().is_some_and(|c| c.is_ascii_digit()))
-            .filter_map(|(at, _)| text.get(at - 3..at)?.parse().ok())
-            .collect();
-        assert!(numbers.iter().copied().eq(0..numbers.len()), "{numbers:?}");
-        if numbers.len() >= count {
-            return;
-        }
-        let mut bytes = [0; 65_536];
-        let n = socket.read(&mut bytes).unwrap();
-        assert!(n > 0, "the stream ended after {} messages", numbers.len());
-        all.extend_from_slice(&bytes[..n]);
-    }
-}
-
-/// The readers of a page that cannot be read are cut, and polls are refused.
-#[test]
-fn a_page_that_cannot_be_read_ends_its_readers_and_not_others() {
-    let store = faulty();
-    let hub = hub_with_short_windows(&store);
-    let start = hub.channel(&name("a")).unwrap().head();
-    publish_many(&hub, (0..10).map(|n| n.to_string()));
-    let (running, address) = serve(&hub);
-    store.always(RequestKind::Read, Some(Fault::Fail));
-    let mut stream = ask(address, &get(&format!("/c/a?feed=stream&since={start}")));
-    let mut poll = ask(address, &get(&format!("/c/a?since={start}")));
-    read_until(&mut ask(address, &get("/c/a?since=now")), "200 OK");
-    // The worker does this each second.
-    while store.count(RequestKind::Read) < MAX_ATTEMPTS as usize {
-        hub.tend_pages();
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(read_until(&mut poll, "\r\n\r\n").starts_with("HTTP/1.1 503"));
-    let mut rest = Vec::new();
-    stream.read_to_end(&mut rest).unwrap();
-    assert!(!String::from_utf8_lossy(&rest).contains("message"));
-    drop((stream, poll));
-    running.stop().unwrap();
 }

@@ -15,7 +15,7 @@ use crate::room::{LONGEST_WAIT_MS, Room};
 pub(crate) struct UploadState {
     /// Whether an upload is under way.
     active: bool,
-    /// Whether the publisher has left, and the mark that says so is not in the log yet.
+    /// Whether the publisher has left, and the store did not take the mark that says so.
     pub(crate) owes_mark: bool,
     /// The position before the first piece of the newest upload.
     start: Option<Cursor>,

@@ -3,7 +3,7 @@
 use std::task::Waker;
 
 use crate::channel::Channel;
-use crate::channel_state::{Life, Waiter, Woken};
+use crate::channel_state::{Life, Woken};
 use crate::error::HubError;
 
 impl Channel {
@@ -15,9 +15,10 @@ impl Channel {
         }
         guard.life = if is_deleted { Life::Deleted } else { Life::Forgotten };
         self.note_open(&guard);
-        let mut woken: Woken = guard.log.wake_all().collect();
-        woken.extend(guard.room.workers().map(Waiter::Worker));
-        woken.extend(std::mem::take(&mut guard.at_end).into_iter().map(Waiter::Worker));
+        let mut woken = Woken::default();
+        woken.add(guard.log.wake_all());
+        woken.add_workers(guard.room.workers());
+        woken.add_workers(std::mem::take(&mut guard.at_end));
         let line = guard.room.wake_all();
         let upload = guard.upload.take_waiting();
         let raw = std::mem::take(&mut guard.waiting);

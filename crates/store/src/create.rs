@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidewire_channel::Cursor;
 
+use crate::append::Batch;
 use crate::info::LogInfo;
 use crate::name::ChannelName;
 use crate::settings::ChannelSettings;
@@ -18,19 +19,37 @@ pub struct Create {
     pub settings: Arc<ChannelSettings>,
     /// The log that this one begins with.
     pub fork: Option<Fork>,
+    /// The first messages of its own. If the log exists already, they are not appended.
+    pub messages: Batch,
+    /// Whether it is closed after them.
+    pub close: bool,
 }
 
 impl Create {
     /// Creates an empty log.
     #[must_use]
     pub const fn new(now_ms: u64, settings: Arc<ChannelSettings>) -> Self {
-        Self { now_ms, settings, fork: None }
+        Self { now_ms, settings, fork: None, messages: Batch::None, close: false }
     }
 
     /// Sets [`fork`](Self::fork).
     #[must_use]
     pub fn with_fork(mut self, fork: Fork) -> Self {
         self.fork = Some(fork);
+        self
+    }
+
+    /// Sets [`messages`](Self::messages).
+    #[must_use]
+    pub fn with_messages(mut self, messages: Batch) -> Self {
+        self.messages = messages;
+        self
+    }
+
+    /// Sets [`close`](Self::close) to `true`.
+    #[must_use]
+    pub fn closing(mut self) -> Self {
+        self.close = true;
         self
     }
 }

@@ -1,6 +1,7 @@
 //! Why a store refuses, or fails.
 //!
-//! A refusal is an answer: the store works, and the request is wrong for this log. A failure is not.
+//! A refusal is an answer: the store works, and the request is wrong for this log. A failure is
+//! not.
 
 use std::borrow::Cow;
 

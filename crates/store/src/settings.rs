@@ -14,7 +14,7 @@ use tidewire_channel::Retention;
 ///     .with_content_type(Some("application/json".into()));
 /// assert_ne!(settings, ChannelSettings::DEFAULT);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelSettings {
     /// What the log keeps.
@@ -49,6 +49,12 @@ impl ChannelSettings {
     pub fn with_content_type(mut self, content_type: Option<Box<str>>) -> Self {
         self.content_type = content_type;
         self
+    }
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 

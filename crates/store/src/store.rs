@@ -14,9 +14,9 @@ use crate::name::ChannelName;
 
 /// Keeps the logs of channels.
 ///
-/// **Its promise.** When an append is answered, its messages are kept: in the memory of the process,
-/// on a disk, or in another server, as the store says. The hub shows a message to nobody before.
-/// A store that does not know whether it has kept its promise answers with
+/// **Its promise.** When an append is answered, its messages are kept: in the memory of the
+/// process, on a disk, or in another server, as the store says. The hub shows a message to nobody
+/// before. A store that does not know whether it has kept its promise answers with
 /// [`Outcome::Unknown`](crate::Outcome::Unknown).
 ///
 /// **It works by itself.** Nobody needs to poll an answer, and dropping an answer cancels nothing.
@@ -32,8 +32,8 @@ use crate::name::ChannelName;
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Tells what there is under a name, and creates nothing. The hub uses the channel until
     /// [`release`](Self::release): meanwhile, the store forgets nothing of it, other than what its
-    /// settings say. The hub opens a name that it has not opened, and makes the two calls for a name
-    /// one after the other.
+    /// settings say. The hub opens a name that it has not opened, and makes the two calls for a
+    /// name one after the other.
     fn open(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<Opened, Failed>>;
 
     /// The hub does not use the channel any more. The store may forget a log of which it keeps
@@ -67,15 +67,16 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         now_ms: u64,
     ) -> Answer<Result<Page, ReadError>>;
 
-    /// Creates a log with settings, and perhaps with the first messages of another log. If the log
-    /// exists with the same settings and origin, this changes nothing.
+    /// Creates a log with settings, and perhaps with the first messages of another log and messages
+    /// of its own. All of it happens, or nothing does. If the log exists with the same settings and
+    /// origin, this changes nothing.
     ///
     /// # Errors
     /// In the answer: [`CreateError`].
     fn create(&self, name: &ChannelName, create: Create) -> Answer<Result<Created, CreateError>>;
 
-    /// Deletes a log. Returns whether there was one. A log with forks is kept for them, and its name
-    /// is in use until the last of them is deleted.
+    /// Deletes a log. Returns whether there was one. A log with forks is kept for them, and its
+    /// name is in use until the last of them is deleted.
     ///
     /// # Errors
     /// In the answer: [`Failed`].
@@ -112,6 +113,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>> {
         (**self).append(name, append)
+    }
+
+    fn is_known(&self, name: &ChannelName, once: &Once, now_ms: u64) -> bool {
+        (**self).is_known(name, once, now_ms)
     }
 
     fn read(

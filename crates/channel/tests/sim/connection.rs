@@ -8,6 +8,7 @@ use tidewire_ws as ws;
 
 use super::history::Violation;
 use super::item::Item;
+use super::server::Server;
 use super::store::OwnedOnce;
 
 pub(super) struct Connection {
@@ -187,5 +188,33 @@ impl Request {
             body: Vec::new(),
             switch,
         })
+    }
+}
+
+/// What the world asks about connections.
+impl Server {
+    pub(crate) fn has_wakes(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
+    pub(crate) fn held(&self) -> Vec<u32> {
+        let held = |connection: &Connection| matches!(connection.state, ConnectionState::Held(..));
+        self.connections.iter().filter(|(_, connection)| held(connection)).map(|(id, _)| *id).collect()
+    }
+
+    /// The channel that a held poll waits on.
+    pub(crate) fn held_on(&self, id: u32) -> Option<String> {
+        match &self.connections.get(&id)?.state {
+            ConnectionState::Held(position, _) => Some(position.channel.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn connection_ids(&self) -> Vec<u32> {
+        self.connections.keys().copied().collect()
+    }
+
+    pub(crate) fn has_output(&self, id: u32) -> bool {
+        self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
     }
 }

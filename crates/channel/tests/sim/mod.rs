@@ -1,8 +1,8 @@
 //! The parts of the simulation: all published messages (`history`), the items of a feed (`item`),
 //! the server that writes them (`server`, `connection`), its store (`store`, `publishing`, and
 //! `life` for what happens to logs), the readers (`reader`, `feed` for one connection, and
-//! `merger` for several at a time), and the network between them (`world`, `links`). The commands of
-//! a WebSocket involve all of these and are in `commands`.
+//! `merger` for several at a time), and the network between them (`world`, `links`). The commands
+//! of a WebSocket involve all of these and are in `commands`.
 
 mod checks;
 mod commands;

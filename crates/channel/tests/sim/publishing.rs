@@ -68,6 +68,8 @@ impl Server {
             Outcome::Refused(RefusedKind::Closed) => (409, "closed".into()),
             Outcome::Refused(RefusedKind::ProducerGap { .. }) => (409, "gap".into()),
             Outcome::Refused(RefusedKind::ProducerStart) => (400, "start".into()),
+            // An append that its producer has given up, before it began a new epoch.
+            Outcome::Refused(RefusedKind::ProducerFenced { .. }) => (403, "fenced".into()),
             Outcome::Refused(kind) => return Err(format!("{name}: {append:?} is refused: {kind:?}")),
             Outcome::Failed => {
                 self.counts.failed += 1;

@@ -36,6 +36,8 @@ pub(crate) struct Server {
     pub(super) connections: BTreeMap<u32, Connection>,
     pub(super) wakes: VecDeque<Waiter>,
     pub(crate) now_ms: u64,
+    /// The latest time that there was. The clock may jump back.
+    latest_ms: u64,
     budget: Budget,
     tickets: u64,
     pub(super) fault: Option<Fault>,
@@ -57,6 +59,7 @@ impl Server {
             connections: BTreeMap::new(),
             wakes: VecDeque::new(),
             now_ms: 1_000_000,
+            latest_ms: 0,
             budget,
             tickets: 0,
             fault,
@@ -66,11 +69,15 @@ impl Server {
 
     /// Returns the window of a channel. A deleted channel is not opened.
     fn open(&mut self, name: &str) -> &mut Channel<String, Waiter> {
+        self.latest_ms = self.latest_ms.max(self.now_ms);
         if !self.channels.contains_key(name) {
-            let channel = match self.store.log(name) {
+            // A new window has seen no time, and would evict messages before the store does.
+            self.store.expire(name, self.latest_ms);
+            let mut channel = match self.store.log(name) {
                 Some(log) => Channel::from_log(copy(log), self.limits),
                 None => Channel::new(self.store.absent(name).epoch(), self.retention, self.limits),
             };
+            channel.expire(self.latest_ms);
             self.channels.insert(name.into(), channel);
         }
         let channel = self.channels.get_mut(name).expect("the channel was there or has just been inserted");
@@ -434,31 +441,6 @@ impl Server {
         let taken: Vec<u8> = connection.output.drain(..max.min(connection.output.len())).collect();
         self.write_stream(id)?;
         Ok(taken)
-    }
-
-    pub(crate) fn has_wakes(&self) -> bool {
-        !self.wakes.is_empty()
-    }
-
-    pub(crate) fn held(&self) -> Vec<u32> {
-        let held = |connection: &Connection| matches!(connection.state, ConnectionState::Held(..));
-        self.connections.iter().filter(|(_, connection)| held(connection)).map(|(id, _)| *id).collect()
-    }
-
-    /// The channel that a held poll waits on.
-    pub(crate) fn held_on(&self, id: u32) -> Option<String> {
-        match &self.connections.get(&id)?.state {
-            ConnectionState::Held(position, _) => Some(position.channel.clone()),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn connection_ids(&self) -> Vec<u32> {
-        self.connections.keys().copied().collect()
-    }
-
-    pub(crate) fn has_output(&self, id: u32) -> bool {
-        self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
     }
 
     /// Ends a stream properly: everything has been told, or the server shuts down.

@@ -13,9 +13,9 @@ pub struct Limits {
     /// The number of logs at one time. Default 100,000. A channel that was never written has no
     /// log.
     pub max_logs: usize,
-    /// The bytes of all logs that keep all messages, and of all messages that forks share, together:
-    /// the sum of the [weights](crate::Message::weight). They are never evicted, so without this
-    /// limit publishers could fill the memory. Default 1 GiB.
+    /// The bytes of all logs that keep all messages, and of all messages that forks share,
+    /// together: the sum of the [weights](crate::Message::weight). They are never evicted, so
+    /// without this limit publishers could fill the memory. Default 1 GiB.
     pub max_kept_bytes: usize,
     /// The number of deleted names that are remembered. The oldest is forgotten first. Default
     /// 10,000: a name takes up to 128 bytes, so together about 2 MB.
@@ -23,11 +23,12 @@ pub struct Limits {
     /// How long a deleted name is remembered, in milliseconds. Default 10 minutes: its readers come
     /// back within this time, and are told.
     pub deleted_ms: u64,
-    /// The number of forgotten logs whose cursors are told apart from those of a new log of the same
-    /// name. When there are more, the store takes a new epoch for channels that were never written.
-    /// Default 250,000, which take 16 bytes each.
+    /// The number of forgotten logs whose cursors are told apart from those of a new log of the
+    /// same name. When there are more, the store takes a new epoch for channels that were never
+    /// written. Default 250,000, which take 16 bytes each.
     pub max_forgotten: usize,
-    /// The limits of idempotency keys and producers in each log. Its sizes and waiters are not used.
+    /// The limits of idempotency keys and producers in each log. Its sizes and waiters are not
+    /// used.
     pub channel: tidewire_channel::Limits,
 }
 

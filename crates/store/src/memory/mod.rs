@@ -196,7 +196,7 @@ impl MemoryStore {
     }
 
     fn create_now(&self, name: &ChannelName, create: &Create) -> Result<Created, CreateError> {
-        let Create { now_ms, settings, fork } = create;
+        let Create { now_ms, settings, fork, .. } = create;
         if let Some(row) = self.shard(name).get_mut(name) {
             return existing(row, create);
         }
@@ -204,23 +204,24 @@ impl MemoryStore {
         if let Some(fork) = fork {
             self.share(&mut row, fork, *now_ms)?;
         }
-        let mut shard = self.shard(name);
-        let result = match shard.get_mut(name) {
-            // Another request has created it meanwhile.
-            Some(row) => existing(row, create),
-            None => {
-                let info = row.info();
-                match self.add(&mut shard, name, row) {
-                    Ok(()) => return Ok(Created::new(true, info)),
-                    Err(_) => Err(CreateError::TooManyLogs(self.limits.max_logs)),
-                }
-            }
-        };
-        drop(shard);
-        if let Some(fork) = fork {
+        let result = row.begin(create).and_then(|()| self.add_created(name, row, create));
+        // There is no new fork.
+        if let (Some(fork), Ok(Created { created: false, .. }) | Err(_)) = (fork, &result) {
             self.release_source(fork.source.clone());
         }
         result
+    }
+
+    /// Adds a log that was created, unless another request has created it meanwhile.
+    fn add_created(&self, name: &ChannelName, row: Row, create: &Create) -> Result<Created, CreateError> {
+        let mut shard = self.shard(name);
+        if let Some(row) = shard.get_mut(name) {
+            return existing(row, create);
+        }
+        let info = row.info();
+        let added = self.add(&mut shard, name, row);
+        added.map_err(|_| CreateError::TooManyLogs(self.limits.max_logs))?;
+        Ok(Created::new(true, info))
     }
 
     /// Lets a new log begin with the messages of another one, and counts it as its fork.
@@ -262,8 +263,8 @@ impl MemoryStore {
         true
     }
 
-    /// A fork of this log is gone. If it was deleted and this was its last fork, it is gone too, and
-    /// so on up the chain.
+    /// A fork of this log is gone. If it was deleted and this was its last fork, it is gone too,
+    /// and so on up the chain.
     fn release_source(&self, mut name: ChannelName) {
         loop {
             let mut shard = self.shard(&name);
@@ -286,6 +287,8 @@ impl MemoryStore {
     fn sweep_now(&self, now_ms: u64) -> Swept {
         let first = self.sweep_at.load(Ordering::Relaxed);
         let (mut at, mut work) = (first, 0_usize);
+        // Room for new logs goes before what writers of old ones have left.
+        let is_full = self.logs() >= self.limits.max_logs.saturating_sub(self.limits.max_logs / 8);
         let mut due = Vec::new();
         for shard in self.shards.get(first..).unwrap_or_default() {
             let mut shard = lock(shard);
@@ -295,7 +298,7 @@ impl MemoryStore {
                 if row.is_expired(now_ms) {
                     due.push(name.clone());
                 }
-                let is_kept = !row.is_forgettable(now_ms);
+                let is_kept = !row.is_forgettable(now_ms, is_full);
                 if !is_kept {
                     self.len.fetch_sub(1, Ordering::Relaxed);
                     self.names().forget(name);
@@ -322,7 +325,7 @@ impl MemoryStore {
         let Some(row) = shard.get_mut(name) else { return };
         row.is_open = false;
         row.expire(now_ms);
-        if row.is_forgettable(now_ms) {
+        if row.is_forgettable(now_ms, false) {
             shard.remove(name);
             self.len.fetch_sub(1, Ordering::Relaxed);
             self.names().forget(name);

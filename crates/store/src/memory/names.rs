@@ -1,10 +1,10 @@
 //! What a store remembers of names without a log: where a new log begins, and which were deleted a
 //! short time ago.
 //!
-//! A channel that was never written is at `S-0`, where S is an epoch of the whole store. If a log is
-//! forgotten, `S-0` must not be a position of the next log of the same name: its reader would miss
-//! all messages of the forgotten one without being told. So the store counts the forgotten logs of
-//! each name, and derives an epoch from S and this number.
+//! A channel that was never written is at `S-0`, where S is an epoch of the whole store. If a log
+//! is forgotten, `S-0` must not be a position of the next log of the same name: its reader would
+//! miss all messages of the forgotten one without being told. So the store counts the forgotten
+//! logs of each name, and derives an epoch from S and this number.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -8,7 +8,7 @@ use tidewire_channel::{
 };
 
 use crate::append::{Append, Appended, Batch, Once, UploadStep};
-use crate::create::Fork;
+use crate::create::{Create, Fork};
 use crate::error::{CreateError, Refusal};
 use crate::info::{LogInfo, Page};
 use crate::memory::limits::Limits;
@@ -164,6 +164,17 @@ impl Row {
         !matches!(self.channel.duplicate_of(now_ms, once.as_log()), Ok(None))
     }
 
+    /// Appends the first own messages of a log that is created.
+    pub(crate) fn begin(&mut self, create: &Create) -> Result<(), CreateError> {
+        if create.messages.as_slice().is_empty() && !create.close {
+            return Ok(());
+        }
+        let mut append = Append::new(create.now_ms, create.messages.clone(), create.settings.clone());
+        append.close = create.close;
+        // A new log refuses nothing else.
+        self.append(&append).map(drop).map_err(|_| CreateError::NoRoom)
+    }
+
     fn check_stream_seq(&self, append: &Append) -> Result<(), Refusal> {
         match (&append.stream_seq, &self.stream_seq) {
             (Some(new), Some(last)) if new.as_bytes() <= last.as_bytes() => Err(Refusal::StreamSeq),
@@ -296,19 +307,23 @@ impl Row {
 
     /// Whether nothing is lost if the store forgets the log. Call [`expire`](Self::expire) first.
     ///
-    /// A log that was closed is remembered for as long as it would keep a message.
-    pub(crate) fn is_forgettable(&self, now_ms: u64) -> bool {
+    /// A log that was closed is remembered for as long as it would keep a message. Producers and
+    /// the stream sequence are remembered for a week, so there may be many logs with nothing else.
+    /// If the store is nearly full, they are forgotten after an hour without use.
+    pub(crate) fn is_forgettable(&self, now_ms: u64, is_full: bool) -> bool {
+        let has_no_writers = self.channel.producers() == 0 && self.stream_seq.is_none();
+        let week_ms = self.channel.limits().producer_age_ms;
+        let writers_ms = if is_full { week_ms.min(HOUR_MS) } else { week_ms };
         let is_past = |max_age_ms| now_ms.saturating_sub(self.used_ms) >= max_age_ms;
         let log = self.channel.log();
         !self.is_open
             && !self.is_created
             && !self.upload_open
             && self.forks == 0
-            && self.stream_seq.is_none()
             && log.is_empty()
             && self.prefix.len() == 0
             && self.channel.keys() == 0
-            && self.channel.producers() == 0
+            && (has_no_writers || is_past(writers_ms))
             && (!log.is_closed() || log.retention().max_age_ms.is_some_and(is_past))
     }
 
@@ -382,6 +397,9 @@ impl Row {
         Ok(())
     }
 }
+
+/// How long producers and the stream sequence are remembered if the store is nearly full.
+const HOUR_MS: u64 = 60 * 60 * 1_000;
 
 impl Drop for Row {
     fn drop(&mut self) {

@@ -1,3 +1,5 @@
+use std::thread;
+
 use tidewire_channel::{Continuity, Retention};
 
 use super::*;
@@ -279,5 +281,62 @@ fn logs_and_their_forks_keep_what_a_naive_copy_keeps() {
         }
         logs.iter().for_each(|(log, _)| assert!(store.delete_if(log, now_ms, |_| true)));
         assert_eq!((store.logs(), store.kept_bytes()), (0, 0), "seed {seed}: all memory is free");
+    }
+}
+
+#[test]
+fn threads_fork_in_both_directions_and_none_waits_for_ever() {
+    let store = MemoryStore::new(Limits::DEFAULT.with_max_logs(100));
+    let names = ["a", "b", "c"].map(name);
+    let (store, names) = (&store, &names);
+    thread::scope(|scope| {
+        for seed in 0..3 {
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                for _ in 0..2_000 {
+                    let (log, other) = (&names[random.below(3)], &names[random.below(3)]);
+                    match random.below(6) {
+                        0..3 => drop(store.append_now(log, &one("x"))),
+                        3 => {
+                            let Ok(page) = store.read_now(other, Since::Now, Budget::UNLIMITED, 0) else {
+                                continue;
+                            };
+                            let fork = Fork { source: other.clone(), at: page.cursor, bytes: 0 };
+                            drop(store.create_now(log, &Create::new(0, Arc::default()).with_fork(fork)));
+                        }
+                        4 => drop(store.delete_if(log, 0, |_| true)),
+                        _ => drop(store.sweep_now(0)),
+                    }
+                }
+            });
+        }
+    });
+    for log in names {
+        store.delete_if(log, 0, |_| true);
+    }
+    assert_eq!((store.logs(), store.kept_bytes()), (0, 0), "no fork keeps a source that it does not have");
+}
+
+#[test]
+fn a_store_that_is_nearly_full_forgets_writers_earlier() {
+    let hour = 60 * 60 * 1_000;
+    let retention = Retention::DEFAULT.with_max_age_ms(Some(10));
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
+    for (logs, is_full) in [(13, false), (14, true)] {
+        let store = MemoryStore::new(Limits::DEFAULT.with_max_logs(16));
+        for number in 0..logs {
+            let (log, once) =
+                (name(&format!("c{number}")), Once::Producer { id: "p".into(), epoch: 0, seq: 0 });
+            let append = Append { settings: settings.clone(), ..one("x") }.with_once(once);
+            let append = if number == 0 { append.with_stream_seq(Some("m".into())) } else { append };
+            store.append_now(&log, &append).unwrap();
+            store.release_now(&log, 20);
+        }
+        store.sweep_now(hour - 1);
+        assert_eq!(store.logs(), logs);
+        store.sweep_now(hour);
+        assert_eq!(store.logs(), if is_full { 0 } else { logs });
+        store.sweep_now(7 * 24 * hour);
+        assert_eq!(store.logs(), 0, "a week is enough in any case");
     }
 }

@@ -6,7 +6,8 @@ use super::Fixture;
 use super::tools::{Log, key, messages, producer};
 use crate::error::Refusal;
 
-/// The end of a log with this head: a number that no message gets, in the epoch of the next message.
+/// The end of a log with this head: a number that no message gets, in the epoch of the next
+/// message.
 fn end_after(head: Cursor) -> Cursor {
     Cursor::new(head.epoch(), head.seq() + 1)
 }

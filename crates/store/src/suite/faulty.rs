@@ -19,7 +19,7 @@ use tidewire_channel::{Budget, Since};
 
 use super::random::Random;
 use crate::answer::{Answer, Responder, later};
-use crate::append::{Append, Appended};
+use crate::append::{Append, Appended, Once};
 use crate::create::{Create, Created};
 use crate::error::{AppendError, CreateError, Failed, ReadError};
 use crate::info::{Opened, Page};
@@ -430,6 +430,10 @@ impl<S: Store> Store for FaultyStore<S> {
     fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>> {
         let asked = name.clone();
         self.request(seen(RequestKind::Append, name), move |inner| inner.append(&asked, append))
+    }
+
+    fn is_known(&self, name: &ChannelName, once: &Once, now_ms: u64) -> bool {
+        self.inner.is_known(name, once, now_ms)
     }
 
     fn read(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidewire_channel::{Continuity, Cursor, ResetReason, Retention, Since};
 
 use super::Fixture;
-use super::tools::{Log, START, batch, check_page, keeping_all, key, messages, producer, texts};
+use super::tools::{Log, START, batch, check_page, keeping_all, key, messages, owned, producer, texts};
 use crate::append::Append;
 use crate::error::{CreateError, ReadError, Refusal};
 use crate::info::Opened;
@@ -39,7 +39,7 @@ pub(super) fn a_fork_begins_with_the_messages_of_its_source(fixture: &mut dyn Fi
                 check_page(&page);
                 assert_eq!(
                     (page.continuity, texts(&page)),
-                    (Continuity::Resumed, to_vec(&expected[number..]))
+                    (Continuity::Resumed, owned(&expected[number..]))
                 );
             } else {
                 assert!(fork.continuity(*cursor).is_broken(), "{cursor} is a position of the source only");
@@ -56,10 +56,6 @@ pub(super) fn a_fork_begins_with_the_messages_of_its_source(fixture: &mut dyn Fi
     assert_eq!(texts(&page), ["three", "four"]);
 }
 
-fn to_vec(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
-}
-
 pub(super) fn a_fork_begins_inside_a_message(fixture: &mut dyn Fixture) {
     let (source, cursors) = source(fixture, &["one", "twofold", "three"]);
     let fork = Log::new(fixture, "inside");
@@ -72,7 +68,7 @@ pub(super) fn a_fork_begins_inside_a_message(fixture: &mut dyn Fixture) {
     assert_eq!(fork.texts(), ["one", "two", "own"]);
     let whole = Log::new(fixture, "whole");
     let created = whole.fork(&source, cursors[1], "twofold".len()).expect("the message has as many bytes");
-    assert_eq!((created.cursor, whole.texts()), (cursors[2], to_vec(&["one", "twofold"])));
+    assert_eq!((created.cursor, whole.texts()), (cursors[2], owned(&["one", "twofold"])));
     for (at, bytes) in [(1, 8), (3, 1)] {
         let fork = Log::new(fixture, "over");
         let refused = fork.fork(&source, cursors[at], bytes);

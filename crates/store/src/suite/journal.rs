@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use tidewire_channel::{Budget, Epoch, Since};
 
 use crate::answer::Answer;
-use crate::append::{Append, Appended};
+use crate::append::{Append, Appended, Once};
 use crate::create::{Create, Created};
 use crate::error::{AppendError, CreateError, Failed, ReadError};
 use crate::info::{Opened, Page};
@@ -157,6 +157,10 @@ impl Store for JournalStore {
             journal.push(Call::Append(name.clone(), append));
         }
         Answer::Now(answer)
+    }
+
+    fn is_known(&self, name: &ChannelName, once: &Once, now_ms: u64) -> bool {
+        self.inner.is_known(name, once, now_ms)
     }
 
     fn read(

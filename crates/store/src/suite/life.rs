@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tidewire_channel::{Continuity, ResetReason, Retention, Since};
 
 use super::Fixture;
-use super::tools::{HOUR, Log, START, batch, expiring, keeping_all, key, message, messages, name, producer};
+use super::tools::{
+    HOUR, Log, START, batch, expiring, keeping_all, key, message, messages, name, now, owned, producer,
+};
 use crate::append::{Append, Once};
 use crate::error::{CreateError, ReadError, Refusal};
 use crate::info::Opened;
@@ -101,8 +103,8 @@ pub(super) fn a_log_expires_at_its_time(fixture: &mut dyn Fixture) {
     assert!(matches!(log.open(), Opened::Deleted));
 }
 
-/// Whether a store forgets a log of which it keeps nothing is its own affair. But no reader may miss
-/// a message without being told.
+/// Whether a store forgets a log of which it keeps nothing is its own affair. But no reader may
+/// miss a message without being told.
 pub(super) fn a_forgotten_log_tells_its_readers(fixture: &mut dyn Fixture) {
     let retention = Retention::DEFAULT.with_max_age_ms(Some(HOUR));
     let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention)));
@@ -180,6 +182,29 @@ pub(super) fn a_creation_can_be_repeated(fixture: &mut dyn Fixture) {
     let end = log.append(messages(&[]).closing()).cursor;
     let closed = log.create(&typed("text/plain")).expect("it is the same");
     assert_eq!((closed.created, closed.cursor), (false, end), "a closed log is at its end");
+}
+
+pub(super) fn a_log_is_created_with_messages(fixture: &mut dyn Fixture) {
+    let log = Log::new(fixture, "tide");
+    let start = log.start();
+    let create = |texts: &[&str]| {
+        crate::Create::new(START, Arc::new(keeping_all())).with_messages(batch(texts)).closing()
+    };
+    let ask = |create| now(log.store.create(&log.name, create)).expect("it is free, or the same");
+    let created = ask(create(&["one", "two"]));
+    assert_eq!((created.created, created.info.head, created.info.is_closed), (true, 2, true));
+    assert_eq!(Some(created.cursor), log.info().end());
+    let again = ask(create(&["three"]));
+    assert_eq!((again.created, again.cursor), (false, created.cursor));
+    let page = log.page(start);
+    assert_eq!((page.continuity, log.texts()), (Continuity::Resumed, owned(&["one", "two"])));
+    // After the messages that it shares.
+    let fork = Log::new(fixture, "fork");
+    let at = crate::Fork { source: log.name.clone(), at: page.messages[0].0, bytes: 1 };
+    let create = create(&["own"]).with_fork(at);
+    let created = now(fork.store.create(&fork.name, create)).expect("it is free");
+    assert_eq!((fork.texts(), created.info.is_closed), (owned(&["one", "t", "own"]), true));
+    assert_eq!(created.cursor.seq(), 4);
 }
 
 pub(super) fn a_log_that_keeps_all_is_never_evicted(fixture: &mut dyn Fixture) {

@@ -65,8 +65,8 @@ pub trait Fixture {
         tidewire_channel::Limits::DEFAULT
     }
 
-    /// The bytes of messages that logs may keep for good, if the store has such a limit. Choose some
-    /// 10,000 bytes.
+    /// The bytes of messages that logs may keep for good, if the store has such a limit. Choose
+    /// some 10,000 bytes.
     fn room(&self) -> Option<usize> {
         None
     }
@@ -123,6 +123,7 @@ cases! { $
         a_forgotten_log_tells_its_readers
         a_forgotten_message_is_not_appended_again
         a_creation_can_be_repeated
+        a_log_is_created_with_messages
         a_log_that_keeps_all_is_never_evicted;
     forks:
         a_fork_begins_with_the_messages_of_its_source

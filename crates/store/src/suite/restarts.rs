@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Since};
 
 use super::random::Random;
-use super::tools::{Log, check_page, keeping_all, key, messages, producer, texts};
+use super::tools::{Log, check_page, keeping_all, key, messages, owned, producer, texts};
 use super::{Fixture, Loss};
 use crate::append::UploadStep;
 use crate::error::Refusal;
@@ -156,10 +156,6 @@ pub(super) fn many_crashes_leave_one_spelling_of_each_place(fixture: &mut dyn Fi
             }
         }
     }
-}
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 pub(super) fn an_upload_is_open_after_a_crash(fixture: &mut dyn Fixture) {

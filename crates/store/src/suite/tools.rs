@@ -206,3 +206,7 @@ pub(super) fn check_page(page: &Page) {
     assert_eq!(page.more, number < info.head, "{page:?}");
     assert!(info.earliest <= info.head, "{page:?}");
 }
+
+pub(super) fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}

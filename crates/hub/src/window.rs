@@ -1,0 +1,198 @@
+//! How the window of a channel gets messages: from the answers of the store, in the order of the log.
+//!
+//! ```text
+//!   answers ─► after == head? ── yes ──► window, its readers are woken
+//!                  │ no
+//!                  ▼
+//!                early: waits for the answers before it, or until the store was read
+//! ```
+
+use tidewire_channel::{Epoch, Log, Retention};
+use tidewire_store::{AppendError, Appended, Batch, ChannelSettings, Outcome, Page as Stored, Refusal};
+
+use crate::channel_state::{Early, Life, Published, Publishing, State, Woken};
+use crate::error::HubError;
+
+impl State {
+    /// An append is on its way to the store.
+    pub(crate) fn departs(&mut self, messages: &Batch) {
+        self.flying += 1;
+        self.room.departs(messages.as_slice().len(), messages.weight());
+    }
+
+    /// The store has answered an append that was on its way.
+    pub(crate) fn arrives(&mut self, messages: &Batch) {
+        self.flying -= 1;
+        self.room.arrives(messages.as_slice().len(), messages.weight());
+    }
+
+    /// Takes the answer of the store to an append: `None` if nobody knows what happened. Returns
+    /// the outcome; `None` if it must wait until the window has the messages before.
+    pub(crate) fn take(
+        &mut self,
+        now_ms: u64,
+        messages: &Batch,
+        answer: &Option<Result<Appended, AppendError>>,
+        window: impl Fn(&ChannelSettings) -> Retention,
+        woken: &mut Woken,
+    ) -> Option<Result<Published, HubError>> {
+        let appended = match answer {
+            Some(Ok(appended)) => appended,
+            Some(Err(error)) => {
+                self.is_uncertain |= match error {
+                    AppendError::Failed(failed) => failed.outcome == Outcome::Unknown,
+                    // Another node has closed it.
+                    AppendError::Refused(Refusal::Closed { .. }) => !self.log.log().is_closed(),
+                    AppendError::Refused(_) => false,
+                };
+                return Some(Err(error.into()));
+            }
+            None => {
+                self.is_uncertain = true;
+                return Some(Err(HubError::Store { unknown: true }));
+            }
+        };
+        let Appended { after, cursor, duplicate, end, earliest } = *appended;
+        let published = Published { cursor, duplicate, end };
+        if self.life.is_over() || self.log.log().has(cursor) && self.life != Life::Remembered {
+            return Some(Ok(published));
+        }
+        if duplicate {
+            self.is_uncertain = true;
+            return None;
+        }
+        if self.life == Life::Remembered {
+            self.begin(after, window(&self.settings));
+            self.life = Life::Open;
+            if self.upload.is_active() {
+                self.upload.begin(after);
+            }
+        }
+        if after != self.log.log().head() {
+            return None;
+        }
+        self.append(now_ms, messages, (cursor.epoch(), end.is_some()), woken);
+        self.note_earliest(earliest);
+        Some(Ok(published))
+    }
+
+    /// Gives messages at the head of the log to the window.
+    fn append(&mut self, now_ms: u64, messages: &Batch, (epoch, closes): (Epoch, bool), woken: &mut Woken) {
+        if self.log.log().epoch() != epoch {
+            self.log.log_mut().begin_epoch(epoch);
+        }
+        for message in messages.as_slice() {
+            if let Ok((_, more)) = self.log.append(now_ms, message.weight(), message.clone()) {
+                woken.add(more);
+            }
+        }
+        if closes {
+            self.log.log_mut().close();
+            woken.add(self.log.wake_all());
+        }
+    }
+
+    /// Keeps an append until the window has the messages before it.
+    pub(crate) fn keep_early(
+        &mut self,
+        messages: Batch,
+        answer: Option<Result<Appended, AppendError>>,
+        publishing: Publishing,
+    ) {
+        let Some(Ok(appended)) = answer else { return };
+        let after = if appended.duplicate { appended.cursor } else { appended.after };
+        self.serial += 1;
+        self.early.insert((after.seq(), self.serial), Early { messages, appended, publishing });
+    }
+
+    /// Gives the window the appends that came too early and fit now. Returns those that are done. If
+    /// `is_caught_up`, the window has all that the store had.
+    pub(crate) fn settle_early(
+        &mut self,
+        now_ms: u64,
+        is_caught_up: bool,
+        woken: &mut Woken,
+    ) -> Vec<(Publishing, Published)> {
+        let mut done = Vec::new();
+        while let Some(first) = self.early.first_entry() {
+            let head = self.log.log().head();
+            let Appended { after, cursor, duplicate, end, earliest } = first.get().appended;
+            let has = self.log.log().has(cursor);
+            if first.key().0 > head.seq() {
+                break;
+            }
+            let fits = !has && !duplicate && after == head;
+            if !has && !fits && !is_caught_up {
+                // It is in another log than the window knows.
+                self.is_uncertain = true;
+                break;
+            }
+            let Early { messages, publishing, .. } = first.remove();
+            if fits {
+                self.append(now_ms, &messages, (cursor.epoch(), end.is_some()), woken);
+                self.note_earliest(earliest);
+            }
+            done.push((publishing, Published { cursor, duplicate, end }));
+        }
+        done
+    }
+
+    /// Takes the appends that came too early: nobody knows when the window will have them.
+    pub(crate) fn give_up_early(&mut self) -> Vec<Publishing> {
+        std::mem::take(&mut self.early).into_values().map(|early| early.publishing).collect()
+    }
+
+    /// Whether the store must be read, because the window lacks messages.
+    pub(crate) fn must_catch_up(&self) -> bool {
+        let lacks = self.is_uncertain || self.flying == 0 && !self.early.is_empty();
+        lacks && !self.is_catching_up && self.life == Life::Open
+    }
+
+    /// Begins the window with a page that reaches the head, if it has nothing yet. So after a
+    /// restart, a channel is soon in memory again.
+    pub(crate) fn fill(&mut self, page: &Stored) {
+        let log = self.log.log();
+        let is_right = page.cursor == log.head() && page.info.lineage == *log.lineage();
+        if !log.is_empty() || !is_right || self.life != Life::Open {
+            return;
+        }
+        let filled = Log::restored(page.info.lineage.clone(), page.start.seq(), log.retention());
+        let Some(mut filled) = filled else { return };
+        for (cursor, message) in &page.messages {
+            let after = filled.append(message.time_ms(), message.weight(), message.clone());
+            // In the window, a message has the current epoch. In a page it may have an older one.
+            if after.ok() != Some(*cursor) {
+                return;
+            }
+        }
+        if log.is_closed() {
+            filled.close();
+        }
+        *self.log.log_mut() = filled;
+    }
+
+    /// Takes messages that the store has after the head. Returns whether the window was begun anew,
+    /// so that pages of the log may be wrong.
+    pub(crate) fn catch_up(&mut self, page: &Stored, window: Retention, woken: &mut Woken) -> bool {
+        let head = self.log.log().head();
+        let is_new = page.continuity.is_broken() && page.start != head;
+        if is_new {
+            self.adopt(&page.info, page.start.seq(), window);
+            woken.add(self.log.wake_all());
+        }
+        self.note_earliest(page.info.earliest);
+        for (cursor, message) in &page.messages {
+            if cursor.seq() == self.log.log().head().seq() + 1 {
+                let batch = Batch::One(message.clone());
+                self.append(message.time_ms(), &batch, (cursor.epoch(), false), woken);
+            }
+        }
+        self.last_ms = self.last_ms.max(page.info.last_time_ms);
+        if !page.more && self.log.log().head().seq() == page.info.head {
+            let epoch = page.info.lineage.current();
+            let closes = page.info.is_closed && !self.log.log().is_closed();
+            self.append(0, &Batch::None, (epoch, closes), woken);
+        }
+        is_new
+    }
+}
