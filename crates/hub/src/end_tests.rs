@@ -1,11 +1,12 @@
 //! The end of a channel and its deletion, over stores that are slow.
 
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidewire_channel::Retention;
+use tidewire_channel::{Cursor, Retention};
 use tidewire_server::{Listen, Running, Server};
 use tidewire_store::suite::{Fault, FaultyStore, RequestKind};
 use tidewire_store::{ChannelName, ChannelSettings, Limits, MemoryStore, Message, Retain};
@@ -41,6 +42,12 @@ fn name(text: &str) -> ChannelName {
     ChannelName::new(text).unwrap()
 }
 
+/// Closes a channel. Returns the cursor of the end.
+fn close(hub: &Hub, name: &ChannelName) -> Cursor {
+    let mut closing = Publication::close(name.clone());
+    at_once(poll_fn(|cx| hub.poll_publish(cx, &mut closing))).unwrap().end.unwrap()
+}
+
 fn ask(address: SocketAddr, target: &str, fields: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -63,23 +70,36 @@ fn read_until(socket: &mut TcpStream, text: &str) -> String {
 const V1: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n";
 
-/// The readers of a channel may have its end before its publisher has the answer of the store.
+/// A publisher may wait for the store when its own subscription ends.
 #[test]
-fn a_publisher_that_ends_its_own_channel_is_answered_before_it_is_closed() {
-    let (store, _hub, running, address) = serve();
-    for round in 0..30 {
-        let mut socket = ask(address, &format!("/c/own-{round}"), V1);
+fn a_publish_is_answered_before_the_connection_is_closed() {
+    let (store, hub, running, address) = serve();
+    for deletes in [false, true] {
+        let own = name(&format!("own-{deletes}"));
+        hub.publish(&own, Message::new("first".into(), 0), None).unwrap();
+        let mut socket = ask(address, &format!("/c/{own}"), V1);
         read_until(&mut socket, "\"hello\"");
+        let mut witness = ask(address, &format!("/c/{own}?feed=stream"), "");
+        read_until(&mut witness, "\"hello\"");
         store.plan(RequestKind::Append, Fault::HoldAnswer);
-        let command = format!(r#"{{"type":"publish","id":{round},"data":"last","close":true}}"#);
+        let command = r#"{"type":"publish","id":7,"channel":"other","data":"x"}"#;
         let mut frame = vec![0x81, 0x80 | u8::try_from(command.len()).unwrap(), 0, 0, 0, 0];
         frame.extend(command.as_bytes());
         socket.write_all(&frame).unwrap();
-        store.wait_held(1);
-        store.release_all();
-        let all = read_until(&mut socket, "the channel has ended");
-        assert!(all.contains(r#""data":"last""#) && all.contains(r#""type":"end""#), "{all:?}");
-        assert!(all.contains(&format!(r#"{{"type":"ack","id":{round},"#)), "no answer: {all:?}");
+        let held = store.wait_held(1);
+        let reason = if deletes {
+            assert_eq!(at_once(hub.delete(&own)), Ok(true));
+            "the channel was deleted"
+        } else {
+            close(&hub, &own);
+            read_until(&mut socket, r#""type":"end""#);
+            "the channel has ended"
+        };
+        // This reader has its last bytes, so the worker has handled it.
+        read_until(&mut witness, "\r\n0\r\n\r\n");
+        assert!(store.release(held[0].number));
+        let rest = read_until(&mut socket, reason);
+        assert!(rest.contains(r#"{"type":"ack","id":7,"#), "no answer: {rest:?}");
     }
     running.stop().unwrap();
 }
@@ -101,6 +121,7 @@ fn a_reader_that_waits_for_the_store_is_told_of_a_deletion() {
     assert!(rest.contains(r#"{"type":"deleted"}"#) && !rest.contains("\"message\""), "{rest:?}");
     store.heal();
     store.release_all();
+    drop(reader);
     running.stop().unwrap();
 }
 
@@ -115,14 +136,13 @@ fn a_reader_that_waits_for_the_store_gets_everything_before_the_end() {
     let mut reader = ask(address, "/c/old?feed=stream&since=earliest", "");
     read_until(&mut reader, "\"hello\"");
     store.wait_held(1);
-    let mut closing = Publication::close(name("old"));
-    let closed = at_once(std::future::poll_fn(|cx| hub.poll_publish(cx, &mut closing)));
-    let end = closed.unwrap().end.unwrap();
+    let end = close(&hub, &name("old"));
     store.heal();
     store.release_all();
     let rest = read_until(&mut reader, "\r\n0\r\n\r\n");
     let numbers: Vec<_> = rest.split("\"<").skip(1).map(|part| part.split('>').next().unwrap()).collect();
     assert_eq!(numbers.concat(), "0123456789");
     assert!(rest.contains(&format!(r#"{{"type":"end","cursor":"{end}"}}"#)), "{rest:?}");
+    drop(reader);
     running.stop().unwrap();
 }

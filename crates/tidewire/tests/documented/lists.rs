@@ -63,6 +63,9 @@ fn every_close_code_is_documented() {
         );
     }
     assert_eq!(listed, all, "the table of {HTTP_API} (left) has codes that nobody sends, or another order");
+    let source = read("crates/client/src/close_code.rs");
+    let deleted = format!("const DELETED: u16 = {};", CloseCode::Deleted.code());
+    assert!(source.contains(&deleted), "crates/client/src/close_code.rs: {deleted}");
     let client = codes_of_the_client();
     for row in &rows {
         let [code, _, rust, script] = &row[..] else { panic!("{row:?}") };
