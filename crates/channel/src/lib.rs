@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 mod channel;
+mod continuity;
 mod cursor;
 mod cursors;
 mod error;
@@ -24,6 +25,7 @@ mod read;
 mod waiters;
 
 pub use channel::{Appended, Channel};
+pub use continuity::{Continuity, ResetReason};
 pub use cursor::{Cursor, Epoch, Since};
 pub use cursors::Cursors;
 pub use error::{CursorError, CursorErrorKind, Refused, RefusedKind, WaitError};
@@ -32,5 +34,5 @@ pub use limits::{Limits, Retention};
 pub use lineage::{Bounds, Lineage};
 pub use log::{Log, Stats};
 pub use once::{Once, ProducerSeq};
-pub use read::{Budget, Continuity, Entries, Entry, Read, ResetReason};
+pub use read::{Budget, Entries, Entry, Read};
 pub use waiters::{WaitKey, Woken};

@@ -12,8 +12,8 @@
 
 use alloc::vec::Vec;
 
+use crate::continuity::{Continuity, ResetReason};
 use crate::cursor::{Cursor, Epoch, Since};
-use crate::read::{Continuity, ResetReason};
 
 /// The past epochs of a log, each with the last number that has it, and the epoch of the next
 /// message.
@@ -87,7 +87,7 @@ impl Lineage {
     }
 
     /// Returns the last number that has a past epoch; 0 if there is none.
-    #[must_use]
+    #[inline]
     pub(crate) fn past_end(&self) -> u64 {
         self.past.last().map_or(0, |&(_, end)| end)
     }
@@ -122,6 +122,7 @@ impl Lineage {
     /// Returns the position after message `seq`, which is not after the head. One comparison if the
     /// message has the current epoch. Otherwise a search in the past epochs.
     #[must_use]
+    #[inline]
     pub fn at(&self, seq: u64) -> Cursor {
         let epoch = match self.past.last() {
             Some(&(_, end)) if seq <= end => self.past_epoch(seq),
@@ -143,7 +144,22 @@ impl Lineage {
     /// is not. Every other reader without a place in the log goes on with the earliest message
     /// kept.
     #[must_use]
+    #[inline]
     pub fn locate(&self, since: Since, bounds: Bounds) -> (Cursor, Continuity) {
+        match since {
+            // Nearly every read. A number after the past epochs has the current one.
+            Since::After(cursor)
+                if cursor.epoch() == self.current
+                    && cursor.seq() > self.past_end()
+                    && (bounds.earliest..=bounds.head).contains(&cursor.seq()) =>
+            {
+                (cursor, Continuity::Resumed)
+            }
+            _ => self.locate_any(since, bounds),
+        }
+    }
+
+    fn locate_any(&self, since: Since, bounds: Bounds) -> (Cursor, Continuity) {
         let cursor = match since {
             Since::Earliest => return (self.at(bounds.earliest), Continuity::Fresh),
             Since::Now => return (self.at(bounds.head), Continuity::Fresh),

@@ -4,8 +4,8 @@
 //! References are to public reports of the systems, read in November 2026.
 
 use tidewire_channel::{
-    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Limits, Log, RefusedKind, ResetReason,
-    Retention, Since, WaitError,
+    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Limits, Log, Once, ProducerSeq,
+    RefusedKind, ResetReason, Retention, Since, WaitError,
 };
 
 const ALL: Budget = Budget::UNLIMITED;
@@ -236,4 +236,154 @@ fn a_late_cancellation_does_not_hit_a_new_channel() {
     assert!(new.wait(Cursor::new(Epoch::new(8), 0), "of the new one").is_ok());
     assert_eq!(new.cancel(key), None);
     assert_eq!(new.waiters(), 1);
+
+    // Channels that were never written may share an epoch.
+    let mut same = self::channel();
+    assert!(same.wait(at(0), "of another one").is_ok());
+    assert_eq!(same.cancel(key), None);
+    assert_eq!(old.cancel(key), Some("of the old one"));
+}
+
+/// A log loses its newest messages and counts on from the last one that is there. Other messages
+/// get the lost numbers, and a reader that has the old ones skips the new ones. Redis streams after
+/// a failover.
+#[test]
+fn a_lost_tail_is_told_to_exactly_those_who_had_seen_it() {
+    let mut log = Log::continuing(at(40), Retention::DEFAULT).expect("the number is small");
+    let other = |seq| Cursor::new(Epoch::new(8), seq);
+    log.begin_epoch(Epoch::new(8)); // the storage had given out numbers after 40
+    log.append(0, 1, "other 41").expect("the log is open");
+    let continuity = |log: &Log<_>, cursor: Cursor| log.read(cursor.into(), ALL).continuity();
+    for seq in 41..50 {
+        let lost = Continuity::Reset { reason: ResetReason::TailLost, to: at(40) };
+        assert_eq!(continuity(&log, at(seq)), lost, "it goes on after the last message that is there");
+    }
+    // All others continue. Nobody tells them anything.
+    for cursor in [at(40), other(41)] {
+        assert_eq!(continuity(&log, cursor), Continuity::Resumed);
+    }
+    let cursors: Vec<_> = log.read(at(40).into(), ALL).iter().map(|entry| entry.cursor).collect();
+    assert_eq!(cursors, [other(41)], "the next message has the next number");
+    // The place after 40 has one spelling. Nobody was given the other.
+    let unknown = Continuity::Reset { reason: ResetReason::UnknownEpoch, to: at(40) };
+    assert_eq!(continuity(&log, other(40)), unknown);
+    assert_eq!(log.head(), other(41));
+}
+
+/// The same when the tail was lost twice, and the messages after the first loss too.
+#[test]
+fn a_second_loss_does_not_hide_the_first() {
+    let mut log = Log::continuing(at(40), Retention::DEFAULT).expect("the number is small");
+    log.begin_epoch(Epoch::new(8));
+    log.append(0, 1, "other 41").expect("the log is open");
+    let mut lineage = log.lineage().clone();
+    lineage.begin(Epoch::new(9), 39);
+    let log: Log<&str> = Log::restored(lineage, 39, Retention::DEFAULT).expect("the parts fit");
+    let reset = |cursor: Cursor| match log.read(cursor.into(), ALL).continuity() {
+        Continuity::Reset { reason, to } => Some((reason, to)),
+        _ => None,
+    };
+    assert_eq!(reset(at(39)), None);
+    assert_eq!([reset(at(40)), reset(at(41))], [Some((ResetReason::TailLost, at(39))); 2]);
+    // No message of this epoch is left, so it is not remembered. Its readers are told too.
+    assert_eq!(reset(Cursor::new(Epoch::new(8), 41)), Some((ResetReason::UnknownEpoch, at(39))));
+}
+
+/// A reader waits on a channel that was never written, and the server restarts. A new epoch would
+/// tell a reset to every reader of such a channel. So the position of a channel that was never
+/// written is one of the whole store, and the first message opens the channel's own epoch.
+#[test]
+fn a_channel_that_was_never_written_resumes_after_a_restart() {
+    let store = Epoch::new(1);
+    let mut channel: Channel<&str, &str> = Channel::new(store, Retention::DEFAULT, Limits::DEFAULT);
+    let hello = channel.read(Since::Now, ALL).cursor();
+    assert_eq!(hello, Cursor::new(store, 0));
+    channel.log_mut().begin_epoch(Epoch::new(7));
+    assert!(channel.wait(hello, "reader").is_ok(), "an epoch alone is no news");
+    assert_eq!(publish(&mut channel, "one"), ["reader"]);
+    let read = channel.read(hello.into(), ALL);
+    assert_eq!((read.continuity(), read.cursor()), (Continuity::Resumed, at(1)));
+    // Another channel that was never written has the same position. Here it is before the first
+    // message, so its reader loses nothing.
+    assert_eq!(texts(&channel, Cursor::new(store, 0)), ["one"]);
+    assert!(channel.read(at(0).into(), ALL).continuity().is_broken(), "it has another spelling");
+}
+
+/// The last message and the end of a stream come as two events. If the connection is cut between
+/// them, the reader comes back and waits for ever for a message that will never come.
+#[test]
+fn a_cut_before_the_end_does_not_lose_the_end() {
+    let mut channel = channel();
+    assert!(channel.wait(at(0), "early").is_ok());
+    let (appended, woken) = channel.append_batch(0, [(1, "last")], true, Once::No).expect("the log is open");
+    assert_eq!((appended, woken.collect::<Vec<_>>()), (Appended::New(at(1)), vec!["early"]));
+    let read = channel.read(at(0).into(), Budget::messages(0));
+    assert_eq!((read.more(), read.end()), (true, None), "the end comes after the last message");
+    let read = channel.read(at(0).into(), ALL);
+    assert_eq!((read.cursor(), read.end()), (at(1), Some(at(2))));
+
+    // The cut is here. The reader has the last message, and not the end.
+    assert_eq!(channel.wait(at(1), "late"), Err(WaitError::Ready("late")));
+    let read = channel.read(at(1).into(), ALL);
+    assert_eq!((read.is_news(), read.len(), read.end()), (true, 0, Some(at(2))));
+    // A reader that has the end is not made to wait either.
+    assert_eq!(channel.wait(at(2), "at the end"), Err(WaitError::Ready("at the end")));
+    let read = channel.read(at(2).into(), ALL);
+    assert_eq!((read.continuity(), read.cursor(), read.end()), (Continuity::Resumed, at(2), Some(at(2))));
+    assert_eq!(channel.read(at(3).into(), ALL).end(), Some(at(2)));
+    assert!(channel.read(at(3).into(), ALL).continuity().is_broken());
+}
+
+/// A message comes after the end. Readers that were told the end never get it.
+#[test]
+fn nothing_comes_after_the_end() {
+    let mut channel = channel();
+    publish(&mut channel, "one");
+    assert_eq!(channel.log_mut().close(), at(2));
+    assert_eq!(channel.append(0, 1, "two").expect_err("the log is closed").kind(), RefusedKind::Closed);
+    assert_eq!(
+        channel.log_mut().append(0, 1, "two").map_err(|refused| refused.kind()),
+        Err(RefusedKind::Closed)
+    );
+    let again = channel.append_batch(0, [], true, Once::No).expect("closing can be repeated").0;
+    assert_eq!(again, Appended::Duplicate(at(2)));
+    // Nor does anything move the end.
+    channel.log_mut().begin_epoch(Epoch::new(8));
+    channel.log_mut().skip_to(9);
+    assert_eq!((channel.log().head(), channel.log().end()), (at(1), Some(at(2))));
+}
+
+/// The answer to a closing append is lost, and the publisher sends it again. It must not be told
+/// that the log was closed by somebody else.
+#[test]
+fn a_retried_closing_append_is_one_end() {
+    let mut with_key = channel();
+    let mut with_producer = channel();
+    let key = Once::Key { text: b"key", fingerprint: Fingerprint([1; 16]) };
+    let producer = Once::Producer(ProducerSeq { id: b"id", epoch: 0, seq: 0 });
+    for (channel, once) in [(&mut with_key, key), (&mut with_producer, producer)] {
+        let batch = [(1, "one"), (1, "last")];
+        for expected in [Appended::New(at(2)), Appended::Duplicate(at(2))] {
+            let (appended, _) = channel.append_batch(0, batch, true, once).expect("it is the same append");
+            assert_eq!((appended, channel.log().end()), (expected, Some(at(3))));
+        }
+        assert_eq!(texts(channel, Since::Earliest), ["one", "last"]);
+    }
+}
+
+/// A program is thought to be dead, and another one takes its place. Then both write. Kafka calls
+/// the first one a zombie, and fences it.
+#[test]
+fn an_old_run_of_a_producer_is_shut_out() {
+    let mut channel = channel();
+    let mut publish = |epoch, seq, text| {
+        let once = Once::Producer(ProducerSeq { id: b"gauge", epoch, seq });
+        channel.append_batch(0, [(1, text)], false, once).map(|_| ()).map_err(|refused| refused.kind())
+    };
+    assert_eq!([publish(0, 0, "a"), publish(0, 1, "b")], [Ok(()); 2]);
+    assert_eq!(publish(0, 3, "d"), Err(RefusedKind::ProducerGap { expected: 2 }), "c is missing");
+    assert_eq!(publish(1, 2, "c"), Err(RefusedKind::ProducerStart));
+    assert_eq!(publish(1, 0, "c"), Ok(()));
+    assert_eq!(publish(0, 2, "the zombie's"), Err(RefusedKind::ProducerFenced { epoch: 1 }));
+    assert_eq!(texts(&channel, Since::Earliest), ["a", "b", "c"]);
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use tidewire_channel::{Budget, Channel, Cursor, Epoch, Fingerprint, Limits, Log, Retention, Since};
+use tidewire_channel::{
+    Budget, Channel, Cursor, Epoch, Fingerprint, Limits, Log, Once, ProducerSeq, Retention, Since,
+};
 use tidewire_testkit::heap::{CountingAllocator, allocations, held};
 
 #[global_allocator]
@@ -23,6 +25,9 @@ fn nothing_is_allocated_before_the_first_message() {
 fn a_full_log_appends_and_reads_without_allocating() {
     let mut log = Log::new(EPOCH, Retention::DEFAULT.with_max_messages(1_000));
     for number in 0..2_000_u64 {
+        if number % 300 == 299 {
+            log.begin_epoch(Epoch::new(1_000 + number));
+        }
         log.append(number, 1, number).unwrap();
     }
     let count = allocations(|| {
@@ -75,5 +80,29 @@ fn a_key_costs_its_length_and_at_most_150_bytes() {
         most <= limits.max_keys * (limits.max_key + 150) + log,
         "{most} bytes for {} keys",
         limits.max_keys
+    );
+}
+
+/// Checks what docs/limits.md says of `max_producers`.
+#[test]
+fn a_producer_costs_its_id_and_at_most_240_bytes() {
+    let limits = Limits::DEFAULT;
+    let retention = Retention::DEFAULT.with_max_messages(1);
+    let mut channel = Channel::<(), ()>::new(EPOCH, retention, limits);
+    let mut most = 0;
+    let before = held();
+    for number in 0..5 * limits.max_producers {
+        let id = format!("{:0>128x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let once = Once::Producer(ProducerSeq { id: id.as_bytes(), epoch: 0, seq: 0 });
+        drop(channel.append_batch(0, [(0, ())], false, once).unwrap());
+        drop(id);
+        most = most.max((held() - before).unsigned_abs());
+    }
+    assert_eq!(channel.producers(), limits.max_producers);
+    let log = 1024;
+    assert!(
+        most <= limits.max_producers * (limits.max_producer_id + 240) + log,
+        "{most} bytes for {} producers",
+        limits.max_producers
     );
 }

@@ -1,27 +1,48 @@
 //! Compares the log with a naive model, the twin. The twin keeps everything and computes from the
-//! rules what must be there.
+//! rules what must be there. `once.rs` does the same for keys and producers.
+
+#![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
 use tidewire_channel::{
-    Appended, Budget, Channel, Continuity, Cursor, Epoch, Fingerprint, Limits, Log, RefusedKind, ResetReason,
+    Bounds, Budget, Channel, Continuity, Cursor, Epoch, Limits, Lineage, Log, RefusedKind, ResetReason,
     Retention, Since,
 };
 
+#[path = "model/once.rs"]
+mod once;
+
 const EPOCH: Epoch = Epoch::new(5);
 
-/// Every message ever appended, and the number of the last evicted one.
-#[derive(Default)]
+/// Every message that was appended and not lost, and the number of the last evicted one.
 struct Twin {
     all: Vec<(u64, usize)>,
+    /// The epoch of each number, from 0 on.
+    epochs: Vec<Epoch>,
+    /// The epoch of the next message.
+    epoch: Epoch,
     gone: usize,
     clock_ms: u64,
+    is_closed: bool,
 }
 
 impl Twin {
+    fn new(epoch: Epoch) -> Self {
+        Self { all: Vec::new(), epochs: vec![epoch], epoch, gone: 0, clock_ms: 0, is_closed: false }
+    }
+
     fn append(&mut self, now_ms: u64, size: usize, retention: Retention) {
         self.expire(now_ms, retention);
         self.all.push((self.clock_ms, size));
+        self.epochs.push(self.epoch);
         self.fit(retention);
+    }
+
+    /// The newest messages are lost, and the others are no longer in memory.
+    fn lose(&mut self, lost: usize) {
+        self.all.truncate(self.all.len().saturating_sub(lost));
+        self.epochs.truncate(self.all.len() + 1);
+        (self.gone, self.clock_ms) = (self.all.len(), 0);
     }
 
     fn fit(&mut self, retention: Retention) {
@@ -45,6 +66,44 @@ impl Twin {
     fn kept(&self) -> &[(u64, usize)] {
         &self.all[self.gone..]
     }
+
+    /// The position after message `seq`.
+    fn at(&self, seq: usize) -> Cursor {
+        Cursor::new(self.epochs[seq], seq as u64)
+    }
+
+    fn head(&self) -> Cursor {
+        self.at(self.all.len())
+    }
+
+    /// The position that a message yet to come would have.
+    fn next(&self) -> Cursor {
+        Cursor::new(self.epoch, self.all.len() as u64 + 1)
+    }
+
+    /// Where a read after a cursor starts, and how that continues what the reader has.
+    fn locate(&self, cursor: Cursor) -> (Cursor, Continuity) {
+        let (seq, earliest) = (cursor.seq(), self.at(self.gone));
+        if (0..=self.all.len()).any(|number| self.at(number) == cursor) {
+            return match earliest.seq().checked_sub(seq) {
+                None | Some(0) => (cursor, Continuity::Resumed),
+                Some(missed) => (earliest, Continuity::Gap { from: cursor, to: earliest, missed }),
+            };
+        }
+        if self.is_closed && cursor == self.next() {
+            return (cursor, Continuity::Resumed);
+        }
+        let (reason, to) = match self.epochs.iter().rposition(|&epoch| epoch == cursor.epoch()) {
+            _ if cursor.epoch() == self.epoch && seq > self.head().seq() => {
+                (ResetReason::AheadOfLog, earliest)
+            }
+            Some(end) if cursor.epoch() != self.epoch && seq > end as u64 => {
+                (ResetReason::TailLost, self.at(end.max(self.gone)))
+            }
+            _ => (ResetReason::UnknownEpoch, earliest),
+        };
+        (to, Continuity::Reset { reason, to })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -53,6 +112,11 @@ enum Op {
     Expire(u64),
     Clear,
     Retain(Retention),
+    Skip(usize),
+    BeginEpoch,
+    /// A restart that loses this number of messages, and begins an epoch if it may have.
+    Restart(usize),
+    Close,
 }
 
 fn retention() -> impl Strategy<Value = Retention> {
@@ -68,10 +132,14 @@ fn retention() -> impl Strategy<Value = Retention> {
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
-        12 => (0_u64..200, 0_usize..20).prop_map(|(now_ms, size)| Op::Append(now_ms, size)),
-        4 => (0_u64..200).prop_map(Op::Expire),
-        1 => Just(Op::Clear),
-        1 => retention().prop_map(Op::Retain),
+        36 => (0_u64..200, 0_usize..20).prop_map(|(now_ms, size)| Op::Append(now_ms, size)),
+        12 => (0_u64..200).prop_map(Op::Expire),
+        3 => Just(Op::Clear),
+        3 => retention().prop_map(Op::Retain),
+        2 => (0_usize..4).prop_map(Op::Skip),
+        5 => Just(Op::BeginEpoch),
+        6 => (0_usize..6).prop_map(Op::Restart),
+        1 => Just(Op::Close),
     ];
     prop::collection::vec(op, 0..40)
 }
@@ -81,18 +149,23 @@ proptest! {
     fn the_log_equals_its_twin(
         mut retention in retention(),
         ops in ops(),
-        reads in prop::collection::vec((0_u64..45, 0_usize..6, 0_usize..50), 1..20),
+        reads in prop::collection::vec((0_usize..60, 0_u64..45, 0_usize..6, 0_usize..50), 1..20),
     ) {
-        let mut log = Log::new(EPOCH, retention);
-        let mut twin = Twin::default();
+        let (mut log, mut twin) = (Log::new(EPOCH, retention), Twin::new(EPOCH));
+        // All epochs, and the positions of lost messages and of ends.
+        let (mut epochs, mut lost) = (vec![EPOCH, Epoch::new(99)], Vec::new());
         for op in ops {
             match op {
+                Op::Append(now_ms, size) if twin.is_closed => {
+                    let refused = log.append(now_ms, size, 0).unwrap_err();
+                    prop_assert_eq!(refused.kind(), RefusedKind::Closed);
+                }
                 Op::Append(now_ms, size) => {
                     log.expire(now_ms);
                     let earliest_after = log.earliest_after(1, size);
                     let cursor = log.append(now_ms, size, twin.all.len() + 1).unwrap();
                     twin.append(now_ms, size, retention);
-                    prop_assert_eq!(cursor, Cursor::new(EPOCH, twin.all.len() as u64));
+                    prop_assert_eq!(cursor, twin.head());
                     prop_assert!(!log.is_empty());
                     prop_assert_eq!(log.earliest(), earliest_after);
                 }
@@ -111,119 +184,113 @@ proptest! {
                     twin.expire(0, new);
                     twin.fit(new);
                 }
+                Op::Skip(by) => {
+                    log.skip_to(log.head().seq() + by as u64);
+                    let by = if twin.is_closed { 0 } else { by };
+                    twin.all.extend(vec![(twin.clock_ms, 0); by]);
+                    twin.epochs.extend(vec![twin.epoch; by]);
+                    twin.gone = twin.all.len();
+                }
+                Op::BeginEpoch => {
+                    epochs.push(Epoch::new(100 + epochs.len() as u64));
+                    log.begin_epoch(epochs[epochs.len() - 1]);
+                    if !twin.is_closed {
+                        twin.epoch = epochs[epochs.len() - 1];
+                    }
+                }
+                Op::Restart(_) if twin.is_closed => {}
+                Op::Restart(0) => {
+                    log = Log::restored(log.lineage().clone(), log.bounds().head, retention).unwrap();
+                    twin.lose(0);
+                }
+                Op::Restart(some) => {
+                    lost.extend((0..some.min(twin.all.len())).map(|back| twin.at(twin.all.len() - back)));
+                    let head = log.bounds().head.saturating_sub(some as u64);
+                    let past_end = log.lineage().past().last().map_or(0, |past| past.1);
+                    let unchanged = Log::<()>::restored(log.lineage().clone(), head, retention);
+                    // If a message of a past epoch is missing, the lineage does not fit.
+                    prop_assert_eq!(unchanged.is_none(), head < past_end);
+                    epochs.push(Epoch::new(100 + epochs.len() as u64));
+                    let mut lineage = log.lineage().clone();
+                    lineage.begin(epochs[epochs.len() - 1], head);
+                    log = Log::restored(lineage, head, retention).unwrap();
+                    twin.lose(some);
+                    twin.epoch = epochs[epochs.len() - 1];
+                }
+                Op::Close => {
+                    twin.is_closed = true;
+                    lost.push(twin.next());
+                    prop_assert_eq!(log.close(), twin.next());
+                }
             }
-            let stats = log.stats();
-            prop_assert_eq!(stats.messages, twin.kept().len());
-            prop_assert_eq!(stats.bytes, twin.kept().iter().map(|message| message.1).sum::<usize>());
-            prop_assert_eq!((stats.evicted, stats.head.seq()), (twin.gone as u64, twin.all.len() as u64));
-            let next = twin.kept().first().and_then(|first| Some(first.0 + retention.max_age_ms?));
-            prop_assert_eq!(log.next_expiry_ms(), next);
+            compare(&log, &twin, retention)?;
         }
-        for (seq, messages, bytes) in reads {
-            read(&log, &twin, seq, Budget { messages, bytes })?;
+        for (which, seq, messages, bytes) in reads {
+            // A place of the log, a lost one, or any.
+            let cursor = match which % 3 {
+                0 => twin.at((which / 3 * 7 + seq as usize) % twin.epochs.len()),
+                1 if !lost.is_empty() => lost[which % lost.len()],
+                _ => Cursor::new(epochs[which % epochs.len()], seq),
+            };
+            read(&log, &twin, cursor, Budget { messages, bytes })?;
         }
     }
 }
 
-/// Compares one read after `seq` with what the twin computes.
-fn read(log: &Log<usize>, twin: &Twin, seq: u64, budget: Budget) -> Result<(), TestCaseError> {
-    let (gone, head) = (twin.gone as u64, twin.all.len() as u64);
-    let cursor = Cursor::new(EPOCH, seq);
-    let to = Cursor::new(EPOCH, gone);
-    let (start, continuity) = if seq > head {
-        (gone, Continuity::Reset { reason: ResetReason::AheadOfLog, to })
-    } else if seq < gone {
-        (gone, Continuity::Gap { from: cursor, to, missed: gone - seq })
-    } else {
-        (seq, Continuity::Resumed)
-    };
+/// Compares the numbers of a log with those of its twin.
+fn compare(log: &Log<usize>, twin: &Twin, retention: Retention) -> Result<(), TestCaseError> {
+    let stats = log.stats();
+    prop_assert_eq!(stats.messages, twin.kept().len());
+    prop_assert_eq!(stats.bytes, twin.kept().iter().map(|message| message.1).sum::<usize>());
+    prop_assert_eq!(
+        (stats.evicted, stats.head, stats.earliest),
+        (twin.gone as u64, twin.head(), twin.at(twin.gone))
+    );
+    let next = twin.kept().first().and_then(|first| Some(first.0 + retention.max_age_ms?));
+    prop_assert_eq!(log.next_expiry_ms(), next);
+    let (earliest, head) = (twin.gone as u64, twin.all.len() as u64);
+    prop_assert_eq!(log.bounds(), Bounds { earliest, head, is_closed: twin.is_closed });
+    prop_assert_eq!((log.epoch(), log.is_closed()), (twin.epoch, twin.is_closed));
+    prop_assert_eq!(log.end(), twin.is_closed.then(|| twin.next()));
+    let lineage = log.lineage();
+    let again = Lineage::from_parts(lineage.past(), lineage.current());
+    prop_assert_eq!(again.as_ref(), Some(lineage), "a lineage is made of its parts");
+    Ok(())
+}
+
+/// Compares one read after `cursor` with what the twin computes.
+fn read(log: &Log<usize>, twin: &Twin, cursor: Cursor, budget: Budget) -> Result<(), TestCaseError> {
+    let head = twin.all.len();
+    let (start, continuity) = twin.locate(cursor);
     let read = log.read(Since::After(cursor), budget);
     prop_assert_eq!(read.continuity(), continuity);
-    prop_assert_eq!(read.start(), Cursor::new(EPOCH, start));
+    prop_assert_eq!(read.start(), start);
+    prop_assert_eq!(log.has(cursor), !matches!(continuity, Continuity::Reset { .. }));
 
     let mut bytes = 0;
     let mut expected = Vec::new();
-    for number in start + 1..=head {
-        let (time_ms, size) = twin.all[number as usize - 1];
+    for number in start.seq() as usize + 1..=head {
+        let (time_ms, size) = twin.all[number - 1];
         if expected.len() == budget.messages || (!expected.is_empty() && bytes + size > budget.bytes) {
             break;
         }
         bytes += size;
-        expected.push((Cursor::new(EPOCH, number), time_ms, size, number as usize));
+        expected.push((twin.at(number), time_ms, size, number));
     }
     let got: Vec<_> =
         read.iter().map(|entry| (entry.cursor, entry.time_ms, entry.size, *entry.value)).collect();
     prop_assert_eq!(&got, &expected);
     prop_assert_eq!((read.bytes(), read.len(), read.is_empty()), (bytes, got.len(), got.is_empty()));
-    prop_assert_eq!(read.cursor(), Cursor::new(EPOCH, start + got.len() as u64));
-    prop_assert_eq!(read.more(), read.cursor().seq() < head);
+    prop_assert_eq!(read.cursor(), expected.last().map_or(start, |last| last.0));
+    prop_assert_eq!(read.more(), read.cursor().seq() < head as u64);
+    prop_assert_eq!(read.end(), (twin.is_closed && !read.more()).then(|| twin.next()));
     let mut backwards: Vec<_> = read.iter().rev().map(|entry| entry.cursor).collect();
     backwards.reverse();
     prop_assert!(backwards.into_iter().eq(got.iter().map(|entry| entry.0)));
 
-    let kept = seq > gone && seq <= head;
-    prop_assert_eq!(log.get(cursor).map(|entry| *entry.value), kept.then_some(seq as usize));
+    let kept = (twin.gone + 1..=head).find(|&number| twin.at(number) == cursor);
+    prop_assert_eq!(log.get(cursor).map(|entry| *entry.value), kept);
     Ok(())
-}
-
-/// The keys that a twin remembers: time, key, content and number of the message. The oldest is
-/// first.
-#[derive(Default)]
-struct KeyTwin {
-    keys: Vec<(u64, u8, u8, u64)>,
-    clock_ms: u64,
-    head: u64,
-}
-
-impl KeyTwin {
-    /// Computes the result of a publish: a new number, the number of the first message, or a
-    /// refusal.
-    fn publish(&mut self, now_ms: u64, key: u8, says: u8, limits: &Limits) -> Result<(bool, u64), ()> {
-        self.clock_ms = self.clock_ms.max(now_ms);
-        let clock_ms = self.clock_ms;
-        self.keys.retain(|known| clock_ms - known.0 < limits.key_age_ms);
-        if let Some(&(_, _, said, seq)) = self.keys.iter().find(|known| known.1 == key) {
-            return if said == says { Ok((false, seq)) } else { Err(()) };
-        }
-        self.head += 1;
-        self.keys.push((clock_ms, key, says, self.head));
-        let over = self.keys.len().saturating_sub(limits.max_keys);
-        self.keys.drain(..over);
-        Ok((true, self.head))
-    }
-}
-
-proptest! {
-    #[test]
-    fn a_key_stands_for_one_message_within_its_window(
-        publishes in prop::collection::vec((0_u64..200, 0_u8..4, 0_u8..3), 0..60),
-        max_keys in 0_usize..5,
-        key_age_ms in 0_u64..100,
-    ) {
-        let limits = Limits::DEFAULT.with_max_keys(max_keys).with_key_age_ms(key_age_ms);
-        let mut channel: Channel<(u8, u8), ()> = Channel::new(EPOCH, Retention::DEFAULT, limits);
-        let mut twin = KeyTwin::default();
-        for (now_ms, key, says) in publishes {
-            let fingerprint = Fingerprint([says; 16]);
-            let is_new = channel.is_new_key(now_ms, &[key]);
-            let outcome = channel.append_once(now_ms, &[key], fingerprint, 1, (key, says));
-            match (twin.publish(now_ms, key, says, &limits), outcome) {
-                (Ok((true, seq)), Ok((Appended::New(cursor), _))) => {
-                    prop_assert_eq!((cursor, is_new), (Cursor::new(EPOCH, seq), true));
-                }
-                (Ok((false, seq)), Ok((Appended::Duplicate(cursor), woken))) => {
-                    prop_assert_eq!((cursor, woken.count()), (Cursor::new(EPOCH, seq), 0));
-                    prop_assert!(!is_new);
-                    let first = channel.log().get(cursor).map(|entry| *entry.value);
-                    prop_assert_eq!(first, Some((key, says)), "a duplicate has the same content");
-                }
-                (Err(()), Err(refused)) => prop_assert_eq!(refused.kind(), RefusedKind::KeyTaken),
-                (expected, got) => prop_assert!(false, "{:?} was expected: {:?}", expected, got),
-            }
-            prop_assert_eq!(channel.log().head(), Cursor::new(EPOCH, twin.head));
-            prop_assert_eq!(channel.keys(), twin.keys.len());
-        }
-    }
 }
 
 proptest! {

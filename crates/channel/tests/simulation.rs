@@ -4,9 +4,10 @@
 //! > A reader gets a contiguous run of the log. Where messages are missing between two runs, the
 //! > reader is told.
 //!
-//! The log is that of this crate. The protocol crates make the bytes: `tidewire-http1` with
-//! `tidewire-chunked` the requests and answers, `tidewire-sse` the events, `tidewire-ws` the
-//! frames. `sim/world.rs` lists what can happen.
+//! The server has a store that carries out appends later, fails, and loses answers. Logs lose their
+//! newest messages, are closed and are deleted. The log is that of this crate. The protocol crates
+//! make the bytes: `tidewire-http1` with `tidewire-chunked` the requests and answers,
+//! `tidewire-sse` the events, `tidewire-ws` the frames. `sim/world.rs` lists what can happen.
 //!
 //! ```text
 //! # one seed again, with its trace
@@ -46,13 +47,31 @@ fn the_law_holds() {
         ("duplicates dropped at a switch", counts.readers.duplicates),
         ("gaps told", counts.readers.gaps),
         ("resets told", counts.readers.resets),
-        ("messages of a log that was left", counts.readers.outdated_messages * 10),
+        ("messages of a log that was left", counts.readers.outdated_messages),
+        ("lost tails told", counts.readers.tails_lost),
+        ("epochs that went on with the next number", counts.readers.new_epochs),
+        ("first messages of channels", counts.readers.first_messages),
+        ("ends told", counts.readers.ends),
+        ("ends told to those who came back", counts.readers.late_ends),
+        ("event sources that need not come back", counts.readers.ended_for_good),
+        ("deletions told", counts.readers.deletions),
         ("channels dropped and taken up", counts.readers.channel_changes),
         ("cuts", counts.cuts),
         ("switches", counts.switches),
-        ("publishes tried again", counts.retries),
-        ("channels lost", counts.restarts),
-        ("polls that end as their message comes", counts.poll_races),
+        ("publishes tried again", counts.publishers.retries),
+        ("producers that began again", counts.publishers.restarts),
+        ("publishers that found a closed log", counts.publishers.refused),
+        ("channels lost", counts.losses),
+        ("tails lost", counts.tails_lost),
+        ("restarts that lose nothing", counts.clean_restarts),
+        ("logs closed with a last message", counts.server.closed - counts.server.closed_alone),
+        ("logs closed without a message", counts.server.closed_alone),
+        ("logs deleted", counts.deletions),
+        ("appends that failed", counts.server.failed),
+        ("answers lost", counts.server.unknown),
+        ("appends that were there already", counts.server.duplicates),
+        ("answers in another order", counts.server.reordered),
+        ("polls that end as their message comes", counts.server.poll_races),
     ] {
         assert!(count >= often, "{what}: {count} in {seeds} seeds");
     }

@@ -8,7 +8,7 @@
 use loom::sync::{Arc, Mutex, Notify};
 use loom::thread;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tidewire_channel::{Budget, Channel, Cursor, Epoch, Limits, Retention, Since, WaitError};
+use tidewire_channel::{Budget, Channel, Cursor, Epoch, Limits, Once, Retention, Since, WaitError};
 
 /// A waiter is something to sleep on.
 type Shared = Arc<Mutex<Channel<u32, Arc<Notify>>>>;
@@ -68,6 +68,39 @@ fn a_reader_never_sleeps_while_there_is_a_message() {
         publish(&channel, 1);
         publish(&channel, 2);
         assert_eq!(reader.join().expect("the thread ends"), [1, 2]);
+    });
+}
+
+/// A log is closed while a reader goes to sleep. The end is news like any message.
+#[test]
+fn a_reader_never_sleeps_after_the_end() {
+    loom::model(|| {
+        let channel = shared();
+        let reader = {
+            let channel = Arc::clone(&channel);
+            thread::spawn(move || {
+                let mut cursor = start();
+                loop {
+                    let guard = channel.lock().expect("no thread panics");
+                    let read = guard.read(Since::After(cursor), Budget::UNLIMITED);
+                    if let Some(end) = read.end() {
+                        return (read.cursor(), end);
+                    }
+                    cursor = read.cursor();
+                    drop(guard);
+                    let bell = Arc::new(Notify::new());
+                    let waiting = channel.lock().expect("no thread panics").wait(cursor, Arc::clone(&bell));
+                    if waiting.is_ok() {
+                        bell.wait();
+                    }
+                }
+            })
+        };
+        publish(&channel, 1);
+        let closed = channel.lock().expect("no thread panics").append_batch(0, [], true, Once::No);
+        closed.expect("the log is open").1.for_each(|bell| bell.notify());
+        let at = |seq| Cursor::new(Epoch::new(1), seq);
+        assert_eq!(reader.join().expect("the thread ends"), (at(1), at(2)));
     });
 }
 

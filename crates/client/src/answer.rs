@@ -72,18 +72,27 @@ impl AnswerHead {
             (410, Some(Ok(Some(item @ (Item::Gap { .. } | Item::Reset { .. }))))) => Some(item),
             (410, _) => earliest
                 .clone()
-                .map(|cursor| Item::Reset { reason: document.reason.unwrap_or_default(), cursor }),
+                .map(|cursor| Item::Reset { reason: document.reason.clone().unwrap_or_default(), cursor }),
             _ => None,
         };
-        let problem = Problem {
-            status: self.status,
-            title: document.title.unwrap_or(self.reason),
-            detail: document.detail.unwrap_or_default(),
-            retry_after: self.retry_after,
-            earliest,
-            is_document,
+        let cursor = |text: Option<String>| text.and_then(|text| text.parse().ok());
+        let error = match (self.status, document.reason.as_deref()) {
+            (404, Some("deleted")) => Error::Deleted,
+            (409, Some("closed")) => Error::ChannelClosed { end: cursor(document.end) },
+            (403, Some("producer-fenced")) => Error::Fenced { epoch: document.epoch },
+            (409, Some("producer-gap")) => Error::ProducerGap { expected: document.expected },
+            _ => Error::Refused(Problem {
+                status: self.status,
+                title: document.title.unwrap_or(self.reason),
+                detail: document.detail.unwrap_or_default(),
+                retry_after: self.retry_after,
+                reason: document.reason,
+                earliest,
+                is_unknown: document.outcome.map(|outcome| outcome != "failed"),
+                is_document,
+            }),
         };
-        Failure { error: Error::Refused(problem), gone }
+        Failure { error, gone }
     }
 }
 
@@ -93,7 +102,7 @@ impl From<Error> for Failure {
     }
 }
 
-/// A problem document (RFC 9457) with the members of a 410.
+/// A problem document (RFC 9457) with the members of a 410 and of a refused publish.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Document {
@@ -102,6 +111,10 @@ struct Document {
     earliest: Option<String>,
     reason: Option<String>,
     gap: Option<Object>,
+    end: Option<String>,
+    epoch: Option<u64>,
+    expected: Option<u64>,
+    outcome: Option<String>,
 }
 
 /// The largest number of bytes of a refusal that are read. A problem document has a few hundred.

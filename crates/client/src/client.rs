@@ -92,10 +92,11 @@ impl Client {
     /// [`Problem::retry_after`](crate::Problem::retry_after).
     ///
     /// # Errors
-    /// [`Error::Refused`] with the server's problem for any other refusal. [`Error::GaveUp`] after
-    /// [`Client::with_attempts`]: then it is unknown whether the log has the message. If you set a
-    /// key, publish again with the same key: the answer says whether the log had the message
-    /// already.
+    /// [`Error::ChannelClosed`], [`Error::Fenced`] and [`Error::ProducerGap`] say why the log does
+    /// not take the message. [`Error::Refused`] has the server's problem for any other refusal.
+    /// After [`Client::with_attempts`]: [`Error::UnknownOutcome`] if the log may have the message,
+    /// and otherwise [`Error::GaveUp`]. After an unknown outcome, publish again with the same key:
+    /// the answer says whether the log had the message already.
     pub async fn publish(&self, message: Publish) -> Result<Published, Error> {
         publish::publish(&self.settings, &self.kept, &message).await
     }

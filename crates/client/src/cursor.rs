@@ -31,17 +31,6 @@ pub struct Cursor(Arc<str>);
 #[error("not a cursor: a cursor has 1 to {MAX_LEN} of the characters 0-9 A-Z a-z . _ -")]
 pub struct CursorError;
 
-/// Whether a message is new to a reader with a cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// New: deliver it.
-    New,
-    /// Delivered before: drop it.
-    Duplicate,
-    /// New, and this many messages before it are missing.
-    Hole(u64),
-}
-
 impl Cursor {
     /// The text.
     #[must_use]
@@ -49,49 +38,24 @@ impl Cursor {
         &self.0
     }
 
-    /// Returns whether the message at `next` is new to a reader at `self`.
-    ///
-    /// Only this method parses the text: positions joined by `.`, each an epoch, `-`, and a
-    /// sequence number, which grows by 1 with each message. If the text has another form, only
-    /// equality is known, and no missing message is found.
-    pub(crate) fn step_to(&self, next: &Self) -> Step {
-        if self == next {
-            return Step::Duplicate;
-        }
-        let (mut mine, mut theirs) = (self.0.split('.'), next.0.split('.'));
-        let mut ahead = 0_u64;
-        loop {
-            match (mine.next(), theirs.next()) {
-                (None, None) => break,
-                (Some(mine), Some(theirs)) => match (epoch_and_number(mine), epoch_and_number(theirs)) {
-                    (Some((epoch, from)), Some((other, to))) if epoch == other => {
-                        ahead = ahead.saturating_add(to.saturating_sub(from));
-                    }
-                    // Another log, or another form: it cannot be compared, so it counts as new.
-                    _ if mine == theirs => {}
-                    _ => return Step::New,
-                },
-                _ => return Step::New,
-            }
-        }
-        match ahead {
-            0 => Step::Duplicate,
-            1 => Step::New,
-            _ => Step::Hole(ahead - 1),
-        }
+    /// The positions in the channels, in their order. Each is a text of its own.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &str> {
+        self.0.split('.')
     }
 
-    /// The epochs of the logs in this position. There are none if the text has another form.
-    pub(crate) fn epochs(&self) -> impl Iterator<Item = &str> {
-        self.0.split('.').filter_map(|text| epoch_and_number(text).map(|(epoch, _)| epoch))
+    /// Makes the cursor of several channels from the positions in them.
+    pub(crate) fn join<'a>(places: impl Iterator<Item = &'a str>) -> Self {
+        Self(places.collect::<Vec<_>>().join(".").into())
     }
 }
 
 /// The longest text of a cursor. The cursors of 64 channels need 2,239 bytes.
 const MAX_LEN: usize = 4096;
 
-fn epoch_and_number(text: &str) -> Option<(&str, u64)> {
-    let (epoch, number) = text.rsplit_once('-')?;
+/// Splits the position in one channel into the epoch of its log and the number of its message. A
+/// cursor of another server may have another form.
+pub(crate) fn epoch_and_number(place: &str) -> Option<(&str, u64)> {
+    let (epoch, number) = place.rsplit_once('-')?;
     Some((epoch, tidewire_grammar::dec_u64(number.as_bytes()).ok()?))
 }
 
@@ -123,34 +87,17 @@ impl fmt::Debug for Cursor {
 mod tests {
     use super::*;
 
-    fn step(from: &str, to: &str) -> Step {
-        from.parse::<Cursor>().unwrap().step_to(&to.parse().unwrap())
-    }
-
     #[test]
-    fn the_cursor_of_one_channel_is_compared_by_its_number() {
-        assert_eq!(step("e-41", "e-42"), Step::New);
-        assert_eq!(step("e-42", "e-42"), Step::Duplicate);
-        assert_eq!(step("e-43", "e-42"), Step::Duplicate);
-        assert_eq!(step("e-42", "e-45"), Step::Hole(2));
-        assert_eq!(step("e-42", "f-1"), Step::New, "another log");
-    }
-
-    #[test]
-    fn several_channels_move_one_at_a_time() {
-        assert_eq!(step("e-4.f-7", "e-4.f-8"), Step::New);
-        assert_eq!(step("e-4.f-7", "e-4.f-7"), Step::Duplicate);
-        assert_eq!(step("e-4.f-7", "e-3.f-7"), Step::Duplicate);
-        assert_eq!(step("e-4.f-7", "e-5.f-9"), Step::Hole(2));
-        assert_eq!(step("e-4.f-7", "e-4.g-1"), Step::New);
-        assert_eq!(step("e-4", "e-4.f-7"), Step::New, "other channels");
-    }
-
-    #[test]
-    fn cursors_of_another_form_are_only_compared_for_equality() {
-        assert_eq!(step("abc", "abc"), Step::Duplicate);
-        assert_eq!(step("abc", "abd"), Step::New);
-        assert_eq!(step("e-x", "e-9"), Step::New);
+    fn a_cursor_is_made_of_the_positions_in_its_channels() {
+        let cursor: Cursor = "e-4.f-7".parse().unwrap();
+        assert_eq!(
+            cursor.places().map(epoch_and_number).collect::<Vec<_>>(),
+            [Some(("e", 4)), Some(("f", 7))]
+        );
+        assert_eq!(Cursor::join(cursor.places()), cursor);
+        for other in ["abc", "e-x", "e-", "4"] {
+            assert_eq!(epoch_and_number(other), None, "{other}");
+        }
     }
 
     #[test]

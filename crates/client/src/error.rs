@@ -46,6 +46,36 @@ pub enum Error {
     /// The server refused, and another attempt does not help.
     #[error("the server answered {0}")]
     Refused(Problem),
+    /// The channel is closed and takes no message.
+    #[error("the channel is closed and takes no message")]
+    ChannelClosed {
+        /// The position after the end, if the server said it.
+        end: Option<Cursor>,
+    },
+    /// A newer run of the same producer has written to the channel, so this one may not.
+    #[error("a newer epoch of this producer has written to the channel")]
+    Fenced {
+        /// The newest epoch that the server knows, if it said so.
+        epoch: Option<u64>,
+    },
+    /// The number of the producer leaves others out, so messages before it are missing.
+    #[error("a message of this producer is missing before this one")]
+    ProducerGap {
+        /// The number that the server expects, if it said so.
+        expected: Option<u64>,
+    },
+    /// A publish has failed, and the log may or may not have the message. To publish it again is
+    /// safe with the same key or the same number of the producer: the answer then says whether the
+    /// log had the message.
+    #[error("it is unknown whether the message was published ({attempts} attempts): {last}")]
+    UnknownOutcome {
+        /// Attempts that were made.
+        attempts: u32,
+        /// The idempotency key of the message, if it has no producer.
+        key: Option<String>,
+        /// The failure of the last attempt.
+        last: Box<Self>,
+    },
 
     // The network failed. A subscription reconnects by itself.
     /// No connection.
@@ -59,9 +89,16 @@ pub enum Error {
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Cut(Arc<io::Error>),
-    /// The server ended the connection normally.
+    /// The server ended the feed normally, although a channel goes on. It may be about to stop.
     #[error("the server ended the feed")]
+    FeedEnded,
+    /// All channels of a subscription have ended. This is a normal end: a subscription that is used
+    /// as a `Stream` ends without this error.
+    #[error("the channel has ended")]
     Ended,
+    /// A channel was deleted.
+    #[error("the channel was deleted")]
+    Deleted,
     /// The server answered a stream with 204: it asks its readers to stop and not to come back, as
     /// a server asks an `EventSource`. This is a normal end: a subscription that is used as a
     /// `Stream` ends without this error.
@@ -92,7 +129,7 @@ pub enum Error {
         /// The limit in bytes.
         limit: usize,
     },
-    /// As many attempts as allowed have failed.
+    /// As many attempts as allowed have failed. If it was a publish, nothing was appended.
     #[error("gave up after {attempts} attempts: {last}")]
     GaveUp {
         /// Failures in a row.
@@ -166,6 +203,10 @@ pub enum Protocol {
     /// A message has no cursor, or an invalid one.
     #[error("a message without a valid cursor")]
     Cursor,
+    /// A message of another log, and the server reported no reset. Several servers may answer for
+    /// one channel.
+    #[error("a message of another log came and the server reported no reset")]
+    Foreign,
     /// Messages are missing before this one, and the server reported no gap.
     #[error("{missed} messages are missing and the server reported no gap")]
     Hole {
@@ -187,8 +228,13 @@ pub struct Problem {
     pub detail: String,
     /// How long to wait before the next attempt, if the server said so.
     pub retry_after: Option<Duration>,
+    /// The reason in one word, if the server has one for programs.
+    pub reason: Option<String>,
     /// The oldest position that the channel can be read from, if the cursor was the problem.
     pub earliest: Option<Cursor>,
+    /// What happened to a publish: `Some(true)` if it may have been carried out, `Some(false)` if
+    /// it was not. `None` if the server did not say.
+    pub(crate) is_unknown: Option<bool>,
     /// Whether the refusal was a problem document. Then it comes from the server and not from a
     /// proxy on the way.
     pub(crate) is_document: bool,
@@ -197,6 +243,29 @@ pub struct Problem {
 impl Error {
     pub(crate) fn cut(error: io::Error) -> Self {
         Self::Cut(Arc::new(error))
+    }
+
+    /// Returns whether a publish that failed with this error may have been carried out.
+    pub(crate) fn may_be_appended(&self) -> bool {
+        match self {
+            Self::Cut(_) | Self::Timeout(Awaited::Answer) | Self::Protocol(_) | Self::TooLarge { .. } => true,
+            Self::Refused(problem) => {
+                // A gateway may fail after it has passed the request on, or answer in its own
+                // words. If the server itself answers 503, it is full.
+                let by_gateway = matches!(problem.status, 200..=299 | 502..=504 | 520..=599);
+                problem.is_unknown.unwrap_or(problem.status == 500 || by_gateway && !problem.is_document)
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether a publish was refused for a reason that holds for each of its attempts.
+    pub(crate) fn is_about_message(&self) -> bool {
+        match self {
+            Self::ChannelClosed { .. } => true,
+            Self::Refused(problem) => problem.is_document && matches!(problem.status, 400 | 413 | 415 | 422),
+            _ => false,
+        }
     }
 
     pub(crate) fn json(error: &serde_json::Error) -> Self {

@@ -53,12 +53,28 @@ pub enum Event {
         missed: u64,
     },
     /// The cursor does not belong to this log: the log was created anew, or the server lost its
-    /// newest messages. It is unknown what was published between the last message and `cursor`.
+    /// newest messages, which this reader may have received. It is unknown what was published
+    /// between the last message and `cursor`.
     Reset {
-        /// The reason that the server names: `unknown-epoch`, `ahead-of-log`.
+        /// The reason that the server names: `unknown-epoch`, `ahead-of-log`, or `tail-lost`, if
+        /// the server has lost messages that this reader had received.
         reason: String,
         /// The position that the subscription continues from.
         cursor: Cursor,
+    },
+    /// A channel has ended: nothing follows. When all channels of the subscription have ended,
+    /// [`Subscription::next`](crate::Subscription::next) returns [`Error::Ended`].
+    End {
+        /// The name of the channel, if the subscription has several.
+        channel: Option<String>,
+        /// The position after the end. A subscription that begins there is told the end again.
+        cursor: Cursor,
+    },
+    /// A channel was deleted, and [`Subscription::next`](crate::Subscription::next) returns
+    /// [`Error::Deleted`].
+    Deleted {
+        /// The name of the channel, if the subscription has several and the server names it.
+        channel: Option<String>,
     },
     /// A feed is open. From here on nothing is missed.
     Connected {
@@ -84,9 +100,9 @@ impl Event {
     pub const fn cursor(&self) -> Option<&Cursor> {
         match self {
             Self::Message(message) => Some(&message.cursor),
-            Self::Gap { cursor, .. } | Self::Reset { cursor, .. } => Some(cursor),
+            Self::Gap { cursor, .. } | Self::Reset { cursor, .. } | Self::End { cursor, .. } => Some(cursor),
             Self::Connected { cursor, .. } => cursor.as_ref(),
-            Self::Disconnected { .. } => None,
+            Self::Deleted { .. } | Self::Disconnected { .. } => None,
         }
     }
 }

@@ -19,6 +19,15 @@ pub(crate) enum Item {
         reason: String,
         cursor: Cursor,
     },
+    /// A channel has ended, and `cursor` is the position after its end.
+    End {
+        channel: Option<String>,
+        cursor: Cursor,
+    },
+    /// A channel was deleted. The feed ends.
+    Deleted {
+        channel: Option<String>,
+    },
     /// How long to wait before coming back.
     Retry(Duration),
 }
@@ -43,6 +52,10 @@ pub(crate) mod tests {
                 }
                 Item::Gap { from, cursor, missed } => format!("gap {from} {cursor} {missed}"),
                 Item::Reset { reason, cursor } => format!("reset {reason} {cursor}"),
+                Item::End { channel, cursor } => {
+                    format!("end {} {cursor}", channel.as_deref().unwrap_or("-"))
+                }
+                Item::Deleted { channel } => format!("deleted {}", channel.as_deref().unwrap_or("-")),
                 Item::Retry(wait) => format!("retry {}", wait.as_millis()),
             })
             .collect()

@@ -4,6 +4,7 @@
 
 mod answer;
 mod client;
+mod close_code;
 mod cursor;
 mod error;
 mod event;
@@ -11,10 +12,12 @@ mod feeds;
 mod http;
 mod item;
 mod kept;
+mod lineage;
 mod net;
 mod object;
 mod options;
 mod position;
+mod producer;
 mod publish;
 mod random;
 mod recovery;
@@ -28,6 +31,7 @@ pub use cursor::{Cursor, CursorError};
 pub use error::{Awaited, Error, Problem, Protocol};
 pub use event::{Event, Feed, FeedError, Message, Since};
 pub use options::{Backoff, Options};
+pub use producer::Producer;
 pub use publish::{Publish, Published};
 pub use subscription::Subscription;
 pub use url::UrlError;

@@ -43,6 +43,8 @@ impl Object {
                 Item::Gap { from: cursor(self.from)?, cursor: cursor(self.cursor)?, missed }
             }
             "reset" => Item::Reset { reason: self.reason.unwrap_or_default(), cursor: cursor(self.cursor)? },
+            "end" => Item::End { channel: self.channel, cursor: cursor(self.cursor)? },
+            "deleted" => Item::Deleted { channel: self.channel },
             _ => return Ok(None),
         }))
     }

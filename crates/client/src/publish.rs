@@ -1,4 +1,7 @@
 //! Publishing: one POST, repeated until there is an answer. The server executes it once.
+//!
+//! A publish that is repeated says so with an idempotency key, or with a producer and its sequence
+//! number. The end of a channel has no need of either: to close it again changes nothing.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -16,37 +19,71 @@ use crate::settings::Settings;
 use crate::time::after;
 use crate::{Backoff, Cursor, Error, object};
 
-/// A message to publish.
+/// A message to publish, or the end of a channel, or both.
 ///
 /// ```
 /// use tidewire_client::Publish;
 ///
-/// let message = Publish::new(r#"{"level":3.2}"#).with_event("tide").with_content_type("application/json");
+/// let message =
+/// Publish::new(r#"{"level":3.2}"#).with_event("tide").with_content_type("application/json"); let
+/// last = Publish::new("low tide").closing(); let end = Publish::close();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Publish {
-    data: Bytes,
+    /// `None` closes the channel without a message.
+    data: Option<Bytes>,
     event: Option<String>,
     content_type: Option<String>,
-    key: Option<String>,
+    once: Once,
+    closes: bool,
 }
 
-/// The result of a publish: the message is in the log.
+/// How the server recognises a publish that is repeated.
+#[derive(Clone, Debug)]
+enum Once {
+    /// By a key that is drawn for it.
+    RandomKey,
+    Key(String),
+    Producer {
+        id: String,
+        epoch: u64,
+        seq: u64,
+    },
+}
+
+/// The result of a publish: the message is in the log, and the log is closed if that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
-    /// The position after the message.
+    /// The position after the message. If there was none, the position after the end.
     pub cursor: Cursor,
-    /// Whether the message was in the log already: a publish with the same idempotency key came
-    /// before.
+    /// Whether the message was in the log already: a publish with the same idempotency key or the
+    /// same number of the producer came before.
     pub duplicate: bool,
+    /// The position after the end, if this publish closed the channel.
+    pub end: Option<Cursor>,
 }
 
 impl Publish {
     /// A message with this payload.
     #[must_use]
     pub fn new(data: impl Into<Bytes>) -> Self {
-        Self { data: data.into(), event: None, content_type: None, key: None }
+        Self { data: Some(data.into()), closes: false, ..Self::close() }
+    }
+
+    /// No message: closes the channel. Readers get its end, and no message can follow. To close a
+    /// closed channel again succeeds.
+    #[must_use]
+    pub const fn close() -> Self {
+        Self { data: None, event: None, content_type: None, once: Once::RandomKey, closes: true }
+    }
+
+    /// Closes the channel with this message, in one step. Only if the payload is empty, the end is
+    /// a second request.
+    #[must_use]
+    pub const fn closing(mut self) -> Self {
+        self.closes = true;
+        self
     }
 
     /// Sets the event name. A browser's `EventSource` dispatches the message with it.
@@ -72,16 +109,50 @@ impl Publish {
     /// the channel has the key, the server refuses with 422 ([`Error::Refused`]).
     #[must_use]
     pub fn with_idempotency_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.once = Once::Key(key.into());
         self
     }
 
+    /// Sets the producer instead of an idempotency key: a name, the epoch of this run of it, and
+    /// the number of this message, from 0 without a hole. The server appends each number once. It
+    /// refuses every lower epoch as soon as it knows a higher one ([`Error::Fenced`]). A
+    /// [`Producer`](crate::Producer) counts by itself.
+    #[must_use]
+    pub fn with_producer(mut self, id: impl Into<String>, epoch: u64, seq: u64) -> Self {
+        self.once = Once::Producer { id: id.into(), epoch, seq };
+        self
+    }
+
+    /// Returns whether the end needs a request of its own: the server takes an empty body with
+    /// `close=1` for an end without a message.
+    fn splits(&self) -> bool {
+        self.closes && self.data.as_ref().is_some_and(Bytes::is_empty)
+    }
+
+    /// The idempotency key to send.
+    fn key(&self) -> Result<Option<String>, Error> {
+        Ok(match &self.once {
+            Once::Key(key) => Some(key.clone()),
+            Once::RandomKey if self.data.is_some() => Some(random_key()?),
+            Once::RandomKey | Once::Producer { .. } => None,
+        })
+    }
+
     /// The fields that only this request has.
-    fn fields(&self, key: &str) -> Result<FieldBlock, Error> {
+    fn fields(&self, key: Option<&str>) -> Result<FieldBlock, Error> {
+        let content_type = self.content_type.as_deref().map(|value| ("Content-Type", value.to_owned()));
+        let key = key.map(|key| ("Idempotency-Key", key.to_owned()));
+        let producer = match &self.once {
+            Once::Producer { id, epoch, seq } => vec![
+                ("Producer-Id", id.clone()),
+                ("Producer-Epoch", epoch.to_string()),
+                ("Producer-Seq", seq.to_string()),
+            ],
+            Once::RandomKey | Once::Key(_) => Vec::new(),
+        };
         let mut fields = FieldBlock::new();
-        let content_type = self.content_type.as_deref().map(|value| ("Content-Type", value));
-        for (name, value) in content_type.into_iter().chain([("Idempotency-Key", key)]) {
-            fields.push(name, value).map_err(Error::field(name))?;
+        for (name, value) in content_type.into_iter().chain(key).chain(producer) {
+            fields.push(name, &value).map_err(Error::field(name))?;
         }
         Ok(fields)
     }
@@ -93,30 +164,52 @@ pub(crate) async fn publish(
     shared: &SharedConnection,
     message: &Publish,
 ) -> Result<Published, Error> {
-    let key = match &message.key {
-        Some(key) => key.clone(),
-        None => random_key()?,
-    };
-    let message_fields = message.fields(&key)?;
+    if !message.splits() {
+        return publish_once(settings, shared, message).await;
+    }
+    let mut published = publish_once(settings, shared, &Publish { closes: false, ..message.clone() }).await?;
+    published.end = publish_once(settings, shared, &Publish::close()).await?.end;
+    Ok(published)
+}
+
+/// Sends a request until there is an answer.
+async fn publish_once(
+    settings: &Settings,
+    shared: &SharedConnection,
+    message: &Publish,
+) -> Result<Published, Error> {
+    let key = message.key()?;
+    let message_fields = message.fields(key.as_deref())?;
     let event = message.event.as_deref().map(|name| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string());
-    let target = settings.url.target(event.as_deref().map(|name| ("event", name)).as_slice());
+    let event = event.as_deref().map(|name| ("event", name));
+    let close = message.closes.then_some(("close", "1"));
+    let target = settings.url.target(&event.into_iter().chain(close).collect::<Vec<_>>());
     let fields = [&settings.fields, &message_fields];
     let request = Request::new("POST", &target, &settings.url.host).with_fields(&fields);
-    let mut attempt = 0;
+    let data = message.data.clone().unwrap_or_default();
+    let (mut attempt, mut is_unknown) = (0, false);
     loop {
         attempt += 1;
         let deadline = after(Instant::now(), settings.request_timeout);
-        let outcome = timeout_at(deadline, post(settings, shared, &request, &message.data, deadline)).await;
+        let outcome = timeout_at(deadline, post(settings, shared, &request, &data, deadline)).await;
         let error = match outcome.unwrap_or(Err(Error::Timeout(Awaited::Answer))) {
             Ok(published) => return Ok(published),
             Err(error) => error,
         };
-        let Some(wait) = wait(&error, attempt) else { return Err(error) };
-        if attempt >= settings.attempts {
-            return Err(Error::GaveUp { attempts: attempt, last: Box::new(error) });
+        is_unknown |= error.may_be_appended();
+        let wait = wait(&error, attempt);
+        if let Some(wait) = wait.filter(|_| attempt < settings.attempts) {
+            tracing::debug!(%error, attempt, ?wait, "publish again");
+            sleep(wait).await;
+            continue;
         }
-        tracing::debug!(%error, attempt, ?wait, "publish again");
-        sleep(wait).await;
+        return Err(match wait {
+            _ if is_unknown && !error.is_about_message() => {
+                Error::UnknownOutcome { attempts: attempt, key, last: Box::new(error) }
+            }
+            None => error,
+            Some(_) => Error::GaveUp { attempts: attempt, last: Box::new(error) },
+        });
     }
 }
 
@@ -133,7 +226,8 @@ async fn post(
     shared.put(kept);
     let json = outcome.map_err(|failure| failure.error)?;
     let answer: Acknowledgement = serde_json::from_slice(&json).map_err(|error| Error::json(&error))?;
-    Ok(Published { cursor: object::cursor(answer.cursor)?, duplicate: answer.duplicate })
+    let end = answer.end.map(|end| object::cursor(Some(end))).transpose()?;
+    Ok(Published { cursor: object::cursor(answer.cursor)?, duplicate: answer.duplicate, end })
 }
 
 #[derive(Deserialize)]
@@ -141,6 +235,7 @@ struct Acknowledgement {
     cursor: Option<String>,
     #[serde(default)]
     duplicate: bool,
+    end: Option<String>,
 }
 
 /// The largest number of bytes of an answer, which holds one cursor.

@@ -174,7 +174,7 @@ impl Recovery {
         match error {
             Error::Connect { .. } | Error::Timeout(Awaited::Connection) => FailureClass::Unreachable,
             Error::Timeout(Awaited::FirstBytes) => FailureClass::Blocked,
-            Error::Timeout(_) | Error::Cut(_) | Error::Ended | Error::Closed { .. } => {
+            Error::Timeout(_) | Error::Cut(_) | Error::FeedEnded | Error::Closed { .. } => {
                 FailureClass::Temporary
             }
             Error::Protocol(_) if self.opened_at.is_some() => FailureClass::Temporary,
@@ -253,7 +253,9 @@ mod tests {
             title: String::new(),
             detail: String::new(),
             retry_after: (status == 503).then_some(Duration::from_secs(7)),
+            reason: None,
             earliest: None,
+            is_unknown: None,
             is_document,
         };
         Error::Refused(problem)
@@ -341,7 +343,7 @@ mod tests {
         recovery.opening(Instant::now());
         recovery.opened(Instant::now());
         recovery.set_retry(Duration::from_secs(3));
-        assert!(fail(&mut recovery, &Error::Ended).unwrap() >= Duration::from_secs(3));
+        assert!(fail(&mut recovery, &Error::FeedEnded).unwrap() >= Duration::from_secs(3));
     }
 
     #[test]

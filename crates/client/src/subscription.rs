@@ -13,13 +13,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::cursor::Step;
 use crate::error::{Awaited, Protocol};
 use crate::feeds::poll::{PollParameters, poll};
 use crate::feeds::{StreamingFeed, longpoll};
 use crate::item::Item;
 use crate::kept::KeptConnection;
-use crate::position::Position;
+use crate::position::{Position, Step};
 use crate::recovery::{Decision, Recovery};
 use crate::settings::Settings;
 use crate::time::after;
@@ -44,7 +43,8 @@ use crate::{Cursor, Error, Event, Feed, Options};
 ///         Event::Message(message) => println!("{}: {:?}", message.cursor, message.text()),
 ///         Event::Gap { missed, .. } => println!("{missed} messages are lost"),
 ///         Event::Reset { .. } => println!("the log is new: load the state again"),
-///         _ => {} // connected, disconnected
+///         Event::End { .. } => println!("nothing follows"),
+///         _ => {} // deleted, connected, disconnected
 ///     }
 /// }
 /// # }
@@ -63,8 +63,9 @@ impl Subscription {
             crate::Since::After(cursor) => Some(cursor.clone()),
             _ => None,
         };
-        let position = Position::new(cursor.clone());
-        let driver = Driver { settings, slot: slot.clone(), position, last_hole: None };
+        let position = Position::new(cursor.clone(), settings.url.channels());
+        let driver =
+            Driver { settings, slot: slot.clone(), position, last_doubt: None, is_deletion_told: false };
         Self { run: Box::pin(driver.run(options)), slot, cursor, ended: None }
     }
 
@@ -72,8 +73,10 @@ impl Subscription {
     /// with a timeout.
     ///
     /// # Errors
-    /// Errors for which another attempt is useless: the server itself refuses ([`Error::Refused`]),
-    /// an answer is over the limit ([`Error::TooLarge`]), every feed is compressed on the way
+    /// Errors for which another attempt is useless: all channels have ended ([`Error::Ended`],
+    /// after an [`Event::End`] for each), a channel was deleted ([`Error::Deleted`], after an
+    /// [`Event::Deleted`]), the server itself refuses ([`Error::Refused`]), an answer is over the
+    /// limit ([`Error::TooLarge`]), every feed is compressed on the way
     /// ([`Protocol::ContentCoding`]), the retry limit is reached ([`Error::GaveUp`]), or the server
     /// asks its readers to stop ([`Error::Stopped`]). Each later call returns the same error. A
     /// temporary error is an [`Event::Disconnected`], and the subscription reconnects.
@@ -109,13 +112,16 @@ impl futures_core::Stream for Subscription {
     type Item = Result<Event, Error>;
 
     /// The same as [`next`](Subscription::next). The stream ends after an error. At
-    /// [`Error::Stopped`] it ends without yielding the error.
+    /// [`Error::Ended`] and [`Error::Stopped`] it ends without yielding the error.
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         if this.ended.is_some() {
             return Poll::Ready(None);
         }
-        this.poll(context).map(|next| if matches!(next, Err(Error::Stopped)) { None } else { Some(next) })
+        this.poll(context).map(|next| match next {
+            Err(Error::Ended | Error::Stopped) => None,
+            next => Some(next),
+        })
     }
 }
 
@@ -142,8 +148,9 @@ struct Driver {
     settings: Arc<Settings>,
     slot: EventSlot,
     position: Position,
-    /// The position before the last missing numbers.
-    last_hole: Option<Cursor>,
+    /// The position at which an item last did not follow.
+    last_doubt: Option<Cursor>,
+    is_deletion_told: bool,
 }
 
 impl Driver {
@@ -158,6 +165,7 @@ impl Driver {
                 Feed::WebSocket | Feed::Sse | Feed::Stream => self.stream(feed, &mut recovery).await,
             };
             let Err(reason) = outcome else { continue };
+            let reason = self.tell_end(reason).await;
             match recovery.failed(&reason, Instant::now()) {
                 Decision::End(error) => return error,
                 Decision::Wait(retry_in) => {
@@ -211,11 +219,17 @@ impl Driver {
             let awaited = if session.is_open { Awaited::Answer } else { Awaited::FirstBytes };
             let answer =
                 timeout_at(after(deadline, wait), polling).await.map_err(|_| Error::Timeout(awaited))??;
-            if self.position.is_repeated(&answer.items, answer.end.as_ref()) {
+            if !answer.is_closed && self.position.is_repeated(&answer.items, answer.end.as_ref()) {
                 return Err(Protocol::Repeated.into());
             }
             for item in answer.items {
                 self.deliver(item, &mut session, recovery).await?;
+            }
+            if let (true, Some(end)) = (answer.is_closed, &answer.end) {
+                return Err(self.end_of_all(end).await.err().unwrap_or(Error::Ended));
+            }
+            if let Some(end) = &answer.end {
+                self.position.pass_ends(end);
             }
             let has_moved = self.position.move_count() != moves_before;
             if !has_moved {
@@ -256,43 +270,131 @@ impl Driver {
                 .put(Event::Connected { feed: session.feed, cursor: self.position.cursor().cloned() })
                 .await;
         }
-        match self.position.step(&item) {
+        let step = match session.feed {
+            Feed::LongPoll | Feed::Poll => self.position.step_of_poll(&item),
+            Feed::WebSocket | Feed::Sse | Feed::Stream => self.position.step(&item),
+        };
+        // A reader that begins after an end has not been told it.
+        let is_end_here = matches!(&item, Item::End { cursor, .. } if Some(cursor) == self.position.cursor());
+        match step {
             Step::New => {}
+            Step::Duplicate if is_end_here => {}
             Step::Duplicate => return Ok(()),
-            Step::Hole(missed) => self.report_hole(missed).await?,
+            Step::Hole(missed) => self.accept_hole(missed).await?,
+            Step::Returned => self.accept_return(&item).await?,
+            Step::Foreign => return Err(Protocol::Foreign.into()),
         }
         match item {
             Item::Hello(_) => {}
             Item::Retry(wait) => recovery.set_retry(wait),
-            Item::Message(message) => {
+            Item::Message(mut message) => {
                 recovery.progressed();
+                message.cursor = self.position.after(message.cursor, message.channel.as_deref());
                 let cursor = message.cursor.clone();
                 self.slot.put(Event::Message(message)).await;
                 self.position.advance(cursor);
             }
             Item::Gap { from, cursor, missed } => {
+                let cursor = self.position.after(cursor, None);
                 self.slot.put(Event::Gap { from, cursor: cursor.clone(), missed }).await;
                 self.position.skip(cursor);
             }
             Item::Reset { reason, cursor } => {
-                self.slot.put(Event::Reset { reason, cursor: cursor.clone() }).await;
-                self.position.reset(cursor);
+                let cursor = self.position.after_reset(&reason, &cursor);
+                self.slot.put(Event::Reset { reason: reason.clone(), cursor: cursor.clone() }).await;
+                self.position.reset(&reason, cursor);
+            }
+            Item::End { channel, cursor } => {
+                recovery.progressed();
+                let index = self.position.ending(channel.as_deref(), &cursor);
+                let cursor = self.position.after(cursor, channel.as_deref());
+                if let Some(index) = index.filter(|&index| self.position.is_open(index)) {
+                    self.slot.put(Event::End { channel, cursor: cursor.clone() }).await;
+                    self.position.end(index, cursor);
+                }
+                if self.position.open_channels().next().is_none() {
+                    return Err(Error::Ended);
+                }
+            }
+            Item::Deleted { channel } => {
+                self.tell_deletion(channel).await;
+                return Err(Error::Deleted);
             }
         }
         Ok(())
     }
 
-    /// Handles missing sequence numbers. Numbers have no gaps on the server, so this is a loss that
-    /// the server did not report. The first time, the feed is cut, because the log may still have
-    /// the messages. If numbers are missing again at the same place, the caller gets a gap.
-    async fn report_hole(&mut self, missed: u64) -> Result<(), Error> {
-        let Some(from) = self.position.cursor().cloned() else { return Ok(()) };
-        if self.last_hole.as_ref() != Some(&from) {
-            self.last_hole = Some(from);
-            return Err(Protocol::Hole { missed }.into());
+    /// If the reader is not to come back, tells the caller what the server has not told in so many
+    /// words. Returns the reason for the caller.
+    async fn tell_end(&mut self, reason: Error) -> Error {
+        match (&reason, self.position.cursor().cloned()) {
+            (Error::Ended, Some(end)) => self.end_of_all(&end).await.err().unwrap_or(reason),
+            // The server answers 204 to a reader for which there is nothing more. After an end, the
+            // reader has all that there will be.
+            (Error::Stopped, Some(end)) if self.position.is_at_end() => {
+                self.end_of_all(&end).await.err().unwrap_or(Error::Ended)
+            }
+            (Error::Deleted, _) => {
+                self.tell_deletion(None).await;
+                reason
+            }
+            _ => reason,
         }
-        self.slot.put(Event::Gap { cursor: from.clone(), from, missed }).await;
+    }
+
+    /// Tells the end of all channels whose end was not told: the server has said that they all end
+    /// before `cursor`.
+    async fn end_of_all(&mut self, cursor: &Cursor) -> Result<(), Error> {
+        match self.position.step_to_end_of_all(cursor) {
+            Step::New | Step::Duplicate => {}
+            Step::Hole(missed) => self.accept_hole(missed).await?,
+            Step::Returned | Step::Foreign => return Err(Protocol::Foreign.into()),
+        }
+        let open: Vec<usize> = self.position.open_channels().collect();
+        for index in open {
+            let channel = self.position.name(index);
+            let cursor = self.position.after(cursor.clone(), None);
+            self.slot.put(Event::End { channel, cursor: cursor.clone() }).await;
+            self.position.end(index, cursor);
+        }
         Ok(())
+    }
+
+    async fn tell_deletion(&mut self, channel: Option<String>) {
+        if !std::mem::replace(&mut self.is_deletion_told, true) {
+            self.slot.put(Event::Deleted { channel }).await;
+        }
+    }
+
+    /// Handles missing sequence numbers. Numbers have no gaps on the server, so this is a loss that
+    /// the server did not report. If the numbers are missing again, the caller gets a gap.
+    async fn accept_hole(&mut self, missed: u64) -> Result<(), Error> {
+        let from = self.second_time(Protocol::Hole { missed })?;
+        if let Some(from) = from {
+            self.slot.put(Event::Gap { cursor: from.clone(), from, missed }).await;
+        }
+        Ok(())
+    }
+
+    /// Handles an item of a log that the reader has left with a reset. If it comes again, the log
+    /// is in use again. The server did not say so, and the caller gets a reset.
+    async fn accept_return(&mut self, item: &Item) -> Result<(), Error> {
+        let at = self.second_time(Protocol::Foreign)?;
+        if let (Some(cursor), Item::Message(_) | Item::End { .. } | Item::Gap { .. }) = (at, item) {
+            self.slot.put(Event::Reset { reason: "unknown-epoch".to_owned(), cursor }).await;
+        }
+        Ok(())
+    }
+
+    /// Returns the position if an item comes there for the second time that does not follow. The
+    /// first time is an error that cuts the feed: the next one may have what is missing.
+    fn second_time(&mut self, error: Protocol) -> Result<Option<Cursor>, Error> {
+        let cursor = self.position.cursor().cloned();
+        if self.last_doubt == cursor {
+            return Ok(cursor);
+        }
+        self.last_doubt = cursor;
+        Err(error.into())
     }
 
     fn since(&self, options: &Options) -> String {

@@ -53,8 +53,8 @@ pub enum UrlError {
     Byte,
     /// The query has a parameter that the client sets itself.
     #[error(
-        "the URL sets since, feed, limit, wait, event, objects or a last event id: remove it, because the \
-         client sets these parameters itself"
+        "the URL sets since, feed, limit, wait, event, close, objects or a last event id: remove it, because \
+         the client sets these parameters itself"
     )]
     Parameter,
 }
@@ -78,6 +78,15 @@ impl Url {
             separator = '&';
         }
         target
+    }
+}
+
+impl Url {
+    /// The names of the channels, in the order of a cursor.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        let names = self.path.split_once("/c/").map_or("", |(_, names)| names);
+        let decode = |name| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+        names.split(',').map(decode).collect()
     }
 }
 
@@ -112,12 +121,13 @@ impl FromStr for Url {
 
 /// The parameters that the client sets itself. The server refuses a parameter that comes twice, and
 /// a last event id in the URL would override the cursor of each attempt.
-const RESERVED_PARAMETERS: [&str; 10] = [
+const RESERVED_PARAMETERS: [&str; 11] = [
     "since",
     "feed",
     "limit",
     "wait",
     "event",
+    "close",
     "objects",
     "lastEventId",
     "last-event-id",
@@ -173,6 +183,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_with_segments_is_sent_as_it_is() {
+        let url: Url = "http://h/c/a/b,c/d/e%3A1,~x:@".parse().unwrap();
+        assert_eq!(url.target(&[("since", "now")]), "/c/a/b,c/d/e%3A1,~x:@?since=now");
+        assert_eq!(url.channels(), ["a/b", "c/d/e:1", "~x:@"]);
+        let url: Url = "http://h/proxy/c/a/c/b".parse().unwrap();
+        assert_eq!(url.channels(), ["a/c/b"]);
+    }
+
+    #[test]
     fn each_mistake_in_a_url_has_its_own_error() {
         for (text, error) in [
             ("demo", UrlError::Scheme),
@@ -193,6 +212,7 @@ mod tests {
             ("http://h/c/a\r\nX: y", UrlError::Byte),
             ("http://h/c/demo?since=now", UrlError::Parameter),
             ("http://h/c/demo?objects=1", UrlError::Parameter),
+            ("http://h/c/demo?close=1", UrlError::Parameter),
             ("http://h/c/demo?a=b&lastEventID=e-1", UrlError::Parameter),
             ("http://h/c/demo?Last-Event-Id=", UrlError::Parameter),
             ("http://h/c/demo?last_event_id=e-1", UrlError::Parameter),

@@ -134,7 +134,8 @@ async fn an_acknowledgement_is_json_and_not_compressed() {
         let server = always(move |_, _| bytes(answer(status, fields, "{}")));
         let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
-        assert!(matches!(error, Error::Protocol(_)), "{error:?}");
+        let Error::UnknownOutcome { last, .. } = error else { panic!("{error:?}") };
+        assert!(matches!(*last, Error::Protocol(_)), "{last:?}");
         assert_eq!(server.count(), 1);
     }
     for status in [
@@ -146,7 +147,9 @@ async fn an_acknowledgement_is_json_and_not_compressed() {
     ] {
         let server = always(move |_, _| bytes(answer(status, "Content-Type: text/html\r\n", "")));
         let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("the server answered {status}"));
+        assert!(error.to_string().ends_with(&format!("the server answered {status}")), "{error}");
+        let is_unknown = matches!(error, Error::UnknownOutcome { .. });
+        assert_eq!(is_unknown, status.starts_with('2'), "a gateway may have taken the message: {error}");
     }
     let said = || problem("415 Unsupported Media Type", "Accept-Encoding: identity\r\n", "Send it plain.");
     let server = always(move |_, _| bytes(said()));
@@ -296,7 +299,7 @@ async fn messages_of_a_log_before_a_reset_are_not_delivered_again() {
     let is_back = |texts: &[String]| texts.last().is_some_and(|text| text == "reset unknown-epoch e-0");
     let mut texts = take_until(&mut events, is_back).await;
     texts.extend(take(&mut events, 1).await);
-    texts.retain(|text| !text.contains(REPEATED) && !text.starts_with("poll at"));
+    texts.retain(|text| !text.contains("poll failed") && !text.starts_with("poll at"));
     assert_eq!(texts, ["e-1 m1", "reset unknown-epoch f-0", "f-1 m1", "reset unknown-epoch e-0", "e-1 m1"]);
 }
 
@@ -307,8 +310,7 @@ async fn a_gap_or_a_reset_is_reported_once() {
     let reset = r#"{"type":"reset","reason":"unknown-epoch","cursor":"f-0"}"#;
     let ahead = r#"{"type":"reset","reason":"ahead-of-log","cursor":"f-0"}"#;
     let new = object(1).replace("e-1", "f-1");
-    let lines =
-        [hello, gap, gap, &object(6), gap, reset, reset, gap, &new, reset, ahead, &new, ""].join("\n");
+    let lines = [hello, gap, gap, &object(6), gap, reset, reset, &new, reset, ahead, &new, ""].join("\n");
     let server = serve(vec![vec![Request, stream("application/x-ndjson", &[&lines]), Hold]]);
     let mut events = subscribe(&server.url, options(&[Feed::Stream]).with_since(at("e-1")));
     assert_eq!(

@@ -262,7 +262,7 @@ async fn the_server_says_when_to_come_back() {
     assert!(retry_in >= Duration::from_secs(1));
     assert_eq!(take(&mut events, 1).await, ["sse at e-0"]);
     assert!(start.elapsed() >= Duration::from_secs(1));
-    let Ok(Event::Disconnected { retry_in, reason: Error::Ended, .. }) = next(&mut events).await else {
+    let Ok(Event::Disconnected { retry_in, reason: Error::FeedEnded, .. }) = next(&mut events).await else {
         panic!()
     };
     assert!(retry_in >= Duration::from_millis(400));

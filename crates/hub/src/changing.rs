@@ -17,8 +17,8 @@ use crate::sync::MutexGuard;
 pub(crate) type Change<T> = Arc<Flight<Result<T, HubError>>>;
 
 impl Channel {
-    /// Deletes the log. Its readers are told when the store has done it. `None` if another change is
-    /// under way, then the waker is woken after it; or if the channel is over.
+    /// Deletes the log. Its readers are told when the store has done it. `None` if another change
+    /// is under way, then the waker is woken after it; or if the channel is over.
     pub(crate) fn delete(&self, waker: &Waker) -> Option<Change<bool>> {
         let guard = self.begin_change(waker)?;
         let answer = self.common.store.delete(self.name(), self.common.now_ms());

@@ -313,8 +313,8 @@ impl Channel {
     /// Reserves the channel for an upload. Returns `false` if the hub has forgotten the channel.
     ///
     /// # Errors
-    /// [`HubError::Uploading`] if another upload has it, [`HubError::OtherType`] if the channel takes
-    /// messages of another type, [`HubError::Closed`] if it has ended.
+    /// [`HubError::Uploading`] if another upload has it, [`HubError::OtherType`] if the channel
+    /// takes messages of another type, [`HubError::Closed`] if it has ended.
     pub(crate) fn begin_upload(&self, content_type: Option<&str>) -> Result<bool, HubError> {
         let mut state = self.lock();
         if state.life.is_over() {

@@ -115,8 +115,8 @@ pub struct Published {
     /// The position after the message; without a message, the end.
     pub cursor: Cursor,
     /// `true` if the idempotency key was known, or the producer has sent this before. Then nothing
-    /// was appended, and `cursor` is the place of the first message. For a producer, it is the place
-    /// of its newest one.
+    /// was appended, and `cursor` is the place of the first message. For a producer, it is the
+    /// place of its newest one.
     pub duplicate: bool,
     /// The position of the end, if the channel has ended.
     pub end: Option<Cursor>,

@@ -51,3 +51,29 @@ pub(crate) fn refusal(access: &Access, problem: Problem) -> Response {
 pub(crate) fn vary(access: &Access, response: Response) -> Response {
     access.apply(response.with("Vary", "Accept, Origin, Last-Event-ID, Prefer"))
 }
+
+#[cfg(test)]
+mod tests {
+    use tidewire_channel::{Cursor, Epoch};
+
+    use super::*;
+
+    #[test]
+    fn a_problem_has_what_a_program_needs() {
+        let end = Cursor::new(Epoch::new(35), 4);
+        for (error, status, members) in [
+            (HubError::Closed { end }, 409, r#""reason":"closed","end":"z-4""#),
+            (HubError::Deleted, 404, r#""reason":"deleted""#),
+            (HubError::Exists, 409, r#""reason":"exists""#),
+            (HubError::ProducerFenced { epoch: 7 }, 403, r#""reason":"producer-fenced","epoch":7"#),
+            (HubError::ProducerGap { expected: 7 }, 409, r#""reason":"producer-gap","expected":7"#),
+            (HubError::ProducerStart, 400, r#""reason":"producer-start""#),
+            (HubError::Store { unknown: true }, 503, r#""outcome":"unknown""#),
+            (HubError::Store { unknown: false }, 503, r#""outcome":"failed""#),
+        ] {
+            let problem = hub_refusal(error);
+            let json = String::from_utf8(problem.to_json()).unwrap();
+            assert!(problem.status == status && json.ends_with(&format!(".\",{members}}}\n")), "{json}");
+        }
+    }
+}

@@ -9,15 +9,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-const MAX_GZIP = 4096;
+const MAX_GZIP = 6144;
 
 /**
  * Properties that only the files of the source use, so their names may be shortened. Names of the
  * platform, of options, and of the messages between tabs must not be here.
  */
 const INTERNAL = new RegExp(
-  '^(asking|audience|become|before|blame|catchUp|follow|head|interrupt|iterate|lead|leaveAll|listeners|' +
-    'opened|queue|take|tell)$',
+  '^(asking|audience|become|before|blame|catchUp|drop|failure|follow|head|interrupt|isOver|iterate|lead|' +
+    'leaveAll|listeners|move|opened|queue|step|take|tell)$',
 );
 
 const check = process.argv.includes('--check');

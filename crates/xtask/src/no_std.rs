@@ -1,5 +1,5 @@
 //! `cargo xtask no-std`: proves that the crates of layers 0 to 2 do not link std without their
-//! default features. tidewire-explain is the exception.
+//! default features. tidewire-explain and tidewire-store are the exceptions.
 //!
 //! There are two proofs. If the toolchain has a target without std, the crates are built for it. In
 //! any case, a small `#![no_std]` crate links all of them and defines a panic handler. std defines

@@ -1,6 +1,6 @@
 //! What must be true of the server, whatever the readers report.
 
-use tidewire_channel::Cursor;
+use tidewire_channel::{Channel, Cursor};
 
 use super::history::Violation;
 use super::server::Server;
@@ -18,6 +18,10 @@ impl Server {
             if stats.head.seq() - stats.earliest.seq() != stats.messages as u64 {
                 return Err(format!("{name} is not one run: {stats:?}"));
             }
+            let log = self.store.log(name);
+            if log.is_some_and(|log| !log.has(stats.head)) {
+                return Err(format!("the window of {name} has {}, and the store does not", stats.head));
+            }
         }
         Ok(())
     }
@@ -32,21 +36,22 @@ impl Server {
 
     /// The server reported a gap: messages must really be missing.
     pub(crate) fn check_gap(&self, name: &str, to: Cursor) -> Result<(), Violation> {
-        match self.channels.get(name).map(|channel| channel.log().earliest()) {
-            Some(earliest) if earliest.epoch() == to.epoch() && earliest.seq() < to.seq() => {
+        match self.channels.get(name).map(Channel::log) {
+            Some(log) if log.has(to) && log.earliest().seq() < to.seq() => {
+                let earliest = log.earliest();
                 Err(format!("{name}: a gap to {to} was reported, but everything after {earliest} is kept"))
             }
             _ => Ok(()),
         }
     }
 
-    /// The server reported a reset to a reader at `from`: that log must be gone.
+    /// The server reported a reset to a reader at `from`, or that the log was deleted: it must be
+    /// gone, or at least this position of it.
     pub(crate) fn check_reset(&self, name: &str, from: Cursor) -> Result<(), Violation> {
-        match self.channels.get(name).map(|channel| channel.log().head()) {
-            Some(head) if head.epoch() == from.epoch() && head.seq() >= from.seq() => {
-                Err(format!("{name}: a reset from {from} was reported, but the log is there, at {head}"))
-            }
-            _ => Ok(()),
+        let is_absent = self.store.log(name).is_none() && self.store.absent(name) == from;
+        if self.history.has(name, from) || (is_absent && !self.store.is_deleted(name)) {
+            return Err(format!("{name}: a reset from {from} was reported, but that is in the log"));
         }
+        Ok(())
     }
 }

@@ -12,9 +12,10 @@ use tidewire_ws::{Client, Connection};
 
 use super::connection::{ConnectionState, Framing, Wait};
 use super::fault::Fault;
+use super::feed::Feed;
 use super::history::Violation;
 use super::item::Item;
-use super::reader::{Feed, Reader};
+use super::reader::Reader;
 use super::server::Server;
 use super::world::World;
 

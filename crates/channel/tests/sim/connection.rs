@@ -8,6 +8,8 @@ use tidewire_ws as ws;
 
 use super::history::Violation;
 use super::item::Item;
+use super::server::Server;
+use super::store::OwnedOnce;
 
 pub(super) struct Connection {
     pub(super) http: http1::Connection<http1::Server>,
@@ -25,7 +27,8 @@ pub(super) struct Request {
     pub(super) channels: Vec<String>,
     pub(super) feed: String,
     pub(super) since: String,
-    pub(super) key: Vec<u8>,
+    pub(super) once: OwnedOnce,
+    pub(super) close: bool,
     pub(super) body: Vec<u8>,
     pub(super) switch: http1::FieldBlock,
 }
@@ -62,6 +65,8 @@ pub(super) enum Wait {
     On(WaitKey, u64),
     /// The reader has left the channel.
     Off,
+    /// The reader was told the end of the log.
+    Ended,
 }
 
 impl Connection {
@@ -167,9 +172,49 @@ impl Request {
             channels: text(head.path()).trim_start_matches('/').split(',').map(String::from).collect(),
             feed: parameter("feed"),
             since: head.get("last-event-id").map_or_else(|| parameter("since"), text),
-            key: head.get("idempotency-key").unwrap_or_default().to_vec(),
+            once: match (head.get("idempotency-key"), head.get("producer-id")) {
+                (Some(key), _) => OwnedOnce::Key(key.to_vec()),
+                (None, Some(id)) => {
+                    let number = |name| head.get(name).map(text).unwrap_or_default().parse();
+                    OwnedOnce::Producer {
+                        id: id.to_vec(),
+                        epoch: number("producer-epoch").map_err(|_| "no epoch")?,
+                        seq: number("producer-seq").map_err(|_| "no number")?,
+                    }
+                }
+                (None, None) => OwnedOnce::No,
+            },
+            close: !parameter("close").is_empty(),
             body: Vec::new(),
             switch,
         })
+    }
+}
+
+/// What the world asks about connections.
+impl Server {
+    pub(crate) fn has_wakes(&self) -> bool {
+        !self.wakes.is_empty()
+    }
+
+    pub(crate) fn held(&self) -> Vec<u32> {
+        let held = |connection: &Connection| matches!(connection.state, ConnectionState::Held(..));
+        self.connections.iter().filter(|(_, connection)| held(connection)).map(|(id, _)| *id).collect()
+    }
+
+    /// The channel that a held poll waits on.
+    pub(crate) fn held_on(&self, id: u32) -> Option<String> {
+        match &self.connections.get(&id)?.state {
+            ConnectionState::Held(position, _) => Some(position.channel.clone()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn connection_ids(&self) -> Vec<u32> {
+        self.connections.keys().copied().collect()
+    }
+
+    pub(crate) fn has_output(&self, id: u32) -> bool {
+        self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
     }
 }

@@ -38,10 +38,32 @@ pub(crate) enum Fault {
     /// A reader that leaves or joins a channel is put back to its earlier positions. Messages that
     /// were delivered meanwhile come again.
     PutsPositionsBack,
+    /// A log that lost its newest messages counts on in the same epoch, and gives numbers twice.
+    NewEpochSameNumber,
+    /// A reader that has seen a lost tail continues at its number, and is not told.
+    TailLostUntold,
+    /// A reader takes the next number as the next message, whatever its epoch, from any feed. After
+    /// a lost tail, a feed that lags has other messages with these numbers.
+    TakesStaleTail,
+    /// A closing append is told as the end, and then as a message.
+    EndBeforeLastMessage,
+    /// The end is told only after a message. A reader that was cut between the two waits for ever.
+    EndLostAtCut,
+    /// A publisher is answered before the store has promised to keep its message.
+    AckBeforePromise,
+    /// Readers get a message before the store has promised to keep it.
+    SeenBeforePromise,
+    /// The window takes messages in the order of the store's answers.
+    WindowFollowsAnswers,
+    /// An append whose answer was lost is carried out again when it is repeated.
+    RetryAppendsTwiceAfterUnknown,
+    /// A log that follows a deleted one descends from the position that every unwritten channel
+    /// has. A reader there never learns of the deleted messages.
+    DeletedLogResumes,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::LiveFromHead,
         Self::UnknownMeansNow,
         Self::UnknownMeansEverything,
@@ -56,5 +78,15 @@ impl Fault {
         Self::WaitsTooLate,
         Self::IgnoresKeys,
         Self::PutsPositionsBack,
+        Self::NewEpochSameNumber,
+        Self::TailLostUntold,
+        Self::TakesStaleTail,
+        Self::EndBeforeLastMessage,
+        Self::EndLostAtCut,
+        Self::AckBeforePromise,
+        Self::SeenBeforePromise,
+        Self::WindowFollowsAnswers,
+        Self::RetryAppendsTwiceAfterUnknown,
+        Self::DeletedLogResumes,
     ];
 }

@@ -1,7 +1,7 @@
 //! The items of a feed, and their two encodings: a line of text, and an SSE event.
 //!
 //! The real server writes JSON, this one writes words. What matters is that every feed has the same
-//! five kinds of items, and a WebSocket two more.
+//! seven kinds of items, and a WebSocket two more.
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_sse::EventFields;
@@ -17,6 +17,10 @@ pub(crate) enum Item {
     Gap { channel: usize, from: Cursor, to: Cursor, missed: u64 },
     /// The cursor is of another log.
     Reset { channel: usize, to: Cursor, reason: String },
+    /// The log is closed, and nothing comes any more.
+    End { channel: usize, cursor: Cursor },
+    /// The log was deleted. This ends the feed.
+    Deleted { channel: usize },
     /// The last item of every answer to a poll: where the reader is.
     At(Cursor),
     /// A WebSocket reader has left a channel at this position.
@@ -33,6 +37,8 @@ impl Item {
             Self::Message { channel, cursor, text } => format!("message {channel} {cursor} {text}"),
             Self::Gap { channel, from, to, missed } => format!("gap {channel} {from} {to} {missed}"),
             Self::Reset { channel, to, reason } => format!("reset {channel} {to} {reason}"),
+            Self::End { channel, cursor } => format!("end {channel} {cursor}"),
+            Self::Deleted { channel } => format!("deleted {channel}"),
             Self::At(cursor) => format!("at {cursor}"),
             Self::Left { channel, cursor } => format!("left {channel} {cursor}"),
             Self::Joined { channel, cursor } => format!("joined {channel} {cursor}"),
@@ -58,6 +64,10 @@ impl Item {
             ("reset", [channel, to, reason]) => {
                 Self::Reset { channel: channel.parse().ok()?, to: to.parse().ok()?, reason: (*reason).into() }
             }
+            ("end", [channel, cursor]) => {
+                Self::End { channel: channel.parse().ok()?, cursor: cursor.parse().ok()? }
+            }
+            ("deleted", [channel]) => Self::Deleted { channel: channel.parse().ok()? },
             ("at", [cursor]) => Self::At(cursor.parse().ok()?),
             ("left", [channel, cursor]) => {
                 Self::Left { channel: channel.parse().ok()?, cursor: cursor.parse().ok()? }
@@ -85,6 +95,10 @@ impl Item {
                     ..EventFields::default()
                 };
                 return event.encode_to(out).expect("a cursor and a name of ours can be written");
+            }
+            // It has no position.
+            Self::Deleted { .. } => {
+                EventFields { event: Some("notice"), data: Some(&line), ..EventFields::default() }
             }
             _ => EventFields {
                 id: Some(&id),

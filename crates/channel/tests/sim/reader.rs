@@ -6,10 +6,10 @@
 
 use tidewire_channel::{Cursor, Cursors};
 use tidewire_http1 as http1;
-use tidewire_sse as sse;
 use tidewire_ws as ws;
 
-use super::commands::Membership;
+use super::fault::Fault;
+use super::feed::{Decoded, Feed};
 use super::history::{Checked, Record, Violation};
 use super::item::Item;
 use super::merger::{Merger, Step};
@@ -33,6 +33,8 @@ pub(crate) struct Reader {
     last_event_id: String,
     /// The feed that delivered last, by its place in [`FEEDS`].
     last_feed: Option<usize>,
+    /// A deliberate mistake: it looks at numbers alone.
+    counts_only: bool,
     pub(crate) counts: ReaderCounts,
 }
 
@@ -43,7 +45,19 @@ pub(crate) struct ReaderCounts {
     pub(crate) duplicates: u64,
     pub(crate) gaps: u64,
     pub(crate) resets: u64,
+    /// Of these, resets because the reader had seen a tail that is lost.
+    pub(crate) tails_lost: u64,
     pub(crate) outdated_messages: u64,
+    /// Messages that were next, in a new epoch, and not the first of their log.
+    pub(crate) new_epochs: u64,
+    /// The first messages of channels that the reader had seen unwritten.
+    pub(crate) first_messages: u64,
+    pub(crate) ends: u64,
+    /// Of these, ends that were told to a reader that came back for them.
+    pub(crate) late_ends: u64,
+    /// Event sources that were told by the status that nothing comes any more.
+    pub(crate) ended_for_good: u64,
+    pub(crate) deletions: u64,
     /// Channels that were left or joined on a WebSocket.
     pub(crate) channel_changes: u64,
     /// From which feed to which feed a reader changed, by their places in [`FEEDS`].
@@ -56,7 +70,14 @@ impl std::ops::AddAssign for ReaderCounts {
         self.duplicates += other.duplicates;
         self.gaps += other.gaps;
         self.resets += other.resets;
+        self.tails_lost += other.tails_lost;
         self.outdated_messages += other.outdated_messages;
+        self.new_epochs += other.new_epochs;
+        self.first_messages += other.first_messages;
+        self.ends += other.ends;
+        self.late_ends += other.late_ends;
+        self.ended_for_good += other.ended_for_good;
+        self.deletions += other.deletions;
         self.channel_changes += other.channel_changes;
         for (all, one) in
             self.feed_changes.as_flattened_mut().iter_mut().zip(other.feed_changes.as_flattened())
@@ -66,31 +87,13 @@ impl std::ops::AddAssign for ReaderCounts {
     }
 }
 
-/// One connection of a reader.
-pub(crate) struct Feed {
-    pub(crate) link: u32,
-    pub(crate) name: &'static str,
-    /// A request was sent and its answer has not ended.
-    pub(crate) is_waiting: bool,
-    /// The feed is in another log than the reader, because another feed reported a reset first. It
-    /// must be closed.
-    pub(crate) is_outdated: bool,
-    /// The server has closed the WebSocket.
-    pub(crate) is_closed: bool,
-    /// Where this feed says that it is in each channel. `None` in a channel that it does not read.
-    pub(super) positions: Vec<Option<Cursor>>,
-    /// Whether the feed reads each channel.
-    pub(super) membership: Vec<Membership>,
-    http: http1::Connection<http1::Client>,
-    input: Vec<u8>,
-    text: Vec<u8>,
-    sse: sse::Decoder,
-    pub(super) ws: Option<ws::Connection<ws::Client>>,
-    handshake: Option<ws::handshake::client::Request<'static>>,
-}
-
 impl Reader {
-    pub(crate) fn new(channels: Vec<String>, start: String, is_event_source: bool) -> Self {
+    pub(crate) fn new(
+        channels: Vec<String>,
+        start: String,
+        is_event_source: bool,
+        fault: Option<Fault>,
+    ) -> Self {
         Self {
             mergers: vec![None; channels.len()],
             records: vec![Vec::new(); channels.len()],
@@ -102,6 +105,7 @@ impl Reader {
             url_since: None,
             last_event_id: String::new(),
             last_feed: None,
+            counts_only: fault == Some(Fault::TakesStaleTail),
             counts: ReaderCounts::default(),
         }
     }
@@ -115,6 +119,16 @@ impl Reader {
             .map(|cursors| cursors.into_iter().collect())
     }
 
+    /// Whether the reader was told the end of all its channels.
+    pub(crate) fn is_done(&self) -> bool {
+        self.mergers.iter().all(|merger| merger.as_ref().is_some_and(|merger| merger.is_ended))
+    }
+
+    fn start_at(&mut self, channel: usize, cursor: Cursor) {
+        self.mergers[channel] = Some(Merger::new(cursor).with_counts_only(self.counts_only));
+        self.records[channel].push(Record::Start(cursor));
+    }
+
     /// Opens a feed. Writes the request to `out`.
     pub(crate) fn open(
         &mut self,
@@ -123,21 +137,7 @@ impl Reader {
         since: Option<&str>,
         out: &mut Vec<u8>,
     ) -> Result<(), Violation> {
-        self.feeds.push(Feed {
-            link,
-            name,
-            is_waiting: false,
-            is_outdated: false,
-            is_closed: false,
-            positions: vec![None; self.channels.len()],
-            membership: vec![Membership::Joined; self.channels.len()],
-            http: http1::Connection::new(http1::Limits::DEFAULT),
-            input: Vec::new(),
-            text: Vec::new(),
-            sse: sse::Decoder::new(sse::Limits::default()),
-            ws: None,
-            handshake: None,
-        });
+        self.feeds.push(Feed::new(name, link, self.channels.len()));
         self.send_request(self.feeds.len() - 1, since, out)
     }
 
@@ -171,12 +171,12 @@ impl Reader {
                 since.clone_from(&self.last_event_id);
             }
         }
+        let mut starts = Vec::new();
         if let Ok(cursors) = since.parse::<Cursors>() {
             feed.positions = cursors.as_slice().iter().map(|cursor| Some(*cursor)).collect();
             for (channel, cursor) in cursors.as_slice().iter().enumerate() {
                 if self.mergers[channel].is_none() {
-                    self.mergers[channel] = Some(Merger::new(*cursor));
-                    self.records[channel].push(Record::Start(*cursor));
+                    starts.push((channel, *cursor));
                 }
             }
         }
@@ -196,10 +196,11 @@ impl Reader {
             )
             .map_err(cannot)?;
         feed.is_waiting = true;
+        starts.into_iter().for_each(|(channel, cursor)| self.start_at(channel, cursor));
         Ok(())
     }
 
-    /// Closes a feed for good, and forgets the state of its EventSource.
+    /// Closes a feed for good, and counts_only the state of its EventSource.
     pub(crate) fn close_feed(&mut self, feed: usize) {
         if self.feeds.remove(feed).name == "sse" {
             (self.url_since, self.last_event_id) = (None, String::new());
@@ -211,9 +212,16 @@ impl Reader {
     pub(crate) fn receive(&mut self, feed: usize, bytes: &[u8], server: &Server) -> Result<(), Violation> {
         self.feeds[feed].input.extend_from_slice(bytes);
         for decoded in self.feeds[feed].decode()? {
+            // Whatever else it says, it is not about where the reader is.
+            if self.feeds[feed].is_outdated {
+                return Ok(());
+            }
             match decoded {
                 Decoded::Item(item) => self.receive_item(feed, item, server)?,
                 Decoded::Id(id) => self.last_event_id = id,
+                Decoded::Status(404) => self.deleted(feed, None, server)?,
+                Decoded::Status(204) => self.ended(feed)?,
+                Decoded::Status(_) => {}
             }
         }
         Ok(())
@@ -234,15 +242,32 @@ impl Reader {
             Item::Joined { channel, cursor } => self.joined(feed, channel, cursor)?,
             Item::Message { channel, cursor, text } => {
                 let at = self.at(feed, channel)?;
-                if cursor != Cursor::new(at.epoch(), at.seq() + 1) {
+                // A new epoch goes on with the next number.
+                if cursor.seq() != at.seq() + 1 {
                     return Err(format!("{}: after {at} the feed gave {cursor}", self.name(feed, channel)));
                 }
                 self.feeds[feed].positions[channel] = Some(cursor);
-                self.receive_message(feed, channel, cursor, text)?;
+                self.receive_message(feed, channel, at, cursor, text)?;
+                self.feeds[feed].has_delivered = true;
             }
+            Item::End { channel, cursor } => {
+                let at = self.at(feed, channel)?;
+                // A poll is told the end each time.
+                if cursor.seq() != at.seq() + 1 && cursor != at {
+                    return Err(format!("{}: at {at} the feed ends at {cursor}", self.name(feed, channel)));
+                }
+                self.feeds[feed].positions[channel] = Some(cursor);
+                let step = self.merger(channel)?.end(at, cursor);
+                if self.take(step, feed, channel, cursor)? {
+                    self.counts.ends += 1;
+                    self.counts.late_ends += u64::from(!self.feeds[feed].has_delivered);
+                    self.records[channel].push(Record::End(cursor));
+                }
+            }
+            Item::Deleted { channel } => self.deleted(feed, Some(channel), server)?,
             Item::Gap { channel, from, to, missed } => {
                 let at = self.at(feed, channel)?;
-                if from != at || to.epoch() != at.epoch() || to.seq() - at.seq() != missed || missed == 0 {
+                if from != at || to.seq().checked_sub(at.seq()) != Some(missed) || missed == 0 {
                     return Err(format!(
                         "{}: a gap from {from} to {to} of {missed} at {at}",
                         self.name(feed, channel)
@@ -250,26 +275,71 @@ impl Reader {
                 }
                 server.check_gap(&self.channels[channel], to)?;
                 self.feeds[feed].positions[channel] = Some(to);
-                if self.merger(channel)?.gap(to) {
+                let step = self.merger(channel)?.gap(at, to);
+                if self.take(step, feed, channel, to)? {
                     self.counts.gaps += 1;
                     self.records[channel].push(Record::Gap(to));
                 }
             }
-            Item::Reset { channel, to, reason: _ } => {
+            Item::Reset { channel, to, reason } => {
                 let at = self.at(feed, channel)?;
                 server.check_reset(&self.channels[channel], at)?;
                 self.feeds[feed].positions[channel] = Some(to);
-                let merger = self.merger(channel)?;
-                let before = merger.cursor();
-                if merger.reset(at, to) {
-                    let same_log = before.epoch() == to.epoch() && before.seq() < to.seq();
+                let is_tail = reason == "tail-lost";
+                let step = self.merger(channel)?.reset(at, to, &reason);
+                if self.take(step, feed, channel, to)? {
                     self.counts.resets += 1;
-                    self.records[channel].push(if same_log { Record::Gap(to) } else { Record::Reset(to) });
+                    self.counts.tails_lost += u64::from(is_tail);
+                    self.records[channel].push(Record::Reset { to, is_tail });
                 }
-                let merger = self.merger(channel)?;
-                self.feeds[feed].is_outdated |= merger.cursor().epoch() != to.epoch();
             }
         }
+        Ok(())
+    }
+
+    /// Returns whether something is next. A feed that is outdated must be closed.
+    fn take(&mut self, step: Step, feed: usize, channel: usize, cursor: Cursor) -> Result<bool, Violation> {
+        match step {
+            Step::Next => return Ok(true),
+            Step::Duplicate => self.counts.duplicates += 1,
+            Step::Outdated => {
+                self.counts.outdated_messages += 1;
+                self.feeds[feed].is_outdated = true;
+            }
+            Step::Hole => {
+                let at = self.merger(channel)?.cursor();
+                return Err(format!(
+                    "{}: messages are missing before {cursor} at {at}",
+                    self.name(feed, channel)
+                ));
+            }
+        }
+        Ok(false)
+    }
+
+    /// The server says that a channel was deleted, or one of the channels of a request. The feed
+    /// has ended.
+    fn deleted(&mut self, feed: usize, channel: Option<usize>, server: &Server) -> Result<(), Violation> {
+        if let Some(channel) = channel {
+            server.check_reset(&self.channels[channel], self.at(feed, channel)?)?;
+        }
+        self.counts.deletions += 1;
+        self.feeds[feed].is_closed = true;
+        Ok(())
+    }
+
+    /// The server says that an event source has all of its channels up to their ends.
+    fn ended(&mut self, feed: usize) -> Result<(), Violation> {
+        for channel in 0..self.channels.len() {
+            let at = self.at(feed, channel)?;
+            let merger = self.mergers[channel].as_ref();
+            let knows = merger.is_some_and(|merger| merger.is_ended || merger.cursor() != at);
+            if !knows {
+                return Err(format!("{}: at {at} the feed has ended for good", self.name(feed, channel)));
+            }
+        }
+        self.counts.ended_for_good += 1;
+        self.feeds[feed].is_closed = true;
         Ok(())
     }
 
@@ -284,8 +354,7 @@ impl Reader {
             _ => self.feeds[feed].positions[channel] = Some(cursor),
         }
         if self.mergers[channel].is_none() {
-            self.mergers[channel] = Some(Merger::new(cursor));
-            self.records[channel].push(Record::Start(cursor));
+            self.start_at(channel, cursor);
         }
         Ok(())
     }
@@ -294,33 +363,24 @@ impl Reader {
         &mut self,
         feed: usize,
         channel: usize,
+        from: Cursor,
         cursor: Cursor,
         text: String,
     ) -> Result<(), Violation> {
-        let merger = self.merger(channel)?;
-        match merger.message(cursor) {
-            Step::Next => {
-                self.counts.messages += 1;
-                let now = FEEDS.iter().position(|name| *name == self.feeds[feed].name);
-                if let (Some(last), Some(now)) = (self.last_feed, now) {
-                    self.counts.feed_changes[last][now] += 1;
-                }
-                self.last_feed = now;
-                self.records[channel].push(Record::Message(cursor, text));
-            }
-            Step::Duplicate => self.counts.duplicates += 1,
-            Step::OtherEpoch => {
-                self.counts.outdated_messages += 1;
-                self.feeds[feed].is_outdated = true;
-            }
-            Step::Hole { missed } => {
-                let at = merger.cursor();
-                return Err(format!(
-                    "{}: {missed} missing before {cursor} at {at}",
-                    self.name(feed, channel)
-                ));
-            }
+        let step = self.merger(channel)?.message(from, cursor);
+        if !self.take(step, feed, channel, cursor)? {
+            return Ok(());
         }
+        self.counts.messages += 1;
+        let is_first = cursor.seq() == 1;
+        self.counts.first_messages += u64::from(is_first);
+        self.counts.new_epochs += u64::from(from.epoch() != cursor.epoch() && !is_first);
+        let now = FEEDS.iter().position(|name| *name == self.feeds[feed].name);
+        if let (Some(last), Some(now)) = (self.last_feed, now) {
+            self.counts.feed_changes[last][now] += 1;
+        }
+        self.last_feed = now;
+        self.records[channel].push(Record::Message(cursor, text));
         Ok(())
     }
 
@@ -336,98 +396,4 @@ impl Reader {
     pub(super) fn name(&self, feed: usize, channel: usize) -> String {
         format!("{} by {}", self.channels[channel], self.feeds[feed].name)
     }
-}
-
-/// The output of the decoders.
-enum Decoded {
-    Item(Item),
-    /// The id that a browser's EventSource would come back with.
-    Id(String),
-}
-
-impl Feed {
-    fn decode(&mut self) -> Result<Vec<Decoded>, Violation> {
-        let mut decoded = Vec::new();
-        let mut fields = http1::Fields::new();
-        while self.ws.is_none() {
-            let (n, event) =
-                self.http.decode(&self.input, &mut fields).map_err(|error| format!("reader: {error}"))?;
-            let mut ended = false;
-            match event {
-                None => {
-                    self.input.drain(..n);
-                    return Ok(decoded);
-                }
-                Some(http1::Event::Response(head)) => {
-                    if let Some(handshake) = self.handshake.take() {
-                        handshake
-                            .verify(head.status(), head.fields())
-                            .map_err(|error| format!("handshake: {error}"))?;
-                        self.ws = Some(ws::Connection::new(ws::Limits::DEFAULT));
-                    }
-                }
-                Some(http1::Event::Data(data)) if self.name == "sse" => {
-                    decode_sse(&mut self.sse, data, &mut decoded)?
-                }
-                Some(http1::Event::Data(data)) => self.text.extend_from_slice(data),
-                Some(_) => ended = true,
-            }
-            self.input.drain(..n);
-            if ended {
-                self.is_waiting = false;
-                // An error: the server closes the connection after this answer.
-                let _ = self.http.next_exchange();
-            }
-            // An answer to a poll counts only when it is complete. In a stream each line counts.
-            if ended || self.name == "lines" {
-                while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
-                    let line: Vec<u8> = self.text.drain(..=end).collect();
-                    decoded.push(Decoded::Item(parse(&line[..end])?));
-                }
-            }
-        }
-        let Some(socket) = &mut self.ws else { return Ok(decoded) };
-        loop {
-            let (n, event) = socket.decode(&mut self.input).map_err(|error| format!("reader: {error}"))?;
-            let more = event.is_some();
-            match event {
-                Some(ws::Event::Text(text)) => decoded.push(Decoded::Item(parse(text.as_bytes())?)),
-                Some(ws::Event::Close { .. }) => self.is_closed = true,
-                _ => {}
-            }
-            self.input.drain(..n);
-            if !more {
-                return Ok(decoded);
-            }
-        }
-    }
-}
-
-fn decode_sse(
-    decoder: &mut sse::Decoder,
-    mut data: &[u8],
-    decoded: &mut Vec<Decoded>,
-) -> Result<(), Violation> {
-    loop {
-        let (n, received) = decoder.decode(data).map_err(|error| format!("reader: {error}"))?;
-        data = &data[n..];
-        match received {
-            None => return Ok(()),
-            Some(sse::Event::Message { event_type, data, last_event_id }) => {
-                let item = Item::from_sse(event_type, data, last_event_id);
-                decoded.push(Decoded::Item(item.ok_or_else(|| format!("an event {event_type}: {data}"))?));
-                decoded.push(Decoded::Id(last_event_id.into()));
-            }
-            Some(sse::Event::Id(id)) => {
-                decoded.push(Decoded::Item(Item::Hello(id.parse().map_err(|_| format!("an id {id}"))?)));
-                decoded.push(Decoded::Id(id.into()));
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-fn parse(line: &[u8]) -> Result<Item, Violation> {
-    let line = String::from_utf8_lossy(line);
-    Item::parse(&line).ok_or_else(|| format!("a line {line:?}"))
 }

@@ -5,37 +5,43 @@
 //! later, and a socket takes only what it has room for. The simulation decides what happens in
 //! between.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tidewire_channel::{
-    Appended, Budget, Channel, Continuity, Cursor, Cursors, Epoch, Fingerprint, Limits, Retention, Since,
-    WaitError,
+    Budget, Channel, Continuity, Cursor, Cursors, Limits, ResetReason, Retention, Since, WaitError,
 };
 use tidewire_http1 as http1;
 use tidewire_ws as ws;
 
 use super::connection::{Connection, ConnectionState, Framing, Position, Request, Wait};
+use super::counts::ServerCounts;
 use super::fault::Fault;
 use super::history::{History, Violation};
 use super::item::Item;
+use super::publishing::copy;
+use super::store::{Append, Store};
 
 /// What a message wakes: a connection, one of its channels, and which of its waits.
 pub(super) type Waiter = (u32, usize, u64);
 
 pub(crate) struct Server {
+    pub(crate) store: Store,
+    /// The windows of the logs that somebody reads.
     pub(super) channels: BTreeMap<String, Channel<String, Waiter>>,
+    /// The windows that may lack messages of the store.
+    pub(crate) behind: BTreeSet<String>,
     retention: Retention,
     limits: Limits,
     pub(crate) history: History,
     pub(super) connections: BTreeMap<u32, Connection>,
-    wakes: VecDeque<Waiter>,
+    pub(super) wakes: VecDeque<Waiter>,
     pub(crate) now_ms: u64,
+    /// The latest time that there was. The clock may jump back.
+    latest_ms: u64,
     budget: Budget,
-    epochs: u64,
     tickets: u64,
     pub(super) fault: Option<Fault>,
-    /// How often a poll's time was up when its message was already there.
-    pub(crate) poll_races: u64,
+    pub(crate) counts: ServerCounts,
 }
 
 /// The bytes that a socket takes before it is full.
@@ -44,30 +50,34 @@ const SOCKET_ROOM: usize = 160;
 impl Server {
     pub(crate) fn new(retention: Retention, limits: Limits, budget: Budget, fault: Option<Fault>) -> Self {
         Self {
+            store: Store::new(retention, limits, fault),
             channels: BTreeMap::new(),
+            behind: BTreeSet::new(),
             retention,
             limits,
             history: History::default(),
             connections: BTreeMap::new(),
             wakes: VecDeque::new(),
             now_ms: 1_000_000,
+            latest_ms: 0,
             budget,
-            epochs: 0,
             tickets: 0,
             fault,
-            poll_races: 0,
+            counts: ServerCounts::default(),
         }
     }
 
-    /// Returns the epoch of the `number`th log created, from 1 on.
-    pub(super) fn epoch(number: u64) -> Epoch {
-        Epoch::new(number * 0x9e37_79b9)
-    }
-
+    /// Returns the window of a channel. A deleted channel is not opened.
     fn open(&mut self, name: &str) -> &mut Channel<String, Waiter> {
+        self.latest_ms = self.latest_ms.max(self.now_ms);
         if !self.channels.contains_key(name) {
-            self.epochs += 1;
-            let channel = Channel::new(Self::epoch(self.epochs), self.retention, self.limits);
+            // A new window has seen no time, and would evict messages before the store does.
+            self.store.expire(name, self.latest_ms);
+            let mut channel = match self.store.log(name) {
+                Some(log) => Channel::from_log(copy(log), self.limits),
+                None => Channel::new(self.store.absent(name).epoch(), self.retention, self.limits),
+            };
+            channel.expire(self.latest_ms);
             self.channels.insert(name.into(), channel);
         }
         let channel = self.channels.get_mut(name).expect("the channel was there or has just been inserted");
@@ -75,33 +85,9 @@ impl Server {
         channel
     }
 
-    /// Appends a message, once for each key, and queues the waiters to wake.
-    pub(crate) fn publish(
-        &mut self,
-        channel: &str,
-        key: Option<&[u8]>,
-        text: &str,
-    ) -> Result<Cursor, Violation> {
-        let (now_ms, fault) = (self.now_ms, self.fault);
-        let log = self.open(channel);
-        let (appended, woken) = match key {
-            Some(key) if fault != Some(Fault::IgnoresKeys) => log
-                .append_once(now_ms, key, fingerprint(text), text.len(), text.into())
-                .expect("the message is small, and the key is its own"),
-            _ => {
-                let (cursor, woken) =
-                    log.append(now_ms, text.len(), text.into()).expect("the message is small");
-                (Appended::New(cursor), woken)
-            }
-        };
-        self.wakes.extend(woken);
-        match appended {
-            Appended::New(cursor) => self.history.append(channel, cursor, text, key)?,
-            Appended::Duplicate(cursor) => {
-                self.history.duplicate(channel, cursor, text, key.unwrap_or_default())?;
-            }
-        }
-        Ok(appended.cursor())
+    /// Whether a cursor is the end of a closed log.
+    fn is_end(&self, name: &str, cursor: Cursor) -> bool {
+        self.channels.get(name).is_some_and(|channel| channel.log().end() == Some(cursor))
     }
 
     pub(crate) fn accept(&mut self, id: u32) {
@@ -135,8 +121,12 @@ impl Server {
     fn answer(&mut self, id: u32, request: Request) -> Result<(), Violation> {
         if request.publish {
             let text = String::from_utf8(request.body).map_err(|_| "a body that is no text")?;
-            let cursor = self.publish(&request.channels[0], Some(&request.key), &text)?;
-            return self.respond(id, 201, &cursor.to_string());
+            let texts = text.lines().map(String::from).collect();
+            let append = Append { texts, close: request.close, once: request.once };
+            return self.submit(request.channels[0].clone(), append, id);
+        }
+        if request.channels.iter().any(|name| self.store.is_deleted(name)) {
+            return self.respond(id, 404, "deleted");
         }
         let fresh = request.since == "earliest" || request.since == "now";
         let sinces: Vec<Since> = if fresh {
@@ -157,6 +147,10 @@ impl Server {
             };
             hello.push(if self.fault == Some(Fault::HelloSkipsGap) { start } else { cursor });
             positions.push(Position { channel: name.clone(), cursor, wait: Wait::No });
+        }
+        let at_end = positions.iter().all(|position| self.is_end(&position.channel, position.cursor));
+        if request.feed == "sse" && at_end {
+            return self.respond(id, 204, "");
         }
         let hello = Item::Hello(hello);
         let connection = self.connections.get_mut(&id).expect("the connection has just sent a request");
@@ -199,7 +193,13 @@ impl Server {
             return Ok(());
         };
         let (name, cursor) = (position.channel.clone(), position.cursor);
-        let (items, cursor) = self.read(&name, 0, cursor);
+        if self.store.is_deleted(&name) {
+            return self.respond(id, 404, "deleted");
+        }
+        let (mut items, cursor) = self.read(&name, 0, cursor);
+        if items.is_empty() && self.is_end(&name, cursor) {
+            items.push(Item::End { channel: 0, cursor });
+        }
         let Some(Connection { state: ConnectionState::Held(position, hello), .. }) =
             self.connections.get_mut(&id)
         else {
@@ -215,9 +215,12 @@ impl Server {
         self.respond(id, if gone { 410 } else { 200 }, &lines.concat())
     }
 
-    fn respond(&mut self, id: u32, status: u16, body: &str) -> Result<(), Violation> {
+    pub(super) fn respond(&mut self, id: u32, status: u16, body: &str) -> Result<(), Violation> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
-        let length = http1::BodyLength::Length(body.len() as u64);
+        let length = match status {
+            204 => http1::BodyLength::Empty,
+            _ => http1::BodyLength::Length(body.len() as u64),
+        };
         connection
             .http
             .send_head(&http1::Response::new(status), length, &mut connection.output)
@@ -232,6 +235,9 @@ impl Server {
 
     /// Returns the items after `cursor`, and the position after them.
     fn read(&mut self, name: &str, index: usize, cursor: Cursor) -> (Vec<Item>, Cursor) {
+        if self.store.is_deleted(name) {
+            return (vec![Item::Deleted { channel: index }], cursor);
+        }
         let (budget, fault) = (self.budget, self.fault);
         let log = self.open(name).log();
         let mut read = log.read(Since::After(cursor), budget);
@@ -252,6 +258,13 @@ impl Server {
             (Some(Fault::NewEpochOldNumber), Continuity::Reset { .. }) => {
                 return (Vec::new(), Cursor::new(log.epoch(), cursor.seq()));
             }
+            (Some(Fault::TailLostUntold), Continuity::Reset { reason: ResetReason::TailLost, .. }) => {
+                if cursor.seq() > log.head().seq() {
+                    return (Vec::new(), cursor);
+                }
+                items.clear();
+                read = log.read(Since::After(log.lineage().at(cursor.seq())), budget);
+            }
             (Some(Fault::LooksFromTheWrongEnd), Continuity::Resumed)
                 if cursor.seq() > log.earliest().seq() + 3 =>
             {
@@ -269,7 +282,13 @@ impl Server {
             cursor: entry.cursor,
             text: entry.value.clone(),
         }));
-        (items, read.cursor())
+        let Some(end) = read.end().filter(|end| *end != cursor) else { return (items, read.cursor()) };
+        match fault {
+            Some(Fault::EndLostAtCut) if items.is_empty() => return (items, read.cursor()),
+            Some(Fault::EndBeforeLastMessage) => items.insert(0, Item::End { channel: index, cursor: end }),
+            _ => items.push(Item::End { channel: index, cursor: end }),
+        }
+        (items, end)
     }
 
     /// Writes a stream's items while its socket has room.
@@ -296,15 +315,22 @@ impl Server {
                 };
                 let connection = self.connections.get_mut(&id).expect("nobody has closed the connection");
                 let ConnectionState::Stream(_, positions) = &mut connection.state else { return Ok(()) };
+                if let [item @ Item::Deleted { .. }] = &items[..] {
+                    connection.write(item)?;
+                    return self.end(id, 4404);
+                }
                 if items.is_empty() {
                     (positions[index].cursor, positions[index].wait) = (cursor, Wait::Due);
+                    if self.channels.get(&name).is_some_and(|channel| channel.log().end() == Some(cursor)) {
+                        positions[index].wait = Wait::Ended;
+                    }
                     continue;
                 }
                 again = true;
                 for item in &items {
                     let ConnectionState::Stream(_, positions) = &mut connection.state else { return Ok(()) };
                     positions[index].cursor = match item {
-                        Item::Message { cursor, .. } => *cursor,
+                        Item::Message { cursor, .. } | Item::End { cursor, .. } => *cursor,
                         _ => cursor,
                     };
                     if full {
@@ -317,7 +343,14 @@ impl Server {
                 }
             }
         }
-        Ok(())
+        match self.connections.get(&id).map(|connection| &connection.state) {
+            Some(ConnectionState::Stream(_, positions))
+                if positions.iter().all(|position| position.wait == Wait::Ended) =>
+            {
+                self.end(id, 1000)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Registers the waits that are due on a connection.
@@ -394,7 +427,7 @@ impl Server {
                 // The waiter was still registered, so no message has come: the answer is empty.
                 return self.respond(id, 200, &(Item::At(cursor).line() + "\n"));
             }
-            self.poll_races += 1;
+            self.counts.poll_races += 1;
         }
         if self.fault == Some(Fault::PollEndsAtHead) {
             return self.respond(id, 200, &(Item::At(head).line() + "\n"));
@@ -410,64 +443,15 @@ impl Server {
         Ok(taken)
     }
 
-    /// Expires old messages and frees idle channels.
-    pub(crate) fn sweep(&mut self) {
-        self.channels.retain(|_, channel| {
-            channel.expire(self.now_ms);
-            !channel.is_idle(self.now_ms)
-        });
-    }
-
-    /// A channel is lost and created anew, as after a restart without durable storage.
-    pub(crate) fn restart(&mut self, name: &str) {
-        if let Some(mut channel) = self.channels.remove(name) {
-            self.wakes.extend(channel.wake_all());
-        }
-    }
-
-    /// An owner deletes the messages of a channel, or keeps fewer.
-    pub(crate) fn shrink(&mut self, name: &str, retention: Option<Retention>) {
-        let log = self.open(name).log_mut();
-        match retention {
-            Some(retention) => log.set_retention(retention),
-            None => log.clear(),
-        }
-    }
-
-    pub(crate) fn has_wakes(&self) -> bool {
-        !self.wakes.is_empty()
-    }
-
-    pub(crate) fn held(&self) -> Vec<u32> {
-        let held = |connection: &Connection| matches!(connection.state, ConnectionState::Held(..));
-        self.connections.iter().filter(|(_, connection)| held(connection)).map(|(id, _)| *id).collect()
-    }
-
-    /// The channel that a held poll waits on.
-    pub(crate) fn held_on(&self, id: u32) -> Option<String> {
-        match &self.connections.get(&id)?.state {
-            ConnectionState::Held(position, _) => Some(position.channel.clone()),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn connection_ids(&self) -> Vec<u32> {
-        self.connections.keys().copied().collect()
-    }
-
-    pub(crate) fn has_output(&self, id: u32) -> bool {
-        self.connections.get(&id).is_some_and(|connection| !connection.output.is_empty())
-    }
-
-    /// Ends a stream properly, as a server that shuts down does. The readers come back.
-    pub(crate) fn end(&mut self, id: u32) -> Result<(), Violation> {
+    /// Ends a stream properly: everything has been told, or the server shuts down.
+    pub(crate) fn end(&mut self, id: u32, code: u16) -> Result<(), Violation> {
         let Some(connection) = self.connections.get_mut(&id) else { return Ok(()) };
         let ConnectionState::Stream(framing, _) = &mut connection.state else { return Ok(()) };
         if let Framing::Ws(socket) = framing {
             if !socket.is_open() {
                 return Ok(());
             }
-            let sent = socket.send_close(Some(1012), "", &mut connection.output);
+            let sent = socket.send_close(Some(code), "", &mut connection.output);
             return sent.map_err(|error| format!("server: {error}"));
         }
         connection.http.send_end(&mut connection.output).map_err(|error| format!("server: {error}"))?;
@@ -490,16 +474,4 @@ impl Server {
             }
         }
     }
-
-    pub(crate) fn head(&mut self, name: &str) -> Cursor {
-        self.open(name).log().head()
-    }
-}
-
-/// FNV-1a: a hash that is good enough for a test.
-fn fingerprint(text: &str) -> Fingerprint {
-    let hash = text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128, |hash, byte| {
-        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
-    });
-    Fingerprint(hash.to_le_bytes())
 }

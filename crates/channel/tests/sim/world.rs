@@ -15,11 +15,12 @@
 
 use std::collections::BTreeMap;
 
-use tidewire_channel::{Budget, Cursor, Limits, Retention};
+use tidewire_channel::{Budget, Cursor, Cursors, Limits, Retention};
 
 use super::counts::Counts;
 use super::fault::Fault;
-use super::history::Violation;
+use super::history::{FORGED, Violation};
+use super::links::Link;
 use super::publisher::Publisher;
 use super::reader::{FEEDS, Reader};
 use super::rng::Rng;
@@ -29,28 +30,19 @@ pub(crate) struct World {
     pub(super) rng: Rng,
     pub(super) server: Server,
     pub(super) links: BTreeMap<u32, Link>,
-    next_link: u32,
+    pub(super) next_link: u32,
     pub(super) readers: Vec<Reader>,
     pub(super) publishers: Vec<Publisher>,
-    channels: Vec<String>,
+    pub(super) channels: Vec<String>,
     weights: [usize; ACTIONS.len()],
-    published: u64,
+    pub(super) published: u64,
     fault: Option<Fault>,
     trace: Option<Vec<String>>,
     pub(crate) counts: Counts,
 }
 
-/// The bytes on their way between the two ends of a connection.
-#[derive(Default)]
-pub(super) struct Link {
-    pub(super) up: Vec<u8>,
-    down: Vec<u8>,
-    /// The client has gone and the server does not know yet.
-    pub(super) client_gone: bool,
-}
-
 /// What can happen next, and its weight. A seed may change the weight.
-const ACTIONS: [(Action, usize); 19] = [
+const ACTIONS: [(Action, usize); 25] = [
     (Action::Publish, 60),
     (Action::PublishOverHttp, 20),
     (Action::Up, 160),
@@ -68,7 +60,13 @@ const ACTIONS: [(Action, usize); 19] = [
     (Action::ChangeChannels, 40),
     (Action::Tick, 20),
     (Action::Jump, 1),
-    (Action::Restart, 1),
+    (Action::Lose, 1),
+    (Action::Restart, 3),
+    (Action::Close, 2),
+    (Action::Delete, 1),
+    (Action::CarryOut, 30),
+    (Action::Answer, 30),
+    (Action::CatchUp, 10),
     (Action::Shrink, 1),
 ];
 
@@ -91,7 +89,13 @@ enum Action {
     ChangeChannels,
     Tick,
     Jump,
+    Lose,
     Restart,
+    Close,
+    Delete,
+    CarryOut,
+    Answer,
+    CatchUp,
     Shrink,
 }
 
@@ -103,8 +107,10 @@ pub(crate) fn simulate(
 ) -> (World, Result<(), Violation>) {
     let mut world = World::new(seed, fault, trace);
     let result = world.run();
-    world.counts.poll_races = world.server.poll_races;
-    world.counts.retries = world.publishers.iter().map(|publisher| publisher.retries).sum();
+    world.counts.server = world.server.counts;
+    for publisher in &world.publishers {
+        world.counts.publishers += publisher.counts;
+    }
     for reader in &world.readers {
         world.counts.readers += reader.counts;
     }
@@ -133,6 +139,9 @@ impl World {
                     | Action::Wake
                     | Action::RegisterWaits
                     | Action::Read
+                    | Action::CarryOut
+                    | Action::Answer
+                    | Action::CatchUp
             );
             usual * pick(&[usize::from(!optional), 1, 2, 2, 5])
         });
@@ -152,13 +161,13 @@ impl World {
             counts: Counts::default(),
         };
         for _ in 0..readers {
-            let reader = world.reader();
+            let reader = world.reader().expect("nothing has gone wrong yet");
             world.readers.push(reader);
         }
         world
     }
 
-    fn reader(&mut self) -> Reader {
+    fn reader(&mut self) -> Result<Reader, Violation> {
         let from = self.rng.below(self.channels.len());
         let several = self.rng.below(2) == 0;
         let to = if several { self.channels.len() } else { from + 1 };
@@ -168,10 +177,21 @@ impl World {
             4..7 => "now".into(),
             // A cursor of an unknown log, or one ahead of the log.
             7 => vec!["forgotten-7"; channels.len()].join("."),
-            _ => vec![Cursor::new(Server::epoch(1), 999).to_string(); channels.len()].join("."),
+            _ => self.cursors_ahead(&channels)?,
         };
         let is_event_source = self.rng.below(3) == 0;
-        Reader::new(channels, start, is_event_source)
+        Ok(Reader::new(channels, start, is_event_source, self.fault))
+    }
+
+    /// Returns cursors that the logs of these channels have not given out.
+    fn cursors_ahead(&mut self, channels: &[String]) -> Result<String, Violation> {
+        let mut cursors = Cursors::new();
+        for name in channels {
+            self.publish(name)?;
+            let log = self.server.store.log(name);
+            cursors.push(log.map_or(Cursor::FOREIGN, |log| Cursor::new(log.epoch(), FORGED)));
+        }
+        Ok(cursors.to_string())
     }
 
     fn run(&mut self) -> Result<(), Violation> {
@@ -265,7 +285,7 @@ impl World {
                 let ids = self.server.connection_ids();
                 if let Some(id) = self.one_of(&ids) {
                     self.note(|| format!("the server ends the stream on {id}"));
-                    self.server.end(id)?;
+                    self.server.end(id, 1012)?;
                 }
             }
             Action::Read => {
@@ -284,12 +304,21 @@ impl World {
                 self.server.now_ms = if back { now_ms.saturating_sub(by) } else { now_ms + by };
                 self.note(|| format!("the clock jumps {} {by} ms", if back { "back" } else { "ahead" }));
             }
-            Action::Restart => {
+            Action::Lose => {
                 let name = self.channel();
                 self.note(|| format!("{name} is lost and created anew"));
-                self.server.restart(&name);
-                self.counts.restarts += 1;
+                self.server.lose(&name);
+                self.counts.losses += 1;
             }
+            Action::Restart => self.restart(),
+            Action::Close => self.close()?,
+            Action::Delete => {
+                let name = self.channel();
+                self.delete(&name);
+            }
+            Action::CarryOut => self.carry_out_submitted()?,
+            Action::Answer => self.take_answer()?,
+            Action::CatchUp => self.catch_up(),
             Action::Shrink => {
                 let name = self.channel();
                 let fewer = Retention::DEFAULT.with_max_messages(self.rng.below(4));
@@ -298,14 +327,6 @@ impl World {
                 self.server.shrink(&name, retention);
             }
         }
-        Ok(())
-    }
-
-    fn publish(&mut self, name: &str) -> Result<(), Violation> {
-        self.published += 1;
-        let text = format!("{} {}", self.published, "-".repeat(self.rng.below(50)));
-        let cursor = self.server.publish(name, None, &text)?;
-        self.note(|| format!("{name} gets {text:?} at {cursor}"));
         Ok(())
     }
 
@@ -321,97 +342,11 @@ impl World {
             }
             self.client_vanishes(link);
         }
-        let (name, pad) = (self.channel(), self.rng.below(50));
+        let name = self.channel();
         let link = self.link();
         self.note(|| format!("publisher {index} sends on {link}"));
         let up = &mut self.links.entry(link).or_default().up;
-        self.publishers[index].send(link, &name, pad, up)
-    }
-
-    /// Some bytes of a link reach the server.
-    pub(super) fn up(&mut self, most: usize) -> Result<(), Violation> {
-        let Some(id) = self.some_link_where(|link, _| !link.up.is_empty()) else { return Ok(()) };
-        let many = self.some_of(most);
-        let link = self.links.entry(id).or_default();
-        let bytes: Vec<u8> = link.up.drain(..many.min(link.up.len())).collect();
-        self.note(|| format!("{id} up   {}", bytes.escape_ascii()));
-        self.server.receive(id, &bytes)
-    }
-
-    /// The server's socket takes some bytes.
-    pub(super) fn flush(&mut self, most: usize) -> Result<(), Violation> {
-        let Some(id) = self.some_link_where(|_, output| output) else { return Ok(()) };
-        let many = self.some_of(most);
-        let bytes = self.server.take_output(id, many)?;
-        self.links.entry(id).or_default().down.extend(bytes);
-        Ok(())
-    }
-
-    /// Some bytes of a link reach the client.
-    pub(super) fn down(&mut self, most: usize) -> Result<(), Violation> {
-        let Some(id) = self.some_link_where(|link, _| !link.down.is_empty()) else { return Ok(()) };
-        let many = self.some_of(most);
-        let link = self.links.entry(id).or_default();
-        let bytes: Vec<u8> = link.down.drain(..many.min(link.down.len())).collect();
-        if link.client_gone {
-            return Ok(());
-        }
-        self.note(|| format!("{id} down {}", bytes.escape_ascii()));
-        if let Some(publisher) = self.publishers.iter_mut().find(|publisher| publisher.link == Some(id)) {
-            publisher.receive(&bytes)?;
-            if publisher.link.is_none() {
-                self.cut(id);
-            }
-            return Ok(());
-        }
-        for reader in &mut self.readers {
-            if let Some(feed) = reader.feeds.iter().position(|feed| feed.link == id) {
-                reader.receive(feed, &bytes, &self.server)?;
-                let (is_outdated, is_closed) = (reader.feeds[feed].is_outdated, reader.feeds[feed].is_closed);
-                if is_outdated {
-                    reader.close_feed(feed);
-                }
-                if is_outdated || is_closed {
-                    self.client_vanishes(id);
-                }
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// A connection breaks, and both ends notice. Bytes on the way are lost.
-    fn cut(&mut self, id: u32) {
-        self.note(|| format!("{id} is cut"));
-        self.counts.cuts += 1;
-        self.forget(id);
-        self.links.remove(&id);
-        self.server.disconnect(id);
-    }
-
-    /// A client goes away, and the server does not notice.
-    fn client_vanishes(&mut self, id: u32) {
-        self.note(|| format!("the client of {id} is gone"));
-        self.forget(id);
-        if let Some(link) = self.links.get_mut(&id) {
-            link.client_gone = true;
-        }
-    }
-
-    fn forget(&mut self, id: u32) {
-        for reader in &mut self.readers {
-            reader.feeds.retain(|feed| feed.link != id);
-        }
-        for publisher in self.publishers.iter_mut().filter(|publisher| publisher.link == Some(id)) {
-            publisher.link = None;
-        }
-    }
-
-    /// The server notices the oldest connection whose client has gone.
-    pub(super) fn notice_vanished(&mut self) {
-        if let Some(id) = self.links.iter().find(|(_, link)| link.client_gone).map(|(id, _)| *id) {
-            self.cut(id);
-        }
+        self.publishers[index].send(link, &name, &mut self.rng, up)
     }
 
     /// A reader comes back, polls again, changes transports, or drops a feed.
@@ -454,42 +389,12 @@ impl World {
         self.readers[index].open(kind, link, since, up)
     }
 
-    fn channel(&mut self) -> String {
+    pub(super) fn channel(&mut self) -> String {
         self.channels[self.rng.below(self.channels.len())].clone()
-    }
-
-    pub(super) fn link(&mut self) -> u32 {
-        self.next_link += 1;
-        self.links.insert(self.next_link, Link::default());
-        self.server.accept(self.next_link);
-        self.next_link
-    }
-
-    fn some_link(&mut self) -> Option<u32> {
-        self.some_link_where(|_, _| true)
-    }
-
-    /// Returns one of the links that fit. The second argument is whether the server has output for
-    /// it.
-    fn some_link_where(&mut self, fits: impl Fn(&Link, bool) -> bool) -> Option<u32> {
-        let fits = |(id, link): &(&u32, &Link)| fits(link, self.server.has_output(**id));
-        let ids: Vec<u32> = self.links.iter().filter(fits).map(|(id, _)| *id).collect();
-        ids.get(self.rng.below(ids.len())).copied()
     }
 
     fn one_of(&mut self, ids: &[u32]) -> Option<u32> {
         ids.get(self.rng.below(ids.len())).copied()
-    }
-
-    /// Returns a number of bytes: often one, sometimes a few, sometimes all.
-    fn some_of(&mut self, most: usize) -> usize {
-        match self.rng.below(6) {
-            0 | 1 => 1,
-            2 | 3 => 1 + self.rng.below(30),
-            4 => 1 + self.rng.below(200),
-            _ => most,
-        }
-        .min(most)
     }
 
     pub(super) fn note(&mut self, what: impl FnOnce() -> String) {

@@ -89,7 +89,7 @@ impl StreamingFeed {
                 let body = http.body(piece).await?;
                 decoder.decode(piece, items)?;
                 piece.clear();
-                if body == Body::End { Err(Error::Ended) } else { Ok(()) }
+                if body == Body::End { Err(Error::FeedEnded) } else { Ok(()) }
             }
         }
     }

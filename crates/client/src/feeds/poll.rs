@@ -19,6 +19,8 @@ pub(crate) struct Answer {
     pub(crate) items: Vec<Item>,
     /// The position after the answer. `None` for a 410, whose item says where to continue.
     pub(crate) end: Option<Cursor>,
+    /// All channels have ended, and `end` is the position after their ends.
+    pub(crate) is_closed: bool,
 }
 
 /// The parameters of a poll.
@@ -42,7 +44,9 @@ pub(crate) async fn poll(
     let request = Request::new("GET", &target, &settings.url.host).with_fields(&fields);
     match kept.json(settings, &request, None, &[200], deadline).await {
         Ok(json) => parse(&json),
-        Err(Failure { gone: Some(item), .. }) => Ok(Answer { items: vec![item], end: None }),
+        Err(Failure { gone: Some(item), .. }) => {
+            Ok(Answer { items: vec![item], end: None, is_closed: false })
+        }
         Err(failure) => Err(failure.error),
     }
 }
@@ -70,6 +74,8 @@ struct Body {
     messages: Vec<Object>,
     cursor: Option<String>,
     gap: Option<Object>,
+    #[serde(default)]
+    closed: bool,
 }
 
 fn parse(json: &[u8]) -> Result<Answer, Error> {
@@ -82,7 +88,7 @@ fn parse(json: &[u8]) -> Result<Answer, Error> {
     // Add the hello last: it sets the position of a reader without a cursor. If it came first, the
     // messages of this answer would count as old. An empty answer has the hello too.
     items.push(Item::Hello(end.clone()));
-    Ok(Answer { items, end: Some(end) })
+    Ok(Answer { items, end: Some(end), is_closed: body.closed })
 }
 
 #[cfg(test)]
@@ -101,7 +107,9 @@ mod tests {
         assert_eq!(texts(&answer.items), ["e-1 - \"a\"", "e-2 x \"b\"", "hello e-2"]);
         let answer = parse(br#"{"messages":[],"cursor":"e-2","gap":null}"#).unwrap();
         assert_eq!(texts(&answer.items), ["hello e-2"]);
-        assert_eq!(answer.end.unwrap().as_str(), "e-2");
+        assert_eq!((answer.end.unwrap().as_str(), answer.is_closed), ("e-2", false));
+        let answer = parse(br#"{"messages":[],"cursor":"f-3","gap":null,"closed":true}"#).unwrap();
+        assert_eq!((answer.end.unwrap().as_str(), answer.is_closed), ("f-3", true));
         for bad in [&b"{}"[..], br#"{"messages":[]}"#, br#"{"messages":[],"cursor":"a b"}"#, b"[]", b""] {
             assert!(parse(bad).is_err(), "{}", bad.escape_ascii());
         }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use crate::answer::AnswerHead;
+use crate::close_code::{DELETED, ENDED};
 use crate::error::Protocol;
 use crate::http::{Http, READ_SIZE};
 use crate::item::Item;
@@ -102,12 +103,7 @@ impl Socket {
                     Ok(item) => items.extend(item),
                     Err(error) => break Err(error),
                 },
-                Some(Event::Close { code, reason }) => {
-                    break Err(Error::Closed {
-                        code: code.unwrap_or(close::NO_STATUS),
-                        reason: reason.to_owned(),
-                    });
-                }
+                Some(Event::Close { code, reason }) => break Err(closed(code, reason)),
                 // The subprotocol does not use binary messages.
                 Some(_) => {}
                 None => break Ok(()),
@@ -115,6 +111,15 @@ impl Socket {
         };
         self.input.drain(..at);
         outcome
+    }
+}
+
+fn closed(code: Option<u16>, reason: &str) -> Error {
+    match code {
+        // Other servers and proxies use the code for every end, so the reason decides.
+        Some(close::NORMAL) if reason == ENDED => Error::Ended,
+        Some(DELETED) => Error::Deleted,
+        _ => Error::Closed { code: code.unwrap_or(close::NO_STATUS), reason: reason.to_owned() },
     }
 }
 

@@ -98,6 +98,21 @@ pub(crate) fn frame(text: &str) -> Vec<u8> {
     out
 }
 
+/// A frame that closes a WebSocket.
+pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
+    let mut out = vec![0x88, (2 + reason.len()) as u8];
+    out.extend(code.to_be_bytes());
+    out.extend(reason.as_bytes());
+    out
+}
+
+/// A refusal that has these members besides its status.
+pub(crate) fn refusal(status: &str, members: &str) -> Step {
+    let (code, title) = status.split_once(' ').unwrap();
+    let body = format!("{{\"title\":\"{title}\",\"status\":{code},\"detail\":\"So.\",{members}}}");
+    answer(status, "Content-Type: application/problem+json\r\n", &body)
+}
+
 /// Plays one script for each connection, in the order in which they come. Later connections are
 /// refused.
 pub(crate) struct Server {
@@ -181,6 +196,11 @@ impl Server {
     pub(crate) fn received(&self) -> String {
         Deadline::soon().receive("a request or bytes", &self.log).expect("a script goes on")
     }
+
+    /// The next entry of the log, if there is one.
+    pub(crate) fn try_received(&self) -> Option<String> {
+        self.log.try_recv().ok()
+    }
 }
 
 fn play(socket: TcpStream, script: Vec<Step>, log: impl Fn(String)) {
@@ -248,9 +268,8 @@ fn request(input: &mut impl BufRead) -> Option<(String, String)> {
         match name {
             "Content-Length" => length = value.parse().unwrap(),
             "Sec-WebSocket-Key" => value.clone_into(&mut key),
-            "Content-Type" | "Idempotency-Key" | "Authorization" | "user-agent" => {
-                text.push_str(&format!(" {name}={value}"))
-            }
+            "Content-Type" | "Idempotency-Key" | "Authorization" | "user-agent" | "Producer-Id"
+            | "Producer-Epoch" | "Producer-Seq" => text.push_str(&format!(" {name}={value}")),
             _ => {}
         }
     }
@@ -298,6 +317,10 @@ pub(crate) fn text(event: &Result<Event, Error>) -> String {
             format!("{feed} at {}", cursor.as_ref().map_or("-", |cursor| cursor.as_str()))
         }
         Ok(Event::Disconnected { feed, reason, .. }) => format!("{feed} failed: {reason}"),
+        Ok(Event::End { channel, cursor }) => {
+            format!("end of {} {cursor}", channel.as_deref().unwrap_or("-"))
+        }
+        Ok(Event::Deleted { channel }) => format!("deleted {}", channel.as_deref().unwrap_or("-")),
         Ok(other) => panic!("{other:?}"),
         Err(error) => format!("end: {error}"),
     }

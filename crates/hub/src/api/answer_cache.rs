@@ -161,3 +161,26 @@ impl Answer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tidewire_store::{ChannelName, ChannelSettings, Expiry};
+
+    use super::*;
+    use crate::config::HubConfig;
+    use crate::hub::Hub;
+
+    #[test]
+    fn a_kept_answer_prolongs_a_sliding_expiry() {
+        let (hub, name) = (Hub::new(HubConfig::DEFAULT, 1), ChannelName::new("a").unwrap());
+        let settings = ChannelSettings::DEFAULT.with_expiry(Some(Expiry::Sliding { ms: 60_000 }));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(hub.create(&name, settings)).unwrap();
+        let (channel, now_ms) = (hub.channel(&name).unwrap(), hub.now_ms());
+        let snapshot = Snapshot::take(vec![channel.clone()], now_ms).unwrap();
+        let later_ms = now_ms + 30_000;
+        assert!(channel.is_to_prolong(later_ms));
+        assert!(snapshot.holds(later_ms));
+        assert!(!channel.is_to_prolong(later_ms));
+    }
+}

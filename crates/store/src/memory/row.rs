@@ -220,7 +220,7 @@ impl Row {
         let info = self.info();
         let (start, continuity) = info.lineage.locate(since, info.bounds());
         let (mut messages, mut bytes) = (Vec::new(), 0_usize);
-        for (number, size, message) in self.after(start.seq()) {
+        for (number, size, message) in self.after(start.seq(), budget) {
             bytes = bytes.saturating_add(size);
             let is_over = bytes > budget.bytes && !messages.is_empty();
             if messages.len() >= budget.messages || is_over {
@@ -231,11 +231,12 @@ impl Row {
         Page::new((start, continuity), messages, info)
     }
 
-    /// The kept messages after a number, each with its number and size.
-    fn after(&self, number: u64) -> impl Iterator<Item = (u64, usize, &Arc<Message>)> {
+    /// The kept messages after a number, each with its number and size: at least those within the
+    /// budget. It takes time for these alone.
+    fn after(&self, number: u64, budget: Budget) -> impl Iterator<Item = (u64, usize, &Arc<Message>)> {
         let log = self.channel.log();
         let since = log.lineage().at(number.clamp(log.bounds().earliest, log.bounds().head));
-        let own = log.read(since.into(), Budget::UNLIMITED).into_iter();
+        let own = log.read(since.into(), budget).into_iter();
         let own = own.map(|entry| (entry.cursor.seq(), entry.size, entry.value));
         self.prefix.from(number.saturating_add(1)).chain(own)
     }
@@ -307,9 +308,9 @@ impl Row {
 
     /// Whether nothing is lost if the store forgets the log. Call [`expire`](Self::expire) first.
     ///
-    /// A log that was closed is remembered for as long as it would keep a message. Producers and the
-    /// stream sequence are remembered for a week, so there may be many logs with nothing else. If
-    /// the store is nearly full, they are forgotten after an hour without use.
+    /// A log that was closed is remembered for as long as it would keep a message. Producers and
+    /// the stream sequence are remembered for a week, so there may be many logs with nothing else.
+    /// If the store is nearly full, they are forgotten after an hour without use.
     pub(crate) fn is_forgettable(&self, now_ms: u64, is_full: bool) -> bool {
         let has_no_writers = self.channel.producers() == 0 && self.stream_seq.is_none();
         let week_ms = self.channel.limits().producer_age_ms;
@@ -360,7 +361,7 @@ impl Row {
         let mut head = fork.at.seq().min(log.bounds().head);
         let mut partial = None;
         if fork.bytes > 0 {
-            let (_, _, next) = self.after(head).next().ok_or(CreateError::ForkBytes)?;
+            let (_, _, next) = self.after(head, Budget::messages(1)).next().ok_or(CreateError::ForkBytes)?;
             match fork.bytes.cmp(&next.data().len()) {
                 std::cmp::Ordering::Less => partial = Some(next.cut(fork.bytes)),
                 std::cmp::Ordering::Equal => head = head.saturating_add(1),
@@ -373,7 +374,7 @@ impl Row {
         let past = lineage.past().iter().copied().filter(|&(_, end)| end < head);
         let past = past.chain([(at.epoch(), head)]).collect();
         let prefix = self.prefix.up_to(head);
-        let next_time_ms = self.after(head).next().map(|(_, _, next)| next.time_ms());
+        let next_time_ms = self.after(head, Budget::messages(1)).next().map(|(_, _, next)| next.time_ms());
         let last_time_ms = prefix.last_time_ms().or(next_time_ms).unwrap_or(self.last_time_ms);
         Ok(SharedStart { past, head, prefix, partial, last_time_ms })
     }

@@ -55,6 +55,10 @@ pub(super) fn a_log_is_closed_without_a_message(fixture: &mut dyn Fixture) {
     let page = empty.page(start);
     assert_eq!((page.continuity, page.cursor, page.end()), (Continuity::Resumed, start, Some(end)));
     assert_eq!(empty.refused(messages(&["x"])), Refusal::Closed { end });
+    // A store keeps nothing of it but its end, and that is not nothing.
+    empty.release();
+    empty.sweep();
+    assert_eq!(empty.info().end(), Some(end));
 }
 
 pub(super) fn closing_can_be_repeated(fixture: &mut dyn Fixture) {

@@ -139,7 +139,8 @@ cases! { $
         what_a_lost_append_left_is_lost
         many_crashes_leave_one_spelling_of_each_place
         an_upload_is_open_after_a_crash
-        a_log_is_closed_after_a_crash;
+        a_log_is_closed_after_a_crash
+        a_fork_is_there_after_a_crash;
     faults:
         a_failed_append_can_be_repeated
         publishers_under_random_faults_publish_once;

@@ -14,8 +14,10 @@ fn duplicate(first: Appended) -> Appended {
 pub(super) fn a_key_makes_a_repetition_a_duplicate(fixture: &mut dyn Fixture) {
     let log = Log::new(fixture, "tide");
     let append = |text| messages(&[text]).with_once(key("k1", text));
+    assert!(!log.store.is_known(&log.name, &key("k1", "one"), log.now_ms), "nothing is there");
     let first = log.append(append("one"));
     assert_eq!(log.append(append("one")), duplicate(first));
+    assert!(!log.store.is_known(&log.name, &key("k2", "one"), log.now_ms), "it would append");
     log.say("two");
     assert_eq!(log.append(append("one")), duplicate(first), "it is told the first position");
     assert_eq!(log.refused(append("other")), Refusal::KeyTaken);

@@ -198,3 +198,35 @@ pub(super) fn a_log_is_closed_after_a_crash(fixture: &mut dyn Fixture) {
     let open = open.moved(fixture);
     assert_eq!(open.info().end(), Some(end), "a closed log begins no epoch");
 }
+
+pub(super) fn a_fork_is_there_after_a_crash(fixture: &mut dyn Fixture) {
+    let (source, fork) = (Log::new(fixture, "source"), Log::new(fixture, "fork"));
+    let shared = ["one", "two"].map(|text| source.say(text));
+    fork.fork(&source, shared[1], 0).expect("this is a position");
+    let own = ["own", "lost"].map(|text| fork.say(text));
+    let other = source.say("lost");
+    if !fixture.restart(Loss::Tail(1)) {
+        return;
+    }
+    let (source, fork) = (source.moved(fixture), fork.moved(fixture));
+    for log in [&source, &fork] {
+        for cursor in shared {
+            assert_eq!(log.continuity(cursor), Continuity::Resumed, "{cursor}");
+        }
+    }
+    assert_eq!(fork.continuity(own[0]), Continuity::Resumed);
+    for (log, cursor) in [(&fork, own[1]), (&source, other)] {
+        let is_lost = log.info().head < cursor.seq();
+        let to = log.info().head_cursor();
+        let told = Continuity::Reset { reason: ResetReason::TailLost, to };
+        assert_eq!(log.continuity(cursor), if is_lost { told } else { Continuity::Resumed });
+    }
+    assert!(source.delete());
+    assert!(fixture.restart(Loss::Tail(0)));
+    let (source, fork) = (source.moved(fixture), fork.moved(fixture));
+    assert!(matches!(source.open(), Opened::SoftDeleted));
+    fork.say("more");
+    assert_eq!(fork.texts()[..3], ["one", "two", "own"]);
+    assert!(fork.delete());
+    assert!(matches!(source.open(), Opened::Absent { .. } | Opened::Deleted));
+}

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use tidewire_channel::Retention;
+use tidewire_channel::{Budget, Retention, Since};
 use tidewire_store::*;
 use tidewire_testkit::heap::{allocations, measure};
+use tidewire_testkit::linear::busy_time;
 
 fn name(number: usize) -> ChannelName {
     ChannelName::new(&format!("c{number}")).unwrap()
@@ -52,4 +53,24 @@ fn a_log_takes_less_than_a_kilobyte_beside_its_messages() {
         }
     });
     assert!(used.kept / 1_000 < 1_000, "{} bytes a log", used.kept / 1_000);
+}
+
+#[test]
+fn a_read_takes_time_only_for_what_it_returns() {
+    let store = MemoryStore::new(Limits::DEFAULT);
+    let message = Arc::new(Message::new("x".into(), 0));
+    let all = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::All));
+    let read = |name: &ChannelName| {
+        let page = store.read(name, Since::Earliest, Budget::messages(2), 0).now().unwrap().unwrap();
+        assert_eq!(page.messages.len(), 2);
+    };
+    let times = [100, 100_000].map(|length| {
+        let name = name(length);
+        let batch = Batch::Many(vec![message.clone(); length]);
+        store.append(&name, Append::new(0, batch, all.clone())).now().unwrap().unwrap();
+        let start = busy_time();
+        (0..200).for_each(|_| read(&name));
+        busy_time() - start
+    });
+    assert!(times[1] < 50 * times[0], "{times:?}: one log is a thousand times longer");
 }

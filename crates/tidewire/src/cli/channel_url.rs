@@ -1,10 +1,10 @@
 //! The channel argument of `tidewire pub` and `tidewire sub`.
 
-/// Returns a URL unchanged. A bare name becomes the URL of that channel on the default address of
-/// the server. A text with `/c/` is a URL, even if its `http://` is missing: then the client says
-/// so.
+/// Returns a URL unchanged. A bare name, which may have slashes, becomes the URL of that channel on
+/// the default address of the server. A text with `/c/`, or with a slash in front, is a URL without
+/// its `http://`: the client has an error for it.
 pub(super) fn channel_url(text: &str) -> String {
-    if text.contains("://") || text.contains("/c/") {
+    if text.contains("://") || text.starts_with('/') || text.contains("/c/") {
         return text.to_owned();
     }
     format!("http://127.0.0.1:8080/c/{text}")

@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     /// Serve channels over HTTP and WebSocket (the default command).
     Serve(Box<ServeArgs>),
-    /// Publish one message and print its cursor.
+    /// Publish messages and print their cursors, or close a channel.
     Pub(publish::PubArgs),
     /// Read a channel over the first transport that works, and print its messages.
     Sub(subscribe::SubArgs),

@@ -18,12 +18,12 @@ use super::units;
 
 #[derive(Clone, Debug, Args)]
 #[command(
-    after_help = "Notices about connections, gaps and resets go to standard error. A file or a pipe gets \
-    the exact bytes of the payloads. On a terminal, control characters are shown as dots.\n\n\
+    after_help = "Notices about connections, gaps, resets and the end go to standard error. A file or a \
+    pipe gets the exact bytes of the payloads. On a terminal, control characters are shown as dots.\n\n\
     Exit status:\n  \
-    0    --count messages were read; or, without --count, --timeout is over or the server\n       \
-    says that there is nothing more to read\n  \
-    1    the server refused, or standard output failed\n  \
+    0    --count messages were read; or, without --count, --timeout is over, all channels have\n       \
+    ended, or the server says that there is nothing more to read\n  \
+    1    the server refused, a channel was deleted, or standard output failed\n  \
     2    wrong usage\n  \
     3    reading ended before --count messages were read\n  \
     130  ctrl-c"
@@ -39,7 +39,8 @@ pub(crate) struct SubArgs {
     /// Where to begin: earliest, now, or a cursor to continue after
     #[arg(long, value_name = "WHERE", default_value = "now")]
     since: Since,
-    /// Print messages, gaps and resets as JSON objects, one on each line, instead of the payloads
+    /// Print messages, gaps, resets and the end as JSON objects, one on each line, instead of the
+    /// payloads
     #[arg(long)]
     json: bool,
     /// Stop after N messages
@@ -70,8 +71,8 @@ enum FeedChoice {
 enum End {
     Count,
     Timeout,
-    /// The server asks its readers to stop.
-    Stopped,
+    /// All channels have ended, or the server asks its readers to stop.
+    Nothing,
     Interrupt,
     /// The reader of standard output has ended, as with `| head`.
     Closed,
@@ -96,8 +97,8 @@ pub(super) fn run(args: SubArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     Ok(match end {
         End::Count | End::Closed => ExitCode::SUCCESS,
-        End::Timeout | End::Stopped if args.count.is_none() => ExitCode::SUCCESS,
-        End::Timeout | End::Stopped => ExitCode::from(3),
+        End::Timeout | End::Nothing if args.count.is_none() => ExitCode::SUCCESS,
+        End::Timeout | End::Nothing => ExitCode::from(3),
         End::Interrupt => ExitCode::from(130),
     })
 }
@@ -118,9 +119,10 @@ async fn read(args: &SubArgs, events: &mut Subscription, printer: Printer) -> Re
             () = &mut timeout => return Ok(End::Timeout),
         };
         let event = match event {
+            Err(client::Error::Ended) => return Ok(End::Nothing),
             Err(error @ client::Error::Stopped) => {
                 printer.notice(format_args!("{error}"));
-                return Ok(End::Stopped);
+                return Ok(End::Nothing);
             }
             event => event?,
         };
@@ -166,8 +168,18 @@ impl Printer {
             Event::Gap { missed, .. } => {
                 self.notice(format_args!("{missed} messages are lost: the server no longer keeps them"));
             }
+            Event::Reset { reason, .. } if reason == "tail-lost" => {
+                self.notice(format_args!("the server has lost messages that were read ({reason})"));
+            }
             Event::Reset { reason, .. } => self
                 .notice(format_args!("the log of the channel began anew ({reason}); messages may be lost")),
+            Event::End { channel: Some(channel), .. } => {
+                self.notice(format_args!("the channel {channel} has ended"));
+            }
+            Event::End { .. } => self.notice(format_args!("the channel has ended")),
+            Event::Deleted { channel: Some(channel) } => {
+                self.notice(format_args!("the channel {channel} was deleted"));
+            }
             Event::Connected { feed, cursor: Some(cursor) } => {
                 self.notice(format_args!("reading over {feed}, after {cursor}"));
             }
@@ -218,6 +230,15 @@ enum JsonLine<'a> {
         reason: &'a str,
         cursor: &'a str,
     },
+    End {
+        cursor: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
+    Deleted {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channel: Option<&'a str>,
+    },
 }
 
 impl<'a> JsonLine<'a> {
@@ -228,6 +249,10 @@ impl<'a> JsonLine<'a> {
                 Self::Gap { from: from.as_str(), cursor: cursor.as_str(), missed: *missed }
             }
             Event::Reset { reason, cursor } => Self::Reset { reason, cursor: cursor.as_str() },
+            Event::End { channel, cursor } => {
+                Self::End { cursor: cursor.as_str(), channel: channel.as_deref() }
+            }
+            Event::Deleted { channel } => Self::Deleted { channel: channel.as_deref() },
             _ => return None,
         })
     }

@@ -63,6 +63,9 @@ fn every_close_code_is_documented() {
         );
     }
     assert_eq!(listed, all, "the table of {HTTP_API} (left) has codes that nobody sends, or another order");
+    let source = read("crates/client/src/close_code.rs");
+    let deleted = format!("const DELETED: u16 = {};", CloseCode::Deleted.code());
+    assert!(source.contains(&deleted), "crates/client/src/close_code.rs: {deleted}");
     let client = codes_of_the_client();
     for row in &rows {
         let [code, _, rust, script] = &row[..] else { panic!("{row:?}") };
@@ -166,14 +169,14 @@ fn the_playground_knows_the_events_of_the_server() {
     let feed = read("crates/hub/src/feeds/sse.rs");
     let names = between(&feed, "reserved_events::{", "}").to_lowercase();
     let reader = read("crates/tidewire/web/playground/streams.js");
-    let reader = between(&reader, "class EventStream", "\n}\n");
+    let reader = between(&reader, "const OBJECTS = new Set([", "])");
     let law = read("crates/tidewire/tests/common/feeds.rs");
     let law = between(&law, "impl Reader for Sse", "\n}\n");
     for name in names.split(", ") {
         assert!(
-            reader.contains(&format!("event === '{name}'")),
+            reader.contains(&format!("'{name}'")),
             "event {name}: crates/tidewire/web/playground/streams.js, class EventStream, takes it for a \
-             message"
+             message; add it to OBJECTS there"
         );
         assert!(
             law.contains(&format!("\"{name}\"")),

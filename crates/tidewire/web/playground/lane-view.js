@@ -95,11 +95,9 @@ export class LaneView {
   update() {
     const { lane } = this;
     const { count } = lane;
-    const state = lane.paused
-      ? 'paused'
-      : lane.slow && lane.state === 'open'
-        ? 'slow reader'
-        : STATES[lane.state];
+    const isOpen = lane.state === 'open';
+    const state =
+      lane.paused && !lane.over ? 'paused' : lane.slow && isOpen ? 'slow reader' : STATES[lane.state];
     if (this.state.textContent !== state) {
       this.state.textContent = state;
       this.state.dataset.state = state;
@@ -115,7 +113,7 @@ export class LaneView {
     this.buttons.pause.setAttribute('aria-pressed', lane.paused);
     put(this.buttons.pause, lane.paused ? 'Resume' : 'Pause');
     this.buttons.slow.setAttribute('aria-pressed', lane.slow);
-    this.buttons.cut.disabled = lane.state !== 'open';
+    this.buttons.cut.disabled = !isOpen;
     put(this.detail, lane.detail);
     this.detail.hidden = !lane.detail;
     this.#updateMessages();
@@ -138,15 +136,20 @@ export class LaneView {
   }
 }
 
-/** An item of the list of messages: a message, a gap or a reset. */
-function item({ n, data, event, gap }) {
+const OVER = { ended: 'the channel has ended', deleted: 'the channel was deleted' };
+
+/** An item of the list of messages: a message, a gap, a reset, or the end. */
+function item({ n, data, event, gap, reason, over }) {
   const part = (name, text) => el('span', { class: name }, text);
+  if (over) return el('li', { class: 'over' }, part('n', '■'), part('data', OVER[over]));
   if (gap === undefined) {
     return el('li', {}, part('n', n), ...(event ? [part('event', event)] : []), part('data', data));
   }
   const report = gap
     ? `gap: ${gap} messages are lost, because the server no longer keeps them`
-    : 'reset: the log began anew';
+    : reason === 'tail-lost'
+      ? 'reset: the log has lost messages that this lane had'
+      : 'reset: the log began anew';
   return el('li', { class: 'gap' }, part('n', '!'), part('data', report));
 }
 
@@ -157,6 +160,8 @@ const STATES = {
   waiting: 'reconnecting',
   idle: 'idle',
   refused: 'refused',
+  ended: 'ended',
+  deleted: 'deleted',
 };
 
 const NUMBERS = [

@@ -23,6 +23,8 @@ export class Lane {
     this.state = 'off';
     this.detail = '';
     this.cursor = null;
+    /** `ended` or `deleted`, if the channel is. Then nothing reconnects. */
+    this.over = null;
     this.timeline = new Ring(600);
     this.spans = new Ring(80);
     this.messages = new Ring(30);
@@ -57,6 +59,7 @@ export class Lane {
   start() {
     if (this.on) return;
     this.on = true;
+    this.over = null;
     this.cursor = this.journal.latest;
     this.#connect();
   }
@@ -142,6 +145,10 @@ export class Lane {
       case 'gap':
       case 'reset':
         return this.gap(object);
+      case 'end':
+        return this.end(object.cursor);
+      case 'deleted':
+        return this.deleted();
       case 'heartbeat':
         return this.mark('beat');
     }
@@ -162,12 +169,38 @@ export class Lane {
     });
   }
 
-  gap({ missed = 0, cursor }) {
+  gap({ missed = 0, reason, cursor }) {
     this.count.gaps++;
     this.count.missed += missed;
     this.mark('gap', { missed });
-    this.messages.push({ n: number(cursor), gap: missed });
+    this.messages.push({ n: number(cursor), gap: missed, reason });
     this.moved(cursor);
+  }
+
+  /** The channel has ended, and this lane has all of it. Its position is now after the end. */
+  end(cursor) {
+    if (this.over) return;
+    if (number(cursor) !== number(this.cursor) + 1 && cursor !== this.cursor) this.count.unreported += 1;
+    this.over = 'ended';
+    this.cursor = cursor;
+    this.journal.sawEnd(cursor);
+    this.mark('end');
+    this.messages.push({ over: this.over });
+  }
+
+  /** The channel was deleted, with all its messages. */
+  deleted() {
+    if (this.over) return;
+    this.over = 'deleted';
+    this.journal.isDeleted = true;
+    this.mark('end');
+    this.messages.push({ over: this.over });
+  }
+
+  /** The answer that said so is complete. */
+  done() {
+    this.wire?.close();
+    this.#disconnected(this.over);
   }
 
   moved(cursor) {
@@ -221,7 +254,8 @@ export class Lane {
   async #ended(why) {
     this.client?.finish?.();
     if (why === 'cut' || why === 'reset') this.mark('cut');
-    this.#disconnected(why === 'idle' ? 'idle' : 'waiting');
+    this.#disconnected(this.over ?? (why === 'idle' ? 'idle' : 'waiting'));
+    if (this.over) return;
     if (why === 'idle') {
       this.paused = true;
       this.detail =

@@ -101,7 +101,9 @@ export class LogView {
     track.marker.style.setProperty('left', `${(x(position) * 100).toFixed(2)}%`);
     put(
       track.label,
-      position < head ? `−${whole(head - position)}${evicted ? ' evicted' : ''}` : 'up to date',
+      position < head
+        ? `−${whole(head - position)}${evicted ? ' evicted' : ''}`
+        : (lane.over ?? 'up to date'),
     );
   }
 }

@@ -49,19 +49,22 @@ class Poll {
     if (status === 304) this.lane.answered(true);
     else if (status === 200) this.messages(this.parse(body));
     else this.refused(status, JSON.parse(body));
-    this.again(status);
+    if (this.lane.over) this.lane.done();
+    else this.again(status);
   }
 
-  messages({ messages, cursor }) {
+  messages({ messages, cursor, closed }) {
     this.lane.answered(!messages.length);
     for (const message of messages) this.lane.object(message);
-    this.lane.moved(cursor);
+    if (closed) this.lane.end(cursor);
+    else this.lane.moved(cursor);
   }
 
   /** 410: messages after the cursor are no longer kept. The answer has the earliest cursor. */
   refused(status, problem) {
     this.lane.answered(false);
     if (status === 410) this.lane.gap({ ...problem.gap, cursor: problem.earliest });
+    else if (problem.reason === 'deleted') this.lane.deleted();
     else this.lane.trouble(problem.detail);
   }
 

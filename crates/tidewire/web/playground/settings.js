@@ -11,8 +11,8 @@ export function channelOfPage() {
   return fresh;
 }
 
-/** The pattern of a channel's name (docs/http-api.md). */
-export const NAME = /^[A-Za-z0-9._~:@-]{1,128}$/;
+/** The pattern of a channel's name: segments between `/`, of which none is `.` or `..`. */
+export const NAME = /^(?=.{1,128}$)(?!\.{1,2}(?:\/|$))[\w.~:@-]+(?:\/(?!\.{1,2}(?:\/|$))[\w.~:@-]+)*$/;
 
 /**
  * The fields that a browser adds to each request of a page, if they are switched on.

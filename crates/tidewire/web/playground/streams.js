@@ -1,6 +1,7 @@
 // One request and an answer that does not end: Server-Sent Events, lines of JSON, and older
 // streams. Each marks the end of a message in its own way.
 import { Answers, find, join, request, utf8 } from './http.js';
+import { number } from './journal.js';
 
 class Stream {
   constructor(lane) {
@@ -13,7 +14,10 @@ class Stream {
         else this.held = join(this.held, bytes);
       },
       end: () => {
-        if (this.status !== 200) this.lane.trouble(JSON.parse(text.decode(this.held)).detail);
+        // The cursor is at the end already.
+        if (this.status === 204) this.lane.end(this.lane.cursor);
+        else if (this.status !== 200) this.refused(JSON.parse(text.decode(this.held)));
+        if (this.lane.over) this.lane.done();
       },
     });
   }
@@ -35,6 +39,11 @@ class Stream {
     this.status = status;
     this.lane.answered(false);
     if (status === 200) this.lane.hold('stream');
+  }
+
+  refused({ reason, detail }) {
+    if (reason === 'deleted') this.lane.deleted();
+    else this.lane.trouble(detail);
   }
 
   /** Cuts the bytes at each `mark`, and keeps the rest until more bytes arrive. */
@@ -77,7 +86,13 @@ export class EventStream extends Stream {
     this.event = {};
     // The first block is an id without data: the position of the request.
     if (data === undefined) return;
-    if (event === 'gap' || event === 'reset' || event === 'envelope') this.lane.object(JSON.parse(data));
+    const isObject =
+      event === 'gap' ||
+      event === 'reset' ||
+      event === 'envelope' ||
+      event === 'end' ||
+      event === 'deleted';
+    if (isObject) this.lane.object(JSON.parse(data));
     else this.lane.message(id, data, event);
   }
 }
@@ -147,15 +162,14 @@ export class Raw extends Stream {
   }
 
   take() {
-    const { journal, cursor } = this.lane;
-    const at = cursor.lastIndexOf('-') + 1;
-    for (let n = Number(cursor.slice(at)) + 1; this.held.length; n++) {
-      const size = journal.sizes.get(n);
+    const { journal } = this.lane;
+    for (let n = number(this.lane.cursor) + 1; this.held.length; n++) {
+      const sent = journal.sent.get(n);
       // A message may arrive before its acknowledgement, with which its length becomes known.
-      if (size === undefined) return journal.whenPublished(n, () => this.lane.client === this && this.take());
-      if (this.held.length < size) return;
-      this.lane.message(cursor.slice(0, at) + n, text.decode(this.held.subarray(0, size)));
-      this.held = this.held.subarray(size);
+      if (!sent) return journal.whenPublished(n, () => this.lane.client === this && this.take());
+      if (this.held.length < sent.size) return;
+      this.lane.message(sent.cursor, text.decode(this.held.subarray(0, sent.size)));
+      this.held = this.held.subarray(sent.size);
     }
   }
 }

@@ -84,7 +84,7 @@ function flight({ c, x, client, server, accent, colour }, { t, published }) {
   dot(c, x(published), server, 2, colour.get('ink'));
 }
 
-const RARE = new Set(['gap', 'cut']);
+const RARE = new Set(['gap', 'cut', 'end']);
 
 const MARKS = {
   request({ c, client, server, accent }, at) {
@@ -120,6 +120,11 @@ const MARKS = {
     line(c, at, client, at, server, red, 1.5);
     line(c, at - 5, middle - 5, at + 5, middle + 5, red, 2.5);
     line(c, at - 5, middle + 5, at + 5, middle - 5, red, 2.5);
+  },
+  end({ c, client, server, colour }, at) {
+    const ink = colour.get('ink');
+    line(c, at, client - 7, at, server + 4, ink, 1.5);
+    line(c, at + 4, client - 7, at + 4, server + 4, ink, 3);
   },
   gap({ c, client, colour }, at, { missed }) {
     c.fillStyle = colour.get('warn');

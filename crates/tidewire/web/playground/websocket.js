@@ -1,7 +1,7 @@
 // A WebSocket client (RFC 6455): the handshake, masked frames to the server, frames from the
 // server. It speaks the subprotocol tidewire.v1: JSON in both directions.
 import { CLOSE, Frames, PING, PONG, TEXT, frame } from './frames.js';
-import { Answers, request, utf8 } from './http.js';
+import { Answers, join, request, utf8 } from './http.js';
 
 const text = new TextDecoder();
 
@@ -14,11 +14,19 @@ export class WebSocketClient {
       head: ({ status }) => {
         this.lane.answered(false);
         this.open = status === 101;
+        this.refusal = new Uint8Array(0);
         if (this.open) this.lane.hold('stream');
         else this.lane.trouble(`The server answered ${status} to the handshake.`);
       },
-      data: (bytes) => this.open && this.frames.push(bytes),
-      end: () => {},
+      data: (bytes) => {
+        if (this.open) this.frames.push(bytes);
+        else this.refusal = join(this.refusal, bytes);
+      },
+      end: () => {
+        if (this.open || JSON.parse(text.decode(this.refusal)).reason !== 'deleted') return;
+        this.lane.deleted();
+        this.lane.done();
+      },
     });
   }
 

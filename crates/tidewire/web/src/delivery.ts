@@ -1,5 +1,5 @@
-import { further } from './cursor.js';
-import type { Events, Message, Options } from './types.js';
+import { lineage } from './cursor.js';
+import type { Events, Gap, Message, Options } from './types.js';
 
 /** A result of an iterator, with the cursor before it. */
 interface Result<T> {
@@ -8,11 +8,18 @@ interface Result<T> {
   done: false;
 }
 
-/** An iterator: the results that nobody has taken yet, and the calls of `next` that wait. */
+/**
+ * An iterator: the results that nobody has taken yet, the calls of `next` that wait, and the error
+ * that it throws at the end.
+ */
 interface Reader<T> {
   queue: Result<T>[];
-  asking: ((result: Result<T> | typeof DONE) => void)[];
+  asking: ((result: Answer<T> | Promise<Answer<T>>) => void)[];
+  next(): Promise<Answer<T>>;
+  failure?: Error;
 }
+
+type Answer<T> = Result<T> | typeof DONE;
 
 const DONE = { value: undefined, done: true } as const;
 
@@ -38,11 +45,20 @@ export function delivery<T>(
   const listeners: { [K in keyof Events<T>]: Set<Events<T>[K]> } = {
     message: new Set(),
     gap: new Set(),
+    end: new Set(),
     state: new Set(),
     error: new Set(),
   };
   const readers = new Set<Reader<T>>();
+  const { step, reset, move } = lineage();
   let head = guarded(() => storage?.get()) || since || 'now';
+  /** The channels that have ended: their names, or `undefined` if there is only one. */
+  const ended = new Set<string | undefined>();
+  /** Whether all channels have ended, or one was deleted. Iterators then return what they have. */
+  let over = false;
+  let failure: Error | undefined;
+  /** Where a hole was met. A second hole at the same place is reported as a gap. */
+  let hole: string | undefined;
 
   // All iterators get the same messages. So the one with the longest queue has the oldest message.
   const cursor = () =>
@@ -51,7 +67,20 @@ export function delivery<T>(
   const tell = <K extends keyof Events<T>>(event: K, value: Parameters<Events<T>[K]>[0]) => {
     for (const listener of listeners[event]) guarded(() => (listener as (value: unknown) => void)(value));
   };
-  const leave = ({ asking }: Reader<T>) => asking.splice(0).forEach((answer) => answer(DONE));
+  const leave = ({ asking, next }: Reader<T>) => asking.splice(0).forEach((answer) => answer(next()));
+
+  const deleted = (transport: string, channel: string) => {
+    const detail = `the channel was deleted: ${channel}`;
+    failure = Object.assign(new Error(detail), { status: 404, channel });
+    for (const reader of readers) reader.failure = failure;
+    over = true;
+    tell('error', { transport, status: 404, detail, channel });
+    return true;
+  };
+  const report = (gap: Gap) => {
+    if (!listeners.gap.size) console.warn('tidewire gap', gap);
+    tell('gap', gap);
+  };
 
   return {
     listeners,
@@ -60,10 +89,19 @@ export function delivery<T>(
     head: () => head,
     /** The number of listeners and iterators for messages. Without any, a message would be lost. */
     audience: () => listeners.message.size + readers.size,
+    /** Whether nothing will come: all channels have ended, or one was deleted. */
+    isOver: () => over,
+    /** Answers the calls of `next` that wait, because nothing will come. */
     leaveAll: () => readers.forEach(leave),
+    /** Drops what the iterators have not taken. */
+    drop: () => (over = false),
 
-    /** Delivers an object of the server, then moves the cursor. Returns whether it was new. */
-    take(object: Record<string, any>, transport: string): boolean {
+    /**
+     * Delivers an object of the server, then moves the cursor. `seen` is the position before it, of
+     * the transport or of the leading tab. Returns whether it was new. Throws if messages are
+     * missing, or if the transport is behind.
+     */
+    take(object: Record<string, any>, transport: string, seen: string): boolean {
       const {
         type,
         cursor,
@@ -76,11 +114,31 @@ export function delivery<T>(
         reason = type,
         missed,
       } = object;
+      if (type === 'deleted') return deleted(transport, channel);
       if (!cursor) return false;
+      const isReset = type === 'reset';
+      const isLost = reason === 'tail-lost';
+      const isGap = isReset || type === 'gap';
       // A reset may move the cursor back. Any other object that ends before the head was delivered
       // already, over another transport.
-      const after = type === 'reset' ? cursor : further(head, cursor);
-      if (after === head) return false;
+      const [after, missing] = isReset
+        ? [reset(head, seen, cursor, isLost), 0]
+        : step(head, seen, cursor, isGap);
+      const isEnd = type === 'end' && !ended.has(channel);
+      // The end of a log that lost its tail is not the end of the log that followed. With several
+      // channels, the object may be behind in the others.
+      const [mine, saw] = [after.split('.'), channel ? seen.split('.') : []];
+      if (isEnd && cursor.split('.').some((one: string, i: number) => one !== mine[i] && one !== saw[i]))
+        throw new Error('the transport is behind');
+      if (after === head && !isEnd) return false;
+      if (missing && !isGap) {
+        // Numbers have no holes in a log, so the feed has lost something. The log may have it.
+        if (hole !== head) {
+          hole = head;
+          throw new Error('a hole in the feed');
+        }
+        report({ reason: 'hole', missed: missing, cursor: head });
+      }
       if (type === 'message') {
         const message = guarded(
           (): Message<T> => ({
@@ -100,28 +158,44 @@ export function delivery<T>(
           for (const { asking, queue } of readers)
             asking.length ? asking.shift()!(result) : queue.push(result);
         }
-      } else if (type === 'gap' || type === 'reset') {
-        const gap = { reason, missed, cursor };
-        if (!listeners.gap.size) console.warn('tidewire gap', gap);
-        tell('gap', gap);
-      }
+      } else if (isGap) report({ reason, missed, cursor });
+      move(head, after, isLost, isReset && !isLost);
       head = after;
+      if (isReset) ended.clear();
       moved();
+      if (isEnd) {
+        ended.add(channel);
+        tell('end', { cursor, channel });
+        over = !channel || ended.size >= head.split('.').length;
+      }
       return type !== 'hello';
     },
 
     iterate(): AsyncIterator<Message<T>> {
-      const reader: Reader<T> = { queue: [], asking: [] };
+      let left = false;
+      const reader: Reader<T> = {
+        queue: [],
+        asking: [],
+        failure,
+        async next() {
+          if (left || (isClosed() && !over)) return DONE;
+          const first = reader.queue.shift();
+          if (first) {
+            moved();
+            return first;
+          }
+          if (!over) return new Promise((answer) => reader.asking.push(answer));
+          const error = reader.failure;
+          delete reader.failure;
+          if (error) throw error;
+          return DONE;
+        },
+      };
       readers.add(reader);
       return {
-        async next() {
-          if (isClosed() || !readers.has(reader)) return DONE;
-          const first = reader.queue.shift();
-          if (!first) return new Promise((answer) => reader.asking.push(answer));
-          moved();
-          return first;
-        },
+        next: reader.next,
         async return() {
+          left = true;
           leave(reader);
           if (listeners.message.size || readers.size > 1) readers.delete(reader);
           else close(); // The reader stays in the set, because the cursor is its position.

@@ -1,4 +1,4 @@
-import { further } from './cursor.js';
+import { guarded } from './delivery.js';
 import type { State } from './types.js';
 
 /**
@@ -14,8 +14,8 @@ interface Told {
 
 /** The parts of a subscription that this file uses. */
 export interface Tab {
-  head(): string;
-  take(object: Record<string, any>, transport: string): void;
+  /** Delivers an object of a tab that was at `seen`. Throws if messages before it are missing. */
+  take(object: Record<string, any>, transport: string, seen: string): void;
   become(state: State): void;
   /** Reads from the server up to the newest message, or until `over` returns true. */
   catchUp(over: () => boolean): Promise<void>;
@@ -41,7 +41,7 @@ export interface Tabs {
  */
 export function share(
   name: string,
-  { head, take, become, catchUp, interrupt }: Tab,
+  { take, become, catchUp, interrupt }: Tab,
   closing: AbortSignal,
 ): Tabs {
   const others = new BroadcastChannel(name);
@@ -50,16 +50,23 @@ export function share(
   /** Resolves when all messages of the leading tab are handled. */
   let listening = Promise.resolve();
   const over = () => leading || closing.aborted;
-  const knows = (cursor: string) => further(head(), cursor) === head();
 
   const hear = ({ object, from, transport, state }: Told) => {
+    // If a message does not fit here, messages before it are missing.
+    const accept = () =>
+      guarded(
+        () => object && take(object, transport!, from!),
+        () => (behind = true),
+      );
     listening = listening.then(async () => {
-      if (behind || (object && !knows(from!) && !knows(object.cursor))) {
+      if (over()) return;
+      if (!behind) accept();
+      if (behind) {
         behind = false;
         await catchUp(over);
+        if (over()) return;
+        accept();
       }
-      if (over()) return;
-      if (object) take(object, transport!);
       if (state) become(state);
     });
   };

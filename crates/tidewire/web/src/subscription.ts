@@ -63,16 +63,22 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   let index = 0;
   /** The attempt in use. A better one may replace it. */
   let running: Promise<Outcome>;
+  /** The names of the channels, as the last URL has them. */
+  let channels = '';
   /** The timer for trying better transports. */
   let trials: ReturnType<typeof setTimeout>;
 
-  const close = () => {
+  const finish = () => {
     closing.abort();
     interrupt();
     become('closed');
     leaveAll();
   };
-  const { audience, cursor, head, iterate, leaveAll, listeners, take, tell } = delivery(
+  const close = () => {
+    drop();
+    finish();
+  };
+  const { audience, cursor, drop, head, isOver, iterate, leaveAll, listeners, take, tell } = delivery(
     options,
     isClosed,
     close,
@@ -84,9 +90,11 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     tabs?.tell({ state });
     tell('state', state);
   };
-  const deliver = (object: Record<string, any>, transport: string) => {
+  const deliver = (object: Record<string, any>, transport: string, seen: string) => {
     const from = head();
-    if (!isClosed() && audience() && take(object, transport)) tabs?.tell({ object, from, transport });
+    if (isClosed() || !audience()) return;
+    if (take(object, transport, seen)) tabs?.tell({ object, from, transport });
+    if (isOver()) finish();
   };
   const interrupt = () => {
     cut.abort();
@@ -101,6 +109,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
   const at = async (parameters: Record<string, string>) => {
     const url = place(typeof where === 'function' ? await where() : where);
     for (const name in parameters) url.searchParams.set(name, parameters[name]!);
+    channels = url.pathname.replace(/^.*?\/c\//, '');
     return url;
   };
 
@@ -115,6 +124,8 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     const { signal } = mine;
     let opened = false;
     let unanswered = 0;
+    /** The position of this attempt. It may be behind the head, which another one may move. */
+    let seen = head();
     let error: any;
     let timer: ReturnType<typeof setTimeout>;
     const fail = (reason: unknown) => {
@@ -153,8 +164,11 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       return value;
     };
     const object = (object: Record<string, any>) => {
-      alive();
-      if (!signal.aborted) deliver(object, transport.name);
+      if (object.type === 'deleted') object.channel ??= channels;
+      else alive();
+      if (signal.aborted) return;
+      guarded(() => deliver(object, transport.name, seen), fail);
+      seen = object.cursor ?? seen;
     };
     const link: Link = {
       get cursor() {
@@ -166,7 +180,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       object,
       line: (text) => guarded(() => (text ? object(JSON.parse(text)) : alive()), fail),
       headers: () => ask(() => headers?.()),
-      url: (parameters) => ask(() => at({ since: head(), ...parameters })),
+      url: (parameters) => ask(() => at({ since: (seen = head()), ...parameters })),
     };
     if (takeOver) before.signal.addEventListener('abort', () => opened || mine.abort(), { signal });
     else {
@@ -236,6 +250,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         // and the error of the request is the reason.
         const before = reachable || error?.status! < 500;
         const answer = await attempt(asking);
+        if (isClosed()) break;
         reachable = answer.opened;
         if (before && reachable) [reachable, index] = [false, (index + 1) % transports.length];
         else if (!error?.status) error = answer.error ?? error;
@@ -303,7 +318,7 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
     if (started || isClosed()) return;
     started = true;
     watchPage();
-    if (shared) tabs = share(name, { head, take: deliver, become, catchUp, interrupt }, closing.signal);
+    if (shared) tabs = share(name, { take: deliver, become, catchUp, interrupt }, closing.signal);
     while (!isClosed()) {
       if (isPaused()) {
         become('waiting');
@@ -345,6 +360,8 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
       {
         event,
         contentType,
+        close,
+        producer,
         key = crypto.randomUUID?.() ?? crypto.getRandomValues(new Uint32Array(4)).join('-'),
       } = {},
     ) {
@@ -353,14 +370,18 @@ export function subscribeWith<T = string>(where: Where, options: Only<T>): Subsc
         url: at,
         async headers() {
           const fields = new Headers(await headers?.());
-          fields.set('idempotency-key', key);
+          if (producer) {
+            for (const name of ['id', 'epoch', 'seq'] as const)
+              fields.set(`producer-${name}`, String(producer[name]));
+          } else fields.set('idempotency-key', key);
           if (contentType) fields.set('content-type', contentType);
           return fields;
         },
       };
       // With a string, `fetch` would send the media type text/plain, and every reader would get it.
       const body = typeof data === 'string' ? new Blob([data]) : data;
-      const response = await request(link, event ? { event } : {}, { method: 'POST', body });
+      const parameters = { ...(event && { event }), ...(close && { close: '1' }) };
+      const response = await request(link, parameters, { method: 'POST', body });
       const { cursor } = await response.json();
       if (!cursor) throw new Error('not Tidewire');
       return cursor;

@@ -34,6 +34,7 @@ export async function request(
       throw new Error('not Tidewire');
     }
     const body = await response.json().catch(() => ({}));
+    if (body.reason === 'deleted') link.object?.({ type: 'deleted', channel: body.channel });
     if (body.gap && tries < link.cursor!.split('.').length) link.object!(body.gap);
     else if (tries || status !== 401) {
       // Seconds or a date (RFC 9110 §10.2.3).
@@ -60,6 +61,9 @@ export const websocket: Transport = {
       link.signal.onabort = () => socket.close();
       socket.onmessage = (e) => link.line(e.data);
       socket.onclose = ({ code, reason }) => {
+        if (code === 4404) link.object({ type: 'deleted' });
+        // All channels have ended, also those whose end was not told on this connection.
+        if (reason === 'the channel has ended') link.object({ type: 'end', cursor: link.cursor });
         // These codes are no errors: normal closure, going away, service restart.
         if ([1000, 1001, 1012].includes(code)) resolve();
         else reject(new Error(`closed: ${code} ${reason}`));
@@ -106,9 +110,9 @@ export const fetching: Transport = {
 };
 
 async function poll(link: Link, parameters: Record<string, string>) {
-  const { messages, cursor } = await (await request(link, parameters)).json();
+  const { messages, cursor, closed } = await (await request(link, parameters)).json();
   messages.forEach(link.object);
-  link.object({ type: 'hello', cursor });
+  link.object({ type: closed ? 'end' : 'hello', cursor });
 }
 
 /** Waits between two polls. This does not count as silence. */
@@ -156,11 +160,16 @@ export const reading: Transport = {
   },
 };
 
-/** Checks whether the server answers a plain request. It reads no messages. */
+/**
+ * Checks whether the server answers a plain request, and whether the channel has ended at this
+ * place or was deleted: a browser does not tell the page why an EventSource or a WebSocket failed.
+ * It reads no messages.
+ */
 export const asking: Transport = {
   name: 'poll',
   async run(link) {
-    await request(link, { feed: 'poll', since: 'now' }, { method: 'HEAD' });
+    const { cursor, closed } = await (await request(link, { feed: 'poll', since: 'now' })).json();
     link.alive();
+    if (closed && cursor === link.cursor) link.object({ type: 'end', cursor });
   },
 };

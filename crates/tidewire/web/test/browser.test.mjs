@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { launch, openPage } from './browser.mjs';
 import { test, until } from './deadline.mjs';
-import { startProxy, startServer } from './server.mjs';
+import { end, remove, startProxy, startServer } from './server.mjs';
 
 const TRANSPORTS = ['websocket', 'sse', 'fetch', 'longpoll', 'poll'];
 
@@ -23,7 +23,7 @@ after(async () => {
 
 /** A page of the proxy's origin with the client in it. */
 async function page(t, base = proxy.base) {
-  proxy.mode = 'pass';
+  Object.assign(proxy, { mode: 'pass', holdFrom: null });
   const page = await openPage(t, browser, `${base}/tidewire.js`);
   await page.evaluate(async () => Object.assign(globalThis, await import('/tidewire.js')));
   return page;
@@ -62,6 +62,118 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(await p.evaluate(() => got), want, 'each once, in order');
     await p.evaluate(() => sub.close());
     assert.equal(await p.evaluate(() => sub.state), 'closed');
+  });
+}
+
+/** Reads a channel in a loop to its end. What the page is told is in `got` and `over`. */
+const readAll = (p, channel, options) =>
+  p.evaluate(
+    ([channel, options]) => {
+      Object.assign(globalThis, { got: [], ends: [], errors: [], over: undefined });
+      globalThis.sub = subscribe(`/c/${channel}`, {
+        since: 'earliest',
+        pollInterval: 50,
+        backoff: { min: 20, max: 50 },
+        ...options,
+      });
+      sub.on('end', ({ channel, cursor }) => ends.push(channel ?? cursor));
+      sub.on('error', ({ detail }) => errors.push(detail));
+      (async () => {
+        try {
+          for await (const { data } of sub) got.push(data);
+          over = sub.state;
+        } catch (error) {
+          over = `${error.status} ${error.channel}`;
+        }
+      })();
+    },
+    [channel, options],
+  );
+const isOver = (p, how) => until(`it is ${how}`, () => p.evaluate((how) => over === how, how));
+
+/** Fails if the page sends a request for the channel, or opens a WebSocket, after the end. */
+async function isQuiet(channel) {
+  const mine = () => proxy.requests.filter((line) => line.includes(`/c/${channel}?`)).length;
+  const before = mine();
+  for (let i = 0; i < 20; i++) await (await fetch(`${proxy.base}/c/other`)).text();
+  assert.equal(mine(), before, 'it asks again');
+}
+
+for (const transport of TRANSPORTS) {
+  test(`${transport} reads a channel to its end, and stops`, async (t) => {
+    const p = await page(t);
+    for (const last of ['last', '']) {
+      const channel = `end/${transport}/${last || 'none'}`;
+      await post(channel, 'one');
+      await readAll(p, channel, { transports: [transport] });
+      await until('one', () => p.evaluate(() => got.length === 1));
+      const cursor = await end(server.base, channel, last);
+      await isOver(p, 'closed');
+      assert.deepEqual(await p.evaluate(() => got), last ? ['one', last] : ['one']);
+      assert.deepEqual(await p.evaluate(() => [ends, errors, sub.cursor]), [[cursor], [], cursor]);
+      await isQuiet(channel);
+
+      await readAll(p, channel, { transports: [transport], since: cursor });
+      await isOver(p, 'closed');
+      assert.deepEqual(await p.evaluate(() => [got, errors, ends.length]), [[], [], 1], 'from the end');
+      await isQuiet(channel);
+    }
+  });
+
+  test(`${transport} tells which channel was deleted, and stops`, async (t) => {
+    const p = await page(t);
+    const channel = `deleted/${transport}`;
+    await post(channel, 'one');
+    await post('other', 'x');
+    await readAll(p, `${channel},other`, { transports: [transport], since: 'earliest' });
+    await until('both', () => p.evaluate(() => got.length >= 2));
+    await remove(server.base, channel);
+    // A 404 does not say which of several channels it is about.
+    const named = transport.endsWith('poll') ? `${channel},other` : channel;
+    await isOver(p, `404 ${named}`);
+    assert.deepEqual(await p.evaluate(() => errors), [`the channel was deleted: ${named}`]);
+    await isQuiet(channel);
+
+    await readAll(p, channel, { transports: [transport] });
+    await isOver(p, `404 ${channel}`);
+    assert.deepEqual(await p.evaluate(() => [got, errors.length]), [[], 1], 'a new subscription');
+    await isQuiet(channel);
+  });
+}
+
+for (const transport of ['websocket', 'sse', 'fetch']) {
+  test(`${transport} comes back after a cut between the last message and the end`, async (t) => {
+    const p = await page(t);
+    const channel = `cut/${transport}`;
+    await readAll(p, channel, { transports: [transport] });
+    await until('open', () => p.evaluate(() => sub.state === 'open'));
+    proxy.holdFrom = '{"type":"end"';
+    const cursor = await end(server.base, channel, 'last');
+    await until('the last message', () => p.evaluate(() => got.length === 1));
+    assert.equal(await p.evaluate(() => over), undefined);
+    proxy.holdFrom = null;
+    proxy.cut();
+    await isOver(p, 'closed');
+    assert.deepEqual(await p.evaluate(() => [got, ends]), [['last'], [cursor]]);
+    await isQuiet(channel);
+  });
+
+  test(`${transport} reads several channels until all have ended`, async (t) => {
+    const p = await page(t);
+    const channel = `many/${transport}`;
+    await post(`${channel}/a`, '1');
+    await end(server.base, `${channel}/a`, '2');
+    await readAll(p, `${channel}/a,${channel}/b`, { transports: [transport] });
+    await until('the first end', () => p.evaluate(() => ends.length === 1));
+    proxy.cut();
+    await post(`${channel}/b`, '3');
+    await until('the message after the cut', () => p.evaluate(() => got.length === 3));
+    await end(server.base, `${channel}/b`);
+    await isOver(p, 'closed');
+    assert.deepEqual(await p.evaluate(() => [got, ends]), [
+      ['1', '2', '3'],
+      [`${channel}/a`, `${channel}/b`],
+    ]);
   });
 }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { launch, openPage } from './browser.mjs';
 import { test, until } from './deadline.mjs';
-import { post as postTo, startProxy, startServer } from './server.mjs';
+import { end, post as postTo, remove, startProxy, startServer } from './server.mjs';
 
 let server, proxy, browser;
 
@@ -23,7 +23,8 @@ after(async () => {
 const post = (channel, body, options) => postTo(server.base, channel, body, options);
 
 function page(t, base = proxy.base, context) {
-  Object.assign(proxy, { mode: 'pass', broken: new Set(), requests: [], heads: [], down: [] });
+  const empty = { broken: new Set(), requests: [], heads: [], down: [] };
+  Object.assign(proxy, { mode: 'pass', holdFrom: null, ...empty });
   return openPage(t, browser, `${base}/tidewire.js`, context);
 }
 
@@ -36,7 +37,7 @@ const listen = (p, url, init) =>
       globalThis.source = new EventSource(url, init);
       source.onopen = () => states.push('open');
       source.onerror = () => states.push(source.readyState === EventSource.CLOSED ? 'closed' : 'again');
-      for (const type of ['message', 'named', 'gap', 'reset', 'envelope'])
+      for (const type of ['message', 'named', 'gap', 'reset', 'envelope', 'end', 'deleted'])
         source.addEventListener(type, (e) => got.push([type, e.data, e.lastEventId]));
     },
     [url, init],
@@ -106,6 +107,81 @@ test('an EventSource reconnects after the retry time, with its last event id', a
   assert.match(again, new RegExp(`\nLast-Event-ID: ${last}\r\n`, 'i'));
   await until('the second', () => p.evaluate(() => got.length === 2));
   assert.deepEqual(await p.evaluate(() => [got[1][1], states]), ['two', ['open', 'again', 'open']]);
+});
+
+/** The heads of the requests for a channel, after a moment in which a request would have come. */
+async function requestsFor(channel) {
+  const mine = () => proxy.heads.filter((head) => head.startsWith(`GET /c/${channel}?feed=sse`));
+  const { length } = mine();
+  for (let i = 0; i < 20; i++) await (await fetch(`${proxy.base}/c/other`)).text();
+  assert.equal(mine().length, length, 'it asks again');
+  return mine();
+}
+const isClosed = (p) => until('closed', () => p.evaluate(() => source.readyState === EventSource.CLOSED));
+const lastId = (head) => /\nLast-Event-ID: (\S+)\r/i.exec(`${head}\r`)?.[1];
+
+for (const last of ['the last message', '']) {
+  const how = last ? 'with' : 'without';
+  test(`an EventSource stops at the end of a channel, ${how} a last message`, async (t) => {
+    const p = await page(t);
+    const channel = `finite/${how}`;
+    const first = await post(channel, 'one');
+    await listen(p, `/c/${channel}?feed=sse&since=earliest`);
+    await until('the first', () => p.evaluate(() => got.length === 1));
+    const cursor = await end(server.base, channel, last);
+    await isClosed(p);
+    const got = await p.evaluate(() => got);
+    assert.deepEqual(
+      got.map(([type, data]) => [type, type === 'end' ? JSON.parse(data) : data]),
+      [['message', 'one'], ...(last ? [['message', last]] : []), ['end', { type: 'end', cursor }]],
+    );
+    assert.deepEqual([got[0][2], got.at(-1)[2]], [first, cursor]);
+    // After the body has ended, the browser asks again with the cursor of the end, and gets a 204.
+    const asked = await requestsFor(channel);
+    assert.deepEqual([asked.length, lastId(asked[1])], [2, cursor]);
+    assert.ok(Buffer.concat(proxy.down).includes('HTTP/1.1 204 '));
+    assert.deepEqual(await p.evaluate(() => states), ['open', 'again', 'closed']);
+
+    // A page that has stored the cursor of the end asks once.
+    proxy.heads.length = 0;
+    await listen(p, `/c/${channel}?feed=sse&since=${cursor}`);
+    await isClosed(p);
+    assert.equal((await requestsFor(channel)).length, 1);
+    assert.deepEqual(await p.evaluate(() => [got, states]), [[], ['closed']]);
+  });
+}
+
+test('an EventSource that is cut between the last message and the end gets the end, and stops', async (t) => {
+  const p = await page(t);
+  const channel = 'finite/cut';
+  await listen(p, `/c/${channel}?feed=sse&since=earliest`);
+  await until('open', () => p.evaluate(() => states.length === 1));
+  proxy.holdFrom = 'event: end';
+  const cursor = await end(server.base, channel, 'the last message');
+  await until('the last message', () => p.evaluate(() => got.length === 1));
+  const last = await p.evaluate(() => got[0][2]);
+  assert.notEqual(last, cursor);
+  proxy.holdFrom = null;
+  proxy.cut();
+  await isClosed(p);
+  assert.deepEqual(await p.evaluate(() => got.map(([type, , id]) => [type, id])), [
+    ['message', last],
+    ['end', cursor],
+  ]);
+  assert.deepEqual((await requestsFor(channel)).map(lastId), [undefined, last, cursor]);
+});
+
+test('an EventSource stops when its channel is deleted', async (t) => {
+  const p = await page(t);
+  const channel = 'finite/deleted';
+  const last = await post(channel, 'one');
+  await listen(p, `/c/${channel}?feed=sse&since=earliest`);
+  await until('the first', () => p.evaluate(() => got.length === 1));
+  await remove(server.base, channel);
+  await isClosed(p);
+  const [, deleted] = await p.evaluate(() => got);
+  assert.deepEqual([deleted[0], JSON.parse(deleted[1]), deleted[2]], ['deleted', { type: 'deleted' }, last]);
+  assert.deepEqual((await requestsFor(channel)).map(lastId), [undefined, last]);
 });
 
 test('an EventSource gets a gap for messages that are no longer kept', async (t) => {
@@ -303,6 +379,28 @@ test('close codes of the page and of the server arrive', async (t) => {
 
   small.stop('SIGTERM');
   assert.equal((await p.evaluate(() => over)).code, 1012);
+});
+
+test('a bare WebSocket is closed at the end of its channel, and when it is deleted', async (t) => {
+  const p = await page(t);
+  await post('bare/end', 'one');
+  await open(p, `${proxy.base}/c/bare/end?since=earliest`);
+  await end(server.base, 'bare/end', 'two');
+  assert.deepEqual(await p.evaluate(() => over), {
+    code: 1000,
+    reason: 'the channel has ended',
+    wasClean: true,
+  });
+  assert.deepEqual(await p.evaluate(() => got), ['one', 'two']);
+  await post('bare/deleted', 'one');
+  await open(p, `${proxy.base}/c/bare/deleted?since=earliest`);
+  await remove(server.base, 'bare/deleted');
+  assert.deepEqual(await p.evaluate(() => over), {
+    code: 4404,
+    reason: 'the channel was deleted',
+    wasClean: true,
+  });
+  assert.equal((await open(p, `${proxy.base}/c/bare/deleted`)).code, 1006);
 });
 
 test('the server chooses the subprotocol from the offers of the page', async (t) => {

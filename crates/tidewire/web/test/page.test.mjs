@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { keepPicture, launch, openPage } from './browser.mjs';
 import { test, until } from './deadline.mjs';
-import { post as postTo, startProxy, startServer } from './server.mjs';
+import { end, post as postTo, remove, startProxy, startServer } from './server.mjs';
 
 const FAST = { since: 'earliest', backoff: { min: 10, max: 20 }, pollInterval: 50 };
 
@@ -34,11 +34,12 @@ const listen = (p, channel, options) =>
   p.evaluate(
     async ([channel, options]) => {
       const { subscribe } = await import('/tidewire.js');
-      Object.assign(globalThis, { got: [], states: [], errors: [], gaps: [] });
+      Object.assign(globalThis, { got: [], states: [], errors: [], gaps: [], ends: [] });
       globalThis.sub = subscribe(`/c/${channel}`, options);
       sub
         .on('state', (state) => states.push(state))
         .on('error', (e) => errors.push(e))
+        .on('end', ({ cursor }) => ends.push(cursor))
         .on('gap', (gap) => gaps.push(gap));
       sub.on('message', (m) => got.push(m.data));
     },
@@ -94,9 +95,10 @@ test('a WebSocket that never opens is replaced too', async (t) => {
   proxy.requests.length = 0;
   await listen(p, 'never', { connectTimeout: 200 });
   await has(p, 'x');
-  // SSE is tried next. On a busy machine it may be late too, so it may not be the final one.
+  // SSE is tried next, after a poll from `now`, which checks whether the server answers. On a busy
+  // machine it may be late too, so it may not be the final one.
   assert.match(
-    proxy.requests.find((line) => /^GET .*feed=/.test(line)),
+    proxy.requests.find((line) => /^GET .*feed=/.test(line) && !line.includes('since=now')),
     /feed=sse/,
   );
 });
@@ -299,6 +301,56 @@ test('a tab that does not lead can publish, and gets gaps and states', async (t)
   await post('follow', 'late');
   mend();
   await all([first, second], 'mine,late');
+});
+
+/** Reads the subscription of a tab in a loop, too. `over` says how it ends. */
+const loop = (tab) =>
+  tab.evaluate(() => {
+    (async () => {
+      try {
+        for await (const _ of sub);
+        globalThis.over = 'done';
+      } catch (error) {
+        globalThis.over = error.channel;
+      }
+    })();
+  });
+
+/** The requests for a channel, without the polls of a tab that was still catching up. */
+const connections = (channel) =>
+  proxy.requests.filter((line) => line.includes(`/c/${channel}?`) && !line.includes('feed=poll'));
+
+test('tabs that share a connection all end with the channel, and none connects again', async (t) => {
+  const shared = await tabs(t, 3, 'tabs/end', {});
+  for (const tab of shared) await loop(tab);
+  await post('tabs/end', 'one');
+  await all(shared, 'one');
+  proxy.requests.length = 0;
+  const cursor = await end(server.base, 'tabs/end', 'two');
+  for (const tab of shared) {
+    await until('the end', () => tab.evaluate(() => globalThis.over === 'done'));
+    const told = await tab.evaluate(() => [got, ends, sub.state, sub.cursor, errors]);
+    assert.deepEqual(told, [['one', 'two'], [cursor], 'closed', cursor, []]);
+  }
+  const late = await subscribed(t, 'tabs/end', { shared: true }, shared[0].context());
+  await until('closed', () => late.evaluate(() => sub.state === 'closed'));
+  assert.deepEqual(await late.evaluate(() => [got, ends]), [['one', 'two'], [cursor]]);
+  const asked = connections('tabs/end');
+  assert.equal(asked.length, 1, `only the late tab connects: ${asked}`);
+});
+
+test('tabs that share a connection are all told that the channel was deleted', async (t) => {
+  const shared = await tabs(t, 3, 'tabs/deleted', {});
+  for (const tab of shared) await loop(tab);
+  await post('tabs/deleted', 'one');
+  await all(shared, 'one');
+  proxy.requests.length = 0;
+  await remove(server.base, 'tabs/deleted');
+  for (const tab of shared) {
+    await until('the deletion', () => tab.evaluate(() => globalThis.over === 'tabs/deleted'));
+    assert.deepEqual(await tab.evaluate(() => [errors.length, sub.state]), [1, 'closed']);
+  }
+  assert.deepEqual(connections('tabs/deleted'), []);
 });
 
 test('tabs that share several channels by a name get each message once', async (t) => {

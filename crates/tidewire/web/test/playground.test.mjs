@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before } from 'node:test';
 import { test, until } from './deadline.mjs';
-import { startServer } from './server.mjs';
+import { end, remove, startServer } from './server.mjs';
 import { FIRST, MORE, open, visit } from './visit.mjs';
 
 let place, small;
@@ -103,6 +103,44 @@ test('a lane whose connection is cut reconnects with its cursor', async (t) => {
     assert.equal((await it.row(id))['lost unreported'], '0', id);
   }
 });
+
+for (const [what, change] of [
+  ['ended', (base, channel) => end(base, channel, 'last')],
+  ['deleted', remove],
+]) {
+  test(`every lane shows that the channel is ${what}, and does not reconnect`, async (t) => {
+    const channel = `play/${what}`;
+    // The page may ask for the oldest message before a lane has told it of the deletion.
+    const it = await visit(t, place, { channel, expected: /status of 404/ });
+    // The bytes of the raw lane do not say how they end.
+    const more = MORE.filter((id) => id !== 'raw');
+    for (const id of more) await it.page.check(`#on-${id}`);
+    const all = [...FIRST, ...more];
+    for (const id of all) await it.until(id, 'connected', (lane) => lane.state === 'connected');
+    await it.publish('first');
+    for (const id of all) await it.until(id, 'the first', (lane) => lane.messages === 1);
+    await change(place.server.base, channel);
+    const counts = async (id) => {
+      const { reconnects, requests } = await it.lane(id);
+      return [reconnects, requests];
+    };
+    const before = {};
+    for (const id of all) {
+      await it.until(id, what, (lane) => lane.state === what);
+      const { texts } = await it.lane(id);
+      assert.match(texts[0], what === 'ended' ? /has ended/ : /was deleted/, id);
+      assert.equal(texts[1], what === 'ended' ? 'last' : 'first', id);
+      assert.equal((await it.row(id))['lost unreported'], '0', id);
+      before[id] = await counts(id);
+    }
+    // A lane that is switched on later is told the same.
+    await it.page.uncheck('#on-sse');
+    await it.page.check('#on-sse');
+    await it.until('sse', what, (lane) => lane.state === what);
+    for (const id of all.filter((id) => id !== 'sse'))
+      assert.deepEqual(await counts(id), before[id], `${id} asks again`);
+  });
+}
 
 test('a slow reader reads 16 bytes at a time', async (t) => {
   const it = await visit(t, place);

@@ -48,16 +48,34 @@ export async function post(base, channel, body, { query = '', type } = {}) {
   return (await within('the cursor', answer.json())).cursor;
 }
 
+/** Closes a channel, with a last message if there is a body. Resolves to the cursor of its end. */
+export async function end(base, channel, body = '') {
+  const request = fetch(`${base}/c/${channel}?close=1`, { method: 'POST', body: body && new Blob([body]) });
+  const answer = await within(`an answer to the close of ${channel}`, request);
+  const { closed, end } = await within('the end', answer.json());
+  assert.ok(answer.ok && closed && end, `${answer.status} ${closed} ${end}`);
+  return end;
+}
+
+/** Deletes a channel. */
+export async function remove(base, channel) {
+  const request = fetch(`${base}/c/${channel}`, { method: 'DELETE' });
+  assert.equal((await within(`an answer to the deletion of ${channel}`, request)).status, 204);
+}
+
 /**
  * Starts a proxy in front of the server. A test may change `mode` at any time: `pass`, `buffer` (an
  * answer is held back until it ends), `stall` (nothing passes), `refuse` (a 503 that asks to wait
  * one second), `down` (connections are closed at once). Kinds of requests in `broken` are refused
- * with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`. `cut()` resets every connection.
+ * with 403: `websocket`, `sse`, `stream`, `longpoll`, `poll`. A poll from `now` always passes: with
+ * it, the client checks whether the server answers. `cut()` resets every connection.
+ * If `holdFrom` is a text, a connection passes what comes before it, and nothing after.
  * `requests` has the request lines, `heads` the heads of the requests, and `down` the bytes from
  * the server.
  */
 export async function startProxy(target) {
   const proxy = { mode: 'pass', broken: new Set(), requests: [], heads: [], down: [], sockets: new Set() };
+  proxy.holdFrom = null;
   const { port, hostname } = new URL(target);
   const server = createServer((client) => {
     if (proxy.mode === 'down') return client.resetAndDestroy();
@@ -84,7 +102,7 @@ export async function startProxy(target) {
       }
       const kind = /\nupgrade: websocket/i.test(head)
         ? 'websocket'
-        : /^GET \S*[?&]feed=(\w+)/.exec(head)?.[1];
+        : /^GET (?!\S*since=now&feed=poll)\S*[?&]feed=(\w+)/.exec(head)?.[1];
       const refuse = (fields) =>
         client.end(`HTTP/1.1 ${fields}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
       if (proxy.mode === 'refuse') refuse('503 Service Unavailable\r\nRetry-After: 1');
@@ -98,7 +116,11 @@ export async function startProxy(target) {
       // stream.
       const isWhole = /content-length/i.test(bytes.toString('latin1'));
       const isBuffered = proxy.mode === 'buffer' && (held.down.length || !isWhole);
-      if (proxy.mode === 'stall' || isBuffered) held.down.push(bytes);
+      const at = proxy.holdFrom ? bytes.indexOf(proxy.holdFrom) : -1;
+      client.isHeld ||= at >= 0;
+      if (client.isHeld) {
+        if (at > 0) pass(client, [], bytes.subarray(0, at));
+      } else if (proxy.mode === 'stall' || isBuffered) held.down.push(bytes);
       else pass(client, held.down, bytes);
     });
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end);

@@ -22,21 +22,21 @@ let visits = 0;
 
 /**
  * Opens the page on a new channel, and waits for its lanes. At the end, it must have logged no
- * error.
+ * error but those that are `expected`.
  */
 export async function visit(
   t,
   { server, browser },
-  { base = server.base, channel = `visit-${visits++}`, ...options } = {},
+  { base = server.base, channel = `visit-${visits++}`, expected, ...options } = {},
 ) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const complaints = [];
-  page.on(
-    'console',
-    (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()),
-  );
+  page.on('console', (message) => {
+    const isComplaint = ['error', 'warning'].includes(message.type());
+    if (isComplaint && !expected?.test(message.text())) complaints.push(message.text());
+  });
   page.on('pageerror', (error) => complaints.push(error.stack));
   t.after(async () => {
     await context.close();

@@ -11,8 +11,8 @@ interface Told {
 }
 /** The parts of a subscription that this file uses. */
 export interface Tab {
-    head(): string;
-    take(object: Record<string, any>, transport: string): void;
+    /** Delivers an object of a tab that was at `seen`. Throws if messages before it are missing. */
+    take(object: Record<string, any>, transport: string, seen: string): void;
     become(state: State): void;
     /** Reads from the server up to the newest message, or until `over` returns true. */
     catchUp(over: () => boolean): Promise<void>;
@@ -34,5 +34,5 @@ export interface Tabs {
  * A tab accepts a message only if it has all messages before it. A tab that joined late, slept or
  * missed a message first reads from the server until it has caught up.
  */
-export declare function share(name: string, { head, take, become, catchUp, interrupt }: Tab, closing: AbortSignal): Tabs;
+export declare function share(name: string, { take, become, catchUp, interrupt }: Tab, closing: AbortSignal): Tabs;
 export {};

@@ -29,6 +29,10 @@ export declare const longpoll: Transport;
 export declare const polling: Transport;
 /** Polls until there is nothing more, then ends. */
 export declare const reading: Transport;
-/** Checks whether the server answers a plain request. It reads no messages. */
+/**
+ * Checks whether the server answers a plain request, and whether the channel has ended at this
+ * place or was deleted: a browser does not tell the page why an EventSource or a WebSocket failed.
+ * It reads no messages.
+ */
 export declare const asking: Transport;
 export {};

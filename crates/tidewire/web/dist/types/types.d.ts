@@ -25,11 +25,21 @@ export interface Message<T = string> {
  * A report that messages were lost, or may have been lost. The next messages are after `cursor`.
  */
 export interface Gap {
-    /** `gap`, or why the log does not have the cursor: `unknown-epoch`, `ahead-of-log`. */
+    /**
+     * `gap`; `hole`, if messages were missing that the server did not report; or why the log does not
+     * have the cursor: `unknown-epoch`, `ahead-of-log`, `tail-lost`.
+     */
     reason: string;
     /** The number of lost messages, if it is known. */
     missed?: number;
     cursor: string;
+}
+/** The end of a channel: its publisher has closed it, and all its messages were delivered. */
+export interface End {
+    /** The position after the end. A subscription from here ends at once. */
+    cursor: string;
+    /** The channel, if the URL names several. */
+    channel?: string;
 }
 /** `waiting`: between two attempts, or paused. */
 export type State = 'connecting' | 'open' | 'waiting' | 'closed';
@@ -47,6 +57,15 @@ export interface Refused extends Error {
     /** The problem document. */
     body?: Record<string, any>;
 }
+/** An iterator throws it after the last message if the channel was deleted. */
+export interface Deleted extends Error {
+    status: 404;
+    /**
+     * The name of the channel. If the URL names several and the server does not say which one it was,
+     * these are all names, as in the URL.
+     */
+    channel: string;
+}
 /** Why an attempt failed. */
 export interface Failure {
     transport: string;
@@ -56,11 +75,14 @@ export interface Failure {
     detail: string;
     /** The cursor of a message, if `parse` threw. The subscription continues after that message. */
     cursor?: string;
+    /** The channel that was deleted. The subscription is closed then. */
+    channel?: string;
 }
 /** The events of a subscription, and the types of their listeners. */
 export interface Events<T> {
     message: (message: Message<T>) => void;
     gap: (gap: Gap) => void;
+    end: (end: End) => void;
     state: (state: State) => void;
     error: (failure: Failure) => void;
 }
@@ -71,6 +93,17 @@ export interface PublishOptions {
     contentType?: string;
     /** The idempotency key: the server appends a message with it only once. Default: a random key. */
     key?: string;
+    /** Closes the channel after this message; without data, only closes it. */
+    close?: boolean;
+    /**
+     * A producer, in place of a key: the server appends each of its messages once, in order, and
+     * refuses a producer with the same name and an earlier epoch.
+     */
+    producer?: {
+        id: string;
+        epoch: number;
+        seq: number;
+    };
 }
 /**
  * A subscription: an async iterator of messages, and a source of events. It connects when there is
@@ -90,7 +123,8 @@ export interface Subscription<T = string> extends AsyncIterable<Message<T>> {
     off<K extends keyof Events<T>>(event: K, listener: Events<T>[K]): this;
     /**
      * Each iterator gets every message. If there is no other iterator and no listener for messages,
-     * leaving the loop closes the subscription.
+     * leaving the loop closes the subscription. The loop ends when all channels have ended, and
+     * throws {@link Deleted} if one was deleted.
      */
     [Symbol.asyncIterator](): AsyncIterator<Message<T>>;
     /**
@@ -171,7 +205,10 @@ export interface Link {
      * `more` milliseconds later than usual.
      */
     alive(more?: number): void;
-    /** Handles a JSON object of the server: hello, message, gap, reset. Others are signs of life. */
+    /**
+     * Handles a JSON object of the server: hello, message, gap, reset, end, deleted. Others are signs
+     * of life.
+     */
     object(object: Record<string, any>): void;
     /**
      * Handles such an object as text. An empty text is a sign of life; invalid JSON ends the attempt.

@@ -1,16 +1,19 @@
-//! The Rust client, and the commands `pub` and `sub` that use it, with the real server.
+//! The Rust client, and the commands `pub` and `sub` that use it (`commands.rs`), with the real
+//! server.
 #![allow(clippy::unwrap_used)]
 
+mod commands;
+#[path = "../common/mod.rs"]
 mod common;
 
-use std::io::Write;
-use std::process::Stdio;
 use std::time::Duration;
 
-use common::server::{Outcome, command, run};
+use common::publish::delete;
+use common::server::command;
 use common::{CuttingProxy, Deadline, PATIENCE, Seed, Server, seq, soon};
-use serde_json::Value;
-use tidewire_client::{Backoff, Client, Cursor, Event, Feed, Message, Options, Publish, Since, Subscription};
+use tidewire_client::{
+    Backoff, Client, Cursor, Error, Event, Feed, Message, Options, Producer, Publish, Since, Subscription,
+};
 
 fn client(address: &str, channel: &str) -> Client {
     Client::new(&format!("http://{address}/c/{channel}")).unwrap()
@@ -29,6 +32,35 @@ async fn messages(events: &mut Subscription, count: usize) -> Vec<Message> {
         }
     }
     all
+}
+
+/// Reads to the end of all channels. Returns the payloads, and the ends with their channels.
+async fn to_the_end(events: &mut Subscription) -> (Vec<String>, Vec<(Option<String>, Cursor)>) {
+    let (mut texts, mut ends) = (Vec::new(), Vec::new());
+    let deadline = Deadline::after(PATIENCE * 3);
+    loop {
+        deadline.check("the end", || format!("after {} messages, {ends:?}, other events", texts.len()));
+        match soon("the next event", events.next()).await {
+            Ok(Event::Message(message)) => texts.push(message.text().unwrap().to_owned()),
+            Ok(Event::End { channel, cursor }) => ends.push((channel, cursor)),
+            Ok(event @ (Event::Gap { .. } | Event::Reset { .. })) => panic!("{event:?} after {texts:?}"),
+            Ok(_) => {}
+            Err(Error::Ended) => return (texts, ends),
+            Err(error) => panic!("{error:?} after {texts:?}"),
+        }
+    }
+}
+
+/// Options with short waits.
+fn quick(feeds: &[Feed], since: Since) -> Options {
+    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(20));
+    Options::DEFAULT
+        .with_feeds(feeds.iter().copied())
+        .with_since(since)
+        .with_backoff(backoff)
+        .with_poll_interval(Duration::from_millis(10))
+        .with_wait(Duration::from_millis(100))
+        .with_prefer_again(Duration::from_millis(200))
 }
 
 /// Payloads that one of the formats could change.
@@ -102,23 +134,20 @@ async fn over_broken_connections_each_message_is_published_and_delivered_once() 
     const COUNT: usize = 150;
     let seed = Seed::draw();
     let server = Server::start(&["--retain-messages", "100000"]);
-    let backoff = Backoff::DEFAULT.with_min(Duration::from_millis(1)).with_max(Duration::from_millis(20));
     let orders = Feed::ALL.map(|feed| vec![feed]).into_iter().chain([Feed::ALL.to_vec()]);
     let mut readers = Vec::new();
     for (part, feeds) in orders.enumerate() {
         let proxy = CuttingProxy::start(&server.address, seed.rng(part as u64)).await;
-        let options = Options::DEFAULT
-            .with_feeds(feeds.iter().copied())
-            .with_since(Since::Earliest)
-            .with_backoff(backoff)
-            .with_poll_interval(Duration::from_millis(10))
-            .with_wait(Duration::from_millis(100))
-            .with_prefer_again(Duration::from_millis(200));
+        let options = quick(&feeds, Since::Earliest);
         // A connection that is cut before its first byte fails at once. The time-out is for a
         // connection that is stalled.
         let mut events =
             client(&proxy.address, "cut").with_connect_timeout(Duration::from_secs(2)).subscribe(options);
-        readers.push(tokio::spawn(async move { (feeds, messages(&mut events, COUNT).await) }));
+        readers.push(tokio::spawn(async move {
+            let got = messages(&mut events, COUNT).await;
+            // The connection may be cut between the last message and the end.
+            (feeds, got, to_the_end(&mut events).await)
+        }));
     }
     let proxy = CuttingProxy::start(&server.address, seed.rng(99)).await;
     let publisher = client(&proxy.address, "cut").with_attempts(1000);
@@ -128,12 +157,137 @@ async fn over_broken_connections_each_message_is_published_and_delivered_once() 
     }
     let seqs: Vec<u64> = cursors.iter().map(|cursor| seq(cursor.as_str())).collect();
     assert_eq!(seqs, (1..=COUNT as u64).collect::<Vec<_>>(), "each publish was carried out once");
+    let end = publisher.publish(Publish::close()).await.unwrap().end.unwrap();
+    assert_eq!(seq(end.as_str()), COUNT as u64 + 1);
     for reader in readers {
-        let (feeds, got) = reader.await.unwrap();
+        let (feeds, got, rest) = reader.await.unwrap();
+        assert_eq!(rest, (Vec::new(), vec![(None, end.clone())]), "{feeds:?}: the end, once");
         for (n, message) in got.iter().enumerate() {
             assert_eq!(message.cursor, cursors[n], "{feeds:?}");
             assert_eq!(message.text().unwrap(), format!("message {n}"), "{feeds:?}");
         }
+    }
+}
+
+/// The proxy cuts the publisher, and the producer repeats with the same number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_publishes_each_message_once_over_broken_connections() {
+    const COUNT: u64 = 60;
+    let seed = Seed::draw();
+    let server = Server::start(&[]);
+    let proxy = CuttingProxy::start(&server.address, seed.rng(1)).await;
+    // With one attempt, many publishes have an unknown outcome.
+    let through = client(&proxy.address, "made/by/one").with_attempts(1);
+    let mut producer = Producer::new(through, "p", 1);
+    let deadline = Deadline::after(PATIENCE * 3);
+    for n in 0..COUNT {
+        let message = Publish::new(format!("message {n}"));
+        let message = if n + 1 == COUNT { message.closing() } else { message };
+        let mut outcome = producer.publish(message.clone()).await;
+        while let Err(error) = outcome {
+            deadline.check("an answer", || error.to_string());
+            outcome = match producer.retry().await {
+                Ok(Some(published)) => Ok(published),
+                // Nothing was appended.
+                Ok(None) => producer.publish(message.clone()).await,
+                Err(error) => Err(error),
+            };
+        }
+    }
+    let mut events =
+        client(&server.address, "made/by/one").subscribe(quick(&[Feed::Stream], Since::Earliest));
+    let (texts, ends) = to_the_end(&mut events).await;
+    assert_eq!(texts, (0..COUNT).map(|n| format!("message {n}")).collect::<Vec<_>>());
+    assert_eq!(ends.len(), 1);
+    // An older run of the producer may not write, and a closed channel takes nothing.
+    let direct = client(&server.address, "made/by/one");
+    let old = Producer::new(direct.clone(), "p", 0).publish(Publish::new("old")).await;
+    assert!(matches!(old, Err(Error::Fenced { epoch: Some(1) })), "{old:?}");
+    let gap = direct.publish(Publish::new("x").with_producer("p", 1, COUNT + 1)).await;
+    assert!(matches!(gap, Err(Error::ProducerGap { expected: Some(COUNT) })), "{gap:?}");
+    let late = direct.publish(Publish::new("late")).await;
+    assert!(matches!(&late, Err(Error::ChannelClosed { end: Some(end) }) if *end == ends[0].1), "{late:?}");
+    let again = direct.publish(Publish::close()).await.unwrap();
+    assert_eq!(again.end.as_ref(), Some(&ends[0].1), "to close twice changes nothing");
+}
+
+/// Readers that wait, and readers that come later, of one channel and of several.
+#[tokio::test]
+async fn every_feed_reads_to_the_end() {
+    let server = Server::start(&[]);
+    let (one, two) = (client(&server.address, "a/b"), client(&server.address, "c"));
+    let both = client(&server.address, "a/b,c");
+    let mut live = Vec::new();
+    for feed in Feed::ALL {
+        for client in [&one, &both] {
+            let mut events = client.subscribe(quick(&[feed], Since::Now));
+            soon("a feed", events.next()).await.unwrap();
+            live.push((feed, events));
+        }
+    }
+    one.publish(Publish::new("a1")).await.unwrap();
+    let end = one.publish(Publish::new("a2").closing()).await.unwrap().end.unwrap();
+    two.publish(Publish::new("c1")).await.unwrap();
+    two.publish(Publish::close()).await.unwrap();
+    for feed in Feed::ALL {
+        for client in [&one, &both] {
+            live.push((feed, client.subscribe(quick(&[feed], Since::Earliest))));
+        }
+    }
+    for (n, (feed, mut events)) in live.into_iter().enumerate() {
+        let (mut texts, mut ends) = to_the_end(&mut events).await;
+        texts.sort();
+        ends.sort_by(|one, other| one.0.cmp(&other.0));
+        if n % 2 == 0 {
+            assert_eq!((texts, ends), (vec!["a1".into(), "a2".into()], vec![(None, end.clone())]), "{feed}");
+            continue;
+        }
+        assert_eq!(texts, ["a1", "a2", "c1"], "{feed}");
+        let names: Vec<_> = ends.iter().map(|(channel, _)| channel.as_deref().unwrap()).collect();
+        assert_eq!(names, ["a/b", "c"], "{feed}");
+        // A reader that comes back is told the end again, or that there is nothing more.
+        let last = Since::After(events.cursor().unwrap().clone());
+        let mut back = both.subscribe(quick(&[feed], last));
+        let mut ends = 0;
+        let error = loop {
+            match soon("the end", back.next()).await {
+                Ok(Event::End { .. }) => ends += 1,
+                Ok(Event::Connected { .. }) => {}
+                Ok(event) => panic!("{feed}: {event:?}"),
+                Err(error) => break error,
+            }
+        };
+        match feed {
+            Feed::Sse => assert!(matches!((error, ends), (Error::Stopped, 0))),
+            _ => assert!(matches!(error, Error::Ended) && ends == 2, "{feed}: {ends}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_feed_tells_a_deletion() {
+    let server = Server::start(&[]);
+    let client = client(&server.address, "gone");
+    client.publish(Publish::new("1")).await.unwrap();
+    let mut live = Vec::new();
+    for feed in Feed::ALL {
+        let mut events = client.subscribe(quick(&[feed], Since::Earliest));
+        assert_eq!(messages(&mut events, 1).await.len(), 1);
+        live.push(events);
+    }
+    delete(&server.address, "gone");
+    live.extend(Feed::ALL.map(|feed| client.subscribe(quick(&[feed], Since::Now))));
+    for mut events in live {
+        let mut is_told = false;
+        let error = loop {
+            match soon("the deletion", events.next()).await {
+                Ok(Event::Deleted { channel: None }) => is_told = true,
+                Ok(Event::Connected { .. }) => {}
+                Ok(event) => panic!("{event:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Deleted) && is_told, "{error:?}");
     }
 }
 
@@ -204,15 +358,6 @@ async fn readers_reconnect_after_a_restart() {
     }
 }
 
-fn publish(url: &str, args: &[&str], input: &[u8]) -> Outcome {
-    let mut command = command(&[&["pub", url][..], args].concat());
-    let (from, mut to) = std::io::pipe().unwrap();
-    to.write_all(input).unwrap();
-    drop(to);
-    command.stdin(Stdio::from(from));
-    run(command)
-}
-
 /// The client does not try again, because that cannot succeed.
 #[tokio::test]
 async fn another_message_with_the_same_key_is_refused() {
@@ -226,77 +371,4 @@ async fn another_message_with_the_same_key_is_refused() {
     assert!(problem.detail.contains("another message"), "the server's sentence: {problem}");
     let again = client.publish(first).await.unwrap();
     assert_eq!((again.cursor, again.duplicate), (cursor, true));
-}
-
-#[test]
-fn pub_publishes_and_sub_reads() {
-    let server = Server::start(&[]);
-    let url = server.url("/c/demo");
-    let first = publish(&url, &["hello", "--event", "tide"], b"");
-    assert_eq!((first.code, first.stderr.as_str()), (Some(0), ""));
-    let binary = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
-    let again = publish(&url, &["-", "--content-type", "a/b", "--idempotency-key", "k"], b"\xff\n");
-    assert_eq!(again.stdout, binary.stdout, "the same cursor");
-    assert!(again.stderr.contains("already has the message"));
-    let other = publish(&url, &["other", "--idempotency-key", "k"], b"");
-    assert_eq!((other.code, other.stdout.as_str()), (Some(1), ""), "a key is bound to its message");
-    assert!(other.stderr.contains("422") && other.stderr.contains("Idempotency-Key"), "{other:?}");
-
-    for feed in ["auto", "ws", "sse", "stream", "longpoll", "poll"] {
-        let args = ["sub", &url, "--feed", feed, "--since", "earliest", "--count", "2", "--json"];
-        let outcome = run(command(&args));
-        assert_eq!(outcome.code, Some(0), "{feed}: {outcome:?}");
-        let lines: Vec<Value> =
-            outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!((&lines[0]["data"], &lines[0]["event"]), (&"hello".into(), &"tide".into()), "{feed}");
-        assert_eq!(
-            (&lines[1]["data_b64"], &lines[1]["content_type"]),
-            (&"/wo=".into(), &"a/b".into()),
-            "{feed}"
-        );
-    }
-    let plain = run(command(&["sub", &url, "--since", "earliest", "--count", "1"]));
-    assert_eq!(plain.stdout, "hello\n");
-}
-
-#[test]
-fn sub_prints_one_line_for_each_message() {
-    let server = Server::start(&[]);
-    let url = server.url("/c/lines");
-    let text = "NEL\u{85}LS\u{2028}PS\u{2029}CR\rLF\nend";
-    publish(&url, &["-", "--event", "a\u{2028}b"], text.as_bytes());
-    let outcome = run(command(&["sub", &url, "--since", "earliest", "--count", "1", "--json"]));
-    // The line ends of Python's `splitlines` and others.
-    let lines: Vec<&str> = outcome.stdout.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).collect();
-    assert_eq!((lines.len(), lines[1]), (2, ""), "{lines:?}");
-    let object: Value = serde_json::from_str(lines[0]).unwrap();
-    assert_eq!((&object["data"], &object["event"]), (&text.into(), &"a\u{2028}b".into()));
-}
-
-#[test]
-fn exit_codes_and_errors_say_how_a_command_ended() {
-    let server = Server::start(&[]);
-    let url = server.url("/c/demo");
-    let cursor = publish(&url, &["1"], b"").stdout;
-    let over = run(command(&["sub", &url, "--since", "earliest", "--count", "2", "--timeout", "5"]));
-    assert_eq!((over.code, over.stdout.as_str()), (Some(3), "1\n"));
-    let hint = format!("to continue: tidewire sub {url} --since {cursor}");
-    assert!(over.stderr.ends_with(&hint), "{}", over.stderr);
-    let over = run(command(&["sub", &url, "--timeout", "0.3"]));
-    assert_eq!((over.code, over.stdout.as_str()), (Some(0), ""), "without --count, a time-out is no error");
-
-    for (args, words) in [
-        (&["sub", &url, "--since", "x"][..], "400 Bad Request: This text is not a cursor"),
-        (&["sub", "https://localhost/c/x"], "TLS is not supported"),
-        (&["sub", "demo/x"], "a URL starts with http://"),
-        (&["pub", &server.url("/nothing/here"), "x"], "404 Not Found"),
-        (&["pub", "http://127.0.0.1:1/c/x", "x"], "no connection to 127.0.0.1:1"),
-        (&["pub", &url, "x", "--event", "gap"], "reserved"),
-    ] {
-        let outcome = run(command(args));
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{args:?}");
-        let last = outcome.stderr.lines().last().unwrap();
-        assert!(last.starts_with("error: ") && last.contains(words), "{args:?}: {last}");
-    }
-    assert_eq!(run(command(&["sub", &url, "--since", "not a cursor"])).code, Some(2), "wrong usage");
 }
