@@ -232,8 +232,8 @@ pub struct Problem {
     pub reason: Option<String>,
     /// The oldest position that the channel can be read from, if the cursor was the problem.
     pub earliest: Option<Cursor>,
-    /// What happened to a publish: `Some(true)` if it may have been carried out, `Some(false)` if it
-    /// was not. `None` if the server did not say.
+    /// What happened to a publish: `Some(true)` if it may have been carried out, `Some(false)` if
+    /// it was not. `None` if the server did not say.
     pub(crate) is_unknown: Option<bool>,
     /// Whether the refusal was a problem document. Then it comes from the server and not from a
     /// proxy on the way.
@@ -250,8 +250,8 @@ impl Error {
         match self {
             Self::Cut(_) | Self::Timeout(Awaited::Answer) | Self::Protocol(_) | Self::TooLarge { .. } => true,
             Self::Refused(problem) => {
-                // A gateway may fail after it has passed the request on, or answer in its own words.
-                // If the server itself answers 503, it is full.
+                // A gateway may fail after it has passed the request on, or answer in its own
+                // words. If the server itself answers 503, it is full.
                 let by_gateway = matches!(problem.status, 200..=299 | 502..=504 | 520..=599);
                 problem.is_unknown.unwrap_or(problem.status == 500 || by_gateway && !problem.is_document)
             }

@@ -53,10 +53,11 @@ pub enum Event {
         missed: u64,
     },
     /// The cursor does not belong to this log: the log was created anew, or the server lost its
-    /// newest messages, which this reader may have received. It is unknown what was published between the last message and `cursor`.
+    /// newest messages, which this reader may have received. It is unknown what was published
+    /// between the last message and `cursor`.
     Reset {
-        /// The reason that the server names: `unknown-epoch`, `ahead-of-log`, or `tail-lost`, if the
-        /// server has lost messages that this reader had received.
+        /// The reason that the server names: `unknown-epoch`, `ahead-of-log`, or `tail-lost`, if
+        /// the server has lost messages that this reader had received.
         reason: String,
         /// The position that the subscription continues from.
         cursor: Cursor,

@@ -116,8 +116,8 @@ impl Position {
         }
     }
 
-    /// Returns whether a message in the answer of a poll is new. Such an answer does not tell the end
-    /// of one of several channels, so a message may also move the reader to the ends of others.
+    /// Returns whether a message in the answer of a poll is new. Such an answer does not tell the
+    /// end of one of several channels, so a message may also move the reader to the ends of others.
     pub(crate) fn step_of_poll(&self, item: &Item) -> Step {
         match (self.step(item), item) {
             (Step::Hole(_), Item::Message(message)) if self.passes_only_ends(message) => Step::New,
@@ -139,8 +139,8 @@ impl Position {
         passes
     }
 
-    /// Notes that the answer of a poll ended at `end`. If one of several channels has ended, only this
-    /// position says so.
+    /// Notes that the answer of a poll ended at `end`. If one of several channels has ended, only
+    /// this position says so.
     pub(crate) fn pass_ends(&mut self, end: &Cursor) {
         let mut passes = self.channel_count() > 1;
         let is_comparable = self.each(end, |lineage, mine, theirs| {
@@ -329,8 +329,8 @@ impl Position {
         names.into_iter().position(|name| Some(name.as_str()) == channel)
     }
 
-    /// Calls `visit` with the two positions of each channel. Returns `false` if `cursor` is of other
-    /// channels, or the reader has no position.
+    /// Calls `visit` with the two positions of each channel. Returns `false` if `cursor` is of
+    /// other channels, or the reader has no position.
     fn each(&self, cursor: &Cursor, mut visit: impl FnMut(&Lineage, &str, &str)) -> bool {
         let Some(held) = &self.cursor else { return false };
         if held.places().count() != cursor.places().count() {
@@ -342,8 +342,8 @@ impl Position {
         true
     }
 
-    /// Returns `cursor` with the reader's own position in each channel for which `keeps` says so, or
-    /// `None` if there is no such channel.
+    /// Returns `cursor` with the reader's own position in each channel for which `keeps` says so,
+    /// or `None` if there is no such channel.
     fn merge(&self, cursor: &Cursor, mut keeps: impl FnMut(&Lineage, &str, &str) -> bool) -> Option<Cursor> {
         let mut kept = Vec::new();
         self.each(cursor, |lineage, mine, theirs| kept.push(keeps(lineage, mine, theirs) && mine != theirs));

@@ -24,9 +24,9 @@ use crate::{Backoff, Cursor, Error, object};
 /// ```
 /// use tidewire_client::Publish;
 ///
-/// let message = Publish::new(r#"{"level":3.2}"#).with_event("tide").with_content_type("application/json");
-/// let last = Publish::new("low tide").closing();
-/// let end = Publish::close();
+/// let message =
+/// Publish::new(r#"{"level":3.2}"#).with_event("tide").with_content_type("application/json"); let
+/// last = Publish::new("low tide").closing(); let end = Publish::close();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Publish {
@@ -78,8 +78,8 @@ impl Publish {
         Self { data: None, event: None, content_type: None, once: Once::RandomKey, closes: true }
     }
 
-    /// Closes the channel with this message, in one step. Only if the payload is empty, the end is a
-    /// second request.
+    /// Closes the channel with this message, in one step. Only if the payload is empty, the end is
+    /// a second request.
     #[must_use]
     pub const fn closing(mut self) -> Self {
         self.closes = true;
@@ -113,8 +113,8 @@ impl Publish {
         self
     }
 
-    /// Sets the producer instead of an idempotency key: a name, the epoch of this run of it, and the
-    /// number of this message, from 0 without a hole. The server appends each number once. It
+    /// Sets the producer instead of an idempotency key: a name, the epoch of this run of it, and
+    /// the number of this message, from 0 without a hole. The server appends each number once. It
     /// refuses every lower epoch as soon as it knows a higher one ([`Error::Fenced`]). A
     /// [`Producer`](crate::Producer) counts by itself.
     #[must_use]

@@ -73,8 +73,8 @@ impl Subscription {
     /// with a timeout.
     ///
     /// # Errors
-    /// Errors for which another attempt is useless: all channels have ended ([`Error::Ended`], after
-    /// an [`Event::End`] for each), a channel was deleted ([`Error::Deleted`], after an
+    /// Errors for which another attempt is useless: all channels have ended ([`Error::Ended`],
+    /// after an [`Event::End`] for each), a channel was deleted ([`Error::Deleted`], after an
     /// [`Event::Deleted`]), the server itself refuses ([`Error::Refused`]), an answer is over the
     /// limit ([`Error::TooLarge`]), every feed is compressed on the way
     /// ([`Protocol::ContentCoding`]), the retry limit is reached ([`Error::GaveUp`]), or the server
@@ -274,11 +274,11 @@ impl Driver {
             Feed::LongPoll | Feed::Poll => self.position.step_of_poll(&item),
             Feed::WebSocket | Feed::Sse | Feed::Stream => self.position.step(&item),
         };
+        // A reader that begins after an end has not been told it.
+        let is_end_here = matches!(&item, Item::End { cursor, .. } if Some(cursor) == self.position.cursor());
         match step {
             Step::New => {}
-            // The reader begins after the end, which was not told yet.
-            Step::Duplicate if matches!(&item, Item::End { cursor, .. } if self.position.cursor() == Some(cursor)) =>
-                {}
+            Step::Duplicate if is_end_here => {}
             Step::Duplicate => return Ok(()),
             Step::Hole(missed) => self.accept_hole(missed).await?,
             Step::Returned => self.accept_return(&item).await?,
@@ -376,8 +376,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Handles an item of a log that the reader has left with a reset. If it comes again, the log is
-    /// in use again. The server did not say so, and the caller gets a reset.
+    /// Handles an item of a log that the reader has left with a reset. If it comes again, the log
+    /// is in use again. The server did not say so, and the caller gets a reset.
     async fn accept_return(&mut self, item: &Item) -> Result<(), Error> {
         let at = self.second_time(Protocol::Foreign)?;
         if let (Some(cursor), Item::Message(_) | Item::End { .. } | Item::Gap { .. }) = (at, item) {

@@ -53,8 +53,8 @@ pub enum UrlError {
     Byte,
     /// The query has a parameter that the client sets itself.
     #[error(
-        "the URL sets since, feed, limit, wait, event, close, objects or a last event id: remove it, because the \
-         client sets these parameters itself"
+        "the URL sets since, feed, limit, wait, event, close, objects or a last event id: remove it, because \
+         the client sets these parameters itself"
     )]
     Parameter,
 }

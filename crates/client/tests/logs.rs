@@ -62,8 +62,8 @@ fn polled(objects: &[&str], cursor: &str, closed: &str) -> Step {
     answer("200 OK", JSON, &body)
 }
 
-/// The reader has lost messages of epoch a, which ended at a-5, and gets b-6. Every answer and every
-/// stream may repeat what came before.
+/// The reader has lost messages of epoch a, which ended at a-5, and gets b-6. Every answer and
+/// every stream may repeat what came before.
 #[tokio::test]
 async fn a_new_epoch_follows_and_a_lost_tail_does_not_come_back() {
     let message = |cursor: &str| format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"data\":\"x\"}}");
@@ -106,8 +106,8 @@ async fn a_message_of_another_log_without_a_reset_is_never_delivered() {
     let server =
         serve(vec![script(), script(), vec![Request, stream(NDJSON, &[&format!("{}\n", object(6))]), Hold]]);
     let mut events = subscribe(&server.url, &[Feed::Stream], "e-5");
-    let failure = "stream failed: the answer cannot be understood: a message of another log came and the server \
-                   reported no reset";
+    let failure = "stream failed: the answer cannot be understood: a message of another log came and the \
+                   server reported no reset";
     assert_eq!(
         take(&mut events, 6).await,
         ["stream at e-5", failure, "stream at e-5", failure, "stream at e-5", "e-6 m6"]
@@ -204,6 +204,16 @@ async fn after_a_cut_before_the_end_the_end_is_told_once() {
         texts.retain(|text| !text.contains(" at ") && !text.contains(" failed: "));
         assert_eq!(texts, ["e-1 m1", "e-2 m2", "end of - f-3", "end: the channel has ended"], "{feed}");
     }
+}
+
+/// The answer begins earlier than the reader, who has all its messages already.
+#[tokio::test]
+async fn an_end_in_an_answer_with_old_messages_is_told() {
+    let (one, two) = (object(1), object(2));
+    let server =
+        serve(vec![vec![Request, poll(&[1, 2], "e-2"), Request, closed(&[&one, &two], "f-3"), Hold]]);
+    let texts = take(&mut subscribe(&server.url, &[Feed::Poll], "e-0"), 5).await;
+    assert_eq!(texts, ["poll at e-0", "e-1 m1", "e-2 m2", "end of - f-3", "end: the channel has ended"]);
 }
 
 /// Of two channels, one ends, and the connection is cut. Both ends are told, each once, and the

@@ -277,7 +277,9 @@ async fn a_producer_counts_and_repeats_what_is_unknown() {
 /// The caller drops the future after the request was sent. The message is repeated.
 #[tokio::test]
 async fn a_publish_that_is_dropped_halfway_is_repeated() {
-    let server = serve(vec![vec![Request, Hold], vec![Request, created(1), Request, created(2), Hold]]);
+    let refused = problem("401 Unauthorized", "", "No.");
+    let rest = vec![Request, refused, Request, created(1), Request, created(2), Hold];
+    let server = serve(vec![vec![Request, Hold], rest]);
     let client = Client::new(&server.url).unwrap();
     let mut producer = Producer::new(client, "p", 0).with_next_seq(7);
     {
@@ -297,6 +299,11 @@ async fn a_publish_that_is_dropped_halfway_is_repeated() {
         }
     }
     assert!(producer.is_pending());
+    // This refusal tells nothing about the first attempt. So b is not sent.
+    let error = producer.publish(Publish::new("b")).await.unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    assert!(producer.is_pending());
+    assert!(server.received().ends_with("Producer-Seq=7 a"));
     assert_eq!(producer.publish(Publish::new("b")).await.unwrap().cursor.as_str(), "e-2");
     assert!(server.received().ends_with("Producer-Seq=7 a"));
     assert!(server.received().ends_with("Producer-Seq=8 b"));

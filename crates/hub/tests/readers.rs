@@ -333,8 +333,8 @@ enum Over {
     Sockets,
     /// Streams that are no sockets for the server, and keep bytes back until they are flushed.
     Streams,
-    /// Sockets, and channels of which only the newest messages are in memory. The others come from a
-    /// slow store. It keeps all, so nobody gets a gap.
+    /// Sockets, and channels of which only the newest messages are in memory. The others come from
+    /// a slow store. It keeps all, so nobody gets a gap.
     Pages,
 }
 

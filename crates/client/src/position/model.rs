@@ -302,8 +302,8 @@ fn run(seed: u64) {
                 let (held, copy) = (reader.held(), rng.usize(..copies.len()));
                 read(&mut reader, &copies[copy], &held, &world, &mut rng);
             }
-            // An old answer of the reader's own logs, made for any position that the reader had. The
-            // reader could not know what a reset means that was made for another position.
+            // An old answer of the reader's own logs, made for any position that the reader had.
+            // The reader could not know what a reset means that was made for another position.
             _ => {
                 let (from, copy) = (rng.usize(..seen.len()), rng.usize(..copies.len()));
                 let held = reader.held();

@@ -183,6 +183,7 @@ fn the_channel_that_ends_is_found_by_its_name_or_its_move() {
     assert!(position.is_at_end());
     assert_eq!(position.step_to_end_of_all(&cursor("e-5.f-8")), Step::New);
     assert_eq!(position.step_to_end_of_all(&cursor("g-7.f-8")), Step::Hole(2));
+    assert_eq!(position.step_to_end_of_all(&cursor("g-4.f-8")), Step::Foreign);
     assert_eq!(at("e-4.f-7").step_to_end_of_all(&cursor("e-5.f-8")), Step::New, "both end at once");
     follow(&mut position, "unknown-epoch", "e-4.h-0");
     assert_eq!(position.open_channels().count(), 2, "the channel was deleted and made again");

@@ -4,8 +4,9 @@
 //!
 //! Nothing can be reported between bytes, so the end of the body must report it. The body ends
 //! normally (with its last chunk, on a connection that stays open) only if the upload was complete,
-//! or if the channel has ended. After an aborted upload, a gap, a deletion, or a stop of the server,
-//! the body is cut without its last chunk. Then every HTTP/1.1 client sees that it is not complete.
+//! or if the channel has ended. After an aborted upload, a gap, a deletion, or a stop of the
+//! server, the body is cut without its last chunk. Then every HTTP/1.1 client sees that it is not
+//! complete.
 //!
 //! Quirk: a player trusts the media type, so the head waits for the first piece, which has it.
 

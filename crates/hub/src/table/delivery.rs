@@ -317,8 +317,8 @@ impl Delivery {
         None
     }
 
-    /// Puts a member behind that has everything. Its client waits for the answer to a publish, which
-    /// must come before the last bytes.
+    /// Puts a member behind that has everything. Its client waits for the answer to a publish,
+    /// which must come before the last bytes.
     pub(super) fn set_aside(&mut self, id: RowId) {
         let Some(Member { group, place: Place::Live(slot) }) = self.rows[id].member else { return };
         let positions = self.audience.groups[group].reached_by(slot).positions.clone();

@@ -38,9 +38,9 @@ pub(crate) struct PubArgs {
     /// Publish each line of standard input as a message. The MESSAGE must be -
     #[arg(long)]
     lines: bool,
-    /// Number the messages as those of this producer, from 0. With -, each line is a message. To run
-    /// the same command again publishes only what is missing. A higher epoch refuses all runs with a
-    /// lower one [default epoch: 0]
+    /// Number the messages as those of this producer, from 0. With -, each line is a message. To
+    /// run the same command again publishes only what is missing. A higher epoch refuses all runs
+    /// with a lower one [default epoch: 0]
     #[arg(long, value_name = "ID[:EPOCH]", value_parser = producer)]
     producer: Option<(String, u64)>,
     /// Close the channel after the last message: its readers are told the end, and no message can

@@ -61,9 +61,6 @@ class Stream {
   }
 }
 
-/** The events of the server. All others are messages. */
-const OBJECTS = new Set(['gap', 'reset', 'envelope', 'end', 'deleted']);
-
 /** HTML §9.2: each line is a field, and an empty line ends an event. */
 export class EventStream extends Stream {
   feed = 'sse';
@@ -89,7 +86,13 @@ export class EventStream extends Stream {
     this.event = {};
     // The first block is an id without data: the position of the request.
     if (data === undefined) return;
-    if (OBJECTS.has(event)) this.lane.object(JSON.parse(data));
+    const isObject =
+      event === 'gap' ||
+      event === 'reset' ||
+      event === 'envelope' ||
+      event === 'end' ||
+      event === 'deleted';
+    if (isObject) this.lane.object(JSON.parse(data));
     else this.lane.message(id, data, event);
   }
 }

@@ -79,11 +79,12 @@ test('a project can import the package with its types', async () => {
     join(project, 'use.ts'),
     `
     import { fetching, publish, sse, subscribe, subscribeWith } from 'tidewire';
-    import type { Gap, Message, Options, Refused, Subscription, Transport } from 'tidewire';
+    import type { Deleted, Gap, Message, Options, Refused, Subscription, Transport } from 'tidewire';
     const parse = (text: string) => JSON.parse(text) as { a: number };
     const sub: Subscription<{ a: number }> = subscribe('/c/demo', { parse, since: 'earliest' });
     sub.on('message', (m) => m.cursor.length + m.time).on('gap', (gap: Gap) => gap.missed);
-    sub.on('state', (s) => s === 'open');
+    sub.on('state', (s) => s === 'open').on('end', ({ channel, cursor }) => [channel?.length, cursor.length]);
+    const name = (error: Deleted): string => error.channel;
     sub.on('error', ({ status, detail }) => [status, detail]);
     const mine: Transport = {
       name: 'mine',
@@ -110,6 +111,7 @@ test('a project can import the package with its types', async () => {
       return all;
     }
     const published = publish('/c/demo', 'x', { event: 'e', contentType: 't/t', key: 'k' });
+    publish('/c/demo', '', { close: true, producer: { id: 'me', epoch: 1, seq: 0 } });
     published.then((cursor: string) => cursor, (error: Refused) => error.status);
     // @ts-expect-error no such transport
     subscribe('/c/demo', { transports: ['websockets'] });
