@@ -92,10 +92,11 @@ impl Channel {
         match self.common.store.append(self.name(), request).now() {
             Ok(answer) => self.answered(guard, append.now_ms, batch, Some(answer)),
             Err(later) => {
-                guard.departs(&batch);
-                drop(guard);
                 let (this, publishing) = (self.arc(), Flight::new());
                 let lands = publishing.clone();
+                guard.departs(&batch);
+                guard.note_flight(append.now_ms, publishing.clone());
+                drop(guard);
                 later.then(move |answer| this.landed(&batch, answer, &lands));
                 Ok(Sent::Flying(publishing))
             }

@@ -17,8 +17,8 @@ use crate::sync::MutexGuard;
 pub(crate) type Change<T> = Arc<Flight<Result<T, HubError>>>;
 
 impl Channel {
-    /// Deletes the log. Its readers are told when the store has done it. `None` if another change
-    /// is under way, then the waker is woken after it; or if the channel is over.
+    /// Deletes the log. Its readers are told when the store has done it. `None` if the channel is
+    /// over, or if another change is under way; then the waker is woken after it.
     pub(crate) fn delete(&self, waker: &Waker) -> Option<Change<bool>> {
         let guard = self.begin_change(waker)?;
         let answer = self.common.store.delete(self.name(), self.common.now_ms());
@@ -110,17 +110,21 @@ impl Channel {
         let evicted = guard.expire(now_ms);
         let is_idle = guard.is_idle(now_ms);
         let owes_mark = guard.upload.owes_mark && !guard.is_changing;
+        let unanswered = guard.take_unanswered(now_ms);
         let must_catch_up = guard.must_catch_up();
+        let is_read = guard.log.waiters() > 0 || self.subscribers() > 0;
         let woken = guard.room_made(now_ms);
         drop(guard);
         woken.for_each(Waker::wake);
+        let unknown = Err(HubError::Store { unknown: true });
+        unanswered.into_iter().for_each(|publishing| publishing.land(unknown));
         if must_catch_up {
             self.catch_up_if_needed();
         }
         if owes_mark {
             self.mark_aborted_upload(now_ms);
         }
-        if self.subscribers() > 0 {
+        if is_read {
             self.prolong(now_ms);
         }
         Swept { evicted, is_idle }

@@ -6,7 +6,7 @@
 //!                                                    │ in memory         │
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
@@ -42,6 +42,9 @@ pub(crate) struct State {
     pub(crate) waiting: Vec<Waker>,
     /// The number of appends that the store has not answered.
     pub(crate) flying: usize,
+    /// The publishers of these appends, in the order in which they were sent. Some may have their
+    /// answers.
+    pub(crate) flights: VecDeque<(u64, Publishing)>,
     /// Appends whose messages the window cannot take yet, by the number of the message before them.
     pub(crate) early: BTreeMap<(u64, u64), Early>,
     pub(crate) serial: u64,
@@ -115,8 +118,8 @@ pub struct Published {
     /// The position after the message; without a message, the end.
     pub cursor: Cursor,
     /// `true` if the idempotency key was known, or the producer has sent this before. Then nothing
-    /// was appended, and `cursor` is the place of the first message. For a producer, it is the
-    /// place of its newest one.
+    /// was appended, and `cursor` is the place of the first message. For a producer, it is that of
+    /// its newest one.
     pub duplicate: bool,
     /// The position of the end, if the channel has ended.
     pub end: Option<Cursor>,
@@ -214,6 +217,7 @@ impl State {
             is_changing: false,
             waiting: Vec::new(),
             flying: 0,
+            flights: VecDeque::new(),
             early: BTreeMap::new(),
             serial: 0,
             is_uncertain: false,

@@ -127,6 +127,7 @@ impl Client<'_> {
                 let code = match error {
                     HubError::MessageTooLarge { .. } => CloseCode::TooBig,
                     HubError::Stopping => CloseCode::Restart,
+                    HubError::Store { .. } => CloseCode::TryAgainLater,
                     _ => CloseCode::Policy,
                 };
                 self.close(code, &error.to_string())

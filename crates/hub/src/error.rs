@@ -76,7 +76,7 @@ pub enum HubError {
     NoRoom,
     /// The channel takes messages of another media type.
     #[error(
-        "the channel takes messages of another media type; publish with the Content-Type that it was created with"
+        "the channel takes messages of another media type; use the Content-Type that it was created with"
     )]
     OtherType,
     /// The channel exists with other settings.

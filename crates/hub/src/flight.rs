@@ -58,6 +58,10 @@ impl<T: Clone> Flight<T> {
         Poll::Pending
     }
 
+    pub(crate) fn has_landed(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
     pub(crate) async fn wait(&self) -> T {
         poll_fn(|cx| self.poll(cx)).await
     }

@@ -170,6 +170,22 @@ fn a_lost_answer_is_unknown_and_the_message_can_be_sent_again_with_its_key() {
 }
 
 #[test]
+fn a_publisher_does_not_wait_for_ever_for_an_answer() {
+    let store = faulty();
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    store.plan(RequestKind::Append, Fault::HoldRequest);
+    let mut waits = publication("x", None);
+    assert!(poll(&hub, &mut waits).is_pending());
+    channel.sweep(hub.now_ms() + 20_000);
+    assert!(poll(&hub, &mut waits).is_pending());
+    channel.sweep(hub.now_ms() + 30_000);
+    assert_eq!(poll(&hub, &mut waits), Poll::Ready(Err(UNKNOWN)));
+    store.release_all();
+    assert_eq!(texts(&all(&channel)), ["x"], "it was kept all the same");
+}
+
+#[test]
 fn a_window_that_may_lack_messages_is_filled_by_the_sweep() {
     let store = faulty();
     let hub = hub(&store);

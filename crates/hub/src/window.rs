@@ -1,4 +1,5 @@
-//! How the window of a channel gets messages: from the answers of the store, in the order of the log.
+//! How the window of a channel gets messages: from the answers of the store, in the order of the
+//! log.
 //!
 //! ```text
 //!   answers ─► after == head? ── yes ──► window, its readers are woken
@@ -12,6 +13,10 @@ use tidewire_store::{AppendError, Appended, Batch, ChannelSettings, Outcome, Pag
 
 use crate::channel_state::{Early, Life, Published, Publishing, State, Woken};
 use crate::error::HubError;
+
+/// The longest wait of a publisher for the answer of a store, to within the interval of the sweeps.
+/// Then it is told that nobody knows.
+const LONGEST_ANSWER_MS: u64 = 30_000;
 
 impl State {
     /// An append is on its way to the store.
@@ -105,8 +110,8 @@ impl State {
         self.early.insert((after.seq(), self.serial), Early { messages, appended, publishing });
     }
 
-    /// Gives the window the appends that came too early and fit now. Returns those that are done. If
-    /// `is_caught_up`, the window has all that the store had.
+    /// Gives the window the appends that came too early and fit now. Returns those that are done.
+    /// If `is_caught_up`, the window has all that the store had.
     pub(crate) fn settle_early(
         &mut self,
         now_ms: u64,
@@ -140,6 +145,22 @@ impl State {
     /// Takes the appends that came too early: nobody knows when the window will have them.
     pub(crate) fn give_up_early(&mut self) -> Vec<Publishing> {
         std::mem::take(&mut self.early).into_values().map(|early| early.publishing).collect()
+    }
+
+    /// Notes who waits for the answer to an append that is on its way.
+    pub(crate) fn note_flight(&mut self, now_ms: u64, publishing: Publishing) {
+        while self.flights.front().is_some_and(|(_, first)| first.has_landed()) {
+            self.flights.pop_front();
+        }
+        self.flights.push_back((now_ms, publishing));
+    }
+
+    /// Takes those who have waited for an answer for too long. The answer may still come, and then
+    /// the window takes the messages.
+    pub(crate) fn take_unanswered(&mut self, now_ms: u64) -> Vec<Publishing> {
+        let is_late = |since_ms: u64| now_ms.saturating_sub(since_ms) >= LONGEST_ANSWER_MS;
+        let late = self.flights.iter().take_while(|(since_ms, _)| is_late(*since_ms)).count();
+        self.flights.drain(..late).map(|(_, publishing)| publishing).collect()
     }
 
     /// Whether the store must be read, because the window lacks messages.

@@ -13,6 +13,8 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tidewire_hub::server::{ConnectionSender, Listen, Peer, Server};
 use tidewire_hub::{ChannelName, Hub, HubConfig, Message, Settings, Site};
+use tidewire_store::suite::{Fault, FaultyStore, RequestKind};
+use tidewire_store::{Limits, MemoryStore};
 use tidewire_testkit::Rng;
 use tidewire_testkit::deadline::Deadline;
 use tokio::io::BufStream;
@@ -331,6 +333,9 @@ enum Over {
     Sockets,
     /// Streams that are no sockets for the server, and keep bytes back until they are flushed.
     Streams,
+    /// Sockets, and channels of which only the newest messages are in memory. The others come from
+    /// a slow store. It keeps all, so nobody gets a gap.
+    Pages,
 }
 
 /// Accepts connections, and gives them to the server as streams. Stops when the runtime is dropped.
@@ -352,7 +357,21 @@ fn run(seed: u64, over: Over) {
     let server = Server::builder().listen(listen).threads(1).bind().unwrap();
     let mut config = HubConfig::default();
     config.retention.max_messages = 40;
-    let hub = Hub::new(config, 1);
+    let store = Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT)));
+    if over == Over::Pages {
+        config.retention = config.retention.with_max_messages(usize::MAX).with_max_bytes(usize::MAX);
+        config.window.max_messages = 8;
+        store.always(RequestKind::Read, Some(Fault::HoldRequest));
+        // It answers a little later, for as long as there is the store.
+        let store = Arc::downgrade(&store);
+        std::thread::spawn(move || {
+            while let Some(store) = store.upgrade() {
+                store.release_all();
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        });
+    }
+    let hub = Hub::with_store(config, 1, store.clone());
     let mut settings = Settings::default();
     settings.heartbeat = Duration::from_secs(1_000_000);
     let (shared, settings) = (hub.clone(), Arc::new(settings));
@@ -436,7 +455,9 @@ fn run(seed: u64, over: Over) {
     }
     let sum = |count: fn(&Reader) -> usize| readers.iter().map(count).sum::<usize>();
     let (messages, gaps) = (sum(|reader| reader.messages), sum(|reader| reader.gaps));
-    assert!(messages > 0 && gaps > 0, "{messages} messages, {gaps} gaps");
+    assert!(messages > 0, "{messages} messages");
+    let (fetched, from_store) = (store.count(RequestKind::Read), over == Over::Pages);
+    assert_eq!((fetched > 0, gaps > 0), (from_store, !from_store), "{fetched} fetches, {gaps} gaps");
     drop(readers);
     let gone = || channels.iter().all(|channel| channel.subscribers() == 0);
     deadline.until("nobody who hung up is counted", gone);
@@ -452,6 +473,11 @@ fn every_reader_gets_each_channel_in_order_and_is_removed() {
 #[test]
 fn readers_over_any_stream_get_the_same() {
     seeds(&[4]).into_iter().for_each(|seed| run(seed, Over::Streams));
+}
+
+#[test]
+fn readers_behind_short_windows_get_everything_from_a_slow_store() {
+    seeds(&[5]).into_iter().for_each(|seed| run(seed, Over::Pages));
 }
 
 /// The seed of the environment, or these.

@@ -88,7 +88,8 @@ impl Server {
         let start = self.store.absent(name);
         let asked =
             if remembers { append.clone() } else { Append { once: Default::default(), ..append.clone() } };
-        let outcome = self.store.apply(name, &asked, self.now_ms);
+        let clock_ms = self.clock_ms();
+        let outcome = self.store.apply(name, &asked, clock_ms);
         let Some(log) = self.store.log(name) else { return Ok(outcome) };
         match outcome {
             Outcome::Appended { before, duplicate: false, .. } => {
@@ -116,7 +117,8 @@ impl Server {
                     log.head() == before && log.epoch() == cursor.epoch() && !log.is_closed()
                 });
                 if is_next || self.fault == Some(Fault::WindowFollowsAnswers) {
-                    self.store.expire(name, self.now_ms);
+                    let clock_ms = self.clock_ms();
+                    self.store.expire(name, clock_ms);
                     self.show(name, append);
                 } else {
                     self.catch_up(name);
@@ -133,9 +135,10 @@ impl Server {
 
     /// The window gets the messages of an append.
     fn show(&mut self, name: &str, append: &Append) {
+        let clock_ms = self.clock_ms();
         let Some(window) = self.channels.get_mut(name) else { return };
         let texts = append.texts.iter().map(|text| (text.len(), text.clone()));
-        if let Ok((_, woken)) = window.append_batch(self.now_ms, texts, append.close, Once::No) {
+        if let Ok((_, woken)) = window.append_batch(clock_ms, texts, append.close, Once::No) {
             self.wakes.extend(woken);
         }
     }
@@ -202,7 +205,7 @@ impl Server {
     /// An owner deletes the messages of a channel, or keeps fewer.
     pub(crate) fn shrink(&mut self, name: &str, retention: Option<Retention>) {
         self.store.set_retention(name, retention);
-        let Some(window) = self.channels.get_mut(name) else { return };
+        let (Some(_), Some(window)) = (self.store.log(name), self.channels.get_mut(name)) else { return };
         match retention {
             Some(retention) => window.log_mut().set_retention(retention),
             None => window.log_mut().clear(),
@@ -217,7 +220,7 @@ impl Server {
 
     /// Expires old messages, and frees channels of which nothing is left.
     pub(crate) fn sweep(&mut self) {
-        let now_ms = self.now_ms;
+        let now_ms = self.clock_ms();
         for name in self.store.sweep(now_ms) {
             if self.channels.get(&name).is_none_or(|window| window.waiters() == 0) {
                 self.store.forget(&name);

@@ -69,20 +69,27 @@ impl Server {
 
     /// Returns the window of a channel. A deleted channel is not opened.
     fn open(&mut self, name: &str) -> &mut Channel<String, Waiter> {
-        self.latest_ms = self.latest_ms.max(self.now_ms);
+        let clock_ms = self.clock_ms();
         if !self.channels.contains_key(name) {
-            // A new window has seen no time, and would evict messages before the store does.
-            self.store.expire(name, self.latest_ms);
+            self.store.expire(name, clock_ms);
             let mut channel = match self.store.log(name) {
                 Some(log) => Channel::from_log(copy(log), self.limits),
                 None => Channel::new(self.store.absent(name).epoch(), self.retention, self.limits),
             };
-            channel.expire(self.latest_ms);
+            channel.expire(clock_ms);
             self.channels.insert(name.into(), channel);
         }
         let channel = self.channels.get_mut(name).expect("the channel was there or has just been inserted");
         channel.touch(self.now_ms);
         channel
+    }
+
+    /// The time for a log and for its window: the latest that there was. A log that was made anew
+    /// has not seen the time before the clock jumped back, and would evict other messages than its
+    /// window.
+    pub(super) fn clock_ms(&mut self) -> u64 {
+        self.latest_ms = self.latest_ms.max(self.now_ms);
+        self.latest_ms
     }
 
     /// Whether a cursor is the end of a closed log.

@@ -174,7 +174,7 @@ fn the_playground_knows_the_events_of_the_server() {
     let law = between(&law, "impl Reader for Sse", "\n}\n");
     for name in names.split(", ") {
         assert!(
-            reader.contains(&format!("'{name}'")),
+            reader.contains(&format!("event === '{name}'")),
             "event {name}: crates/tidewire/web/playground/streams.js, class EventStream, takes it for a \
              message"
         );

@@ -5,7 +5,8 @@
 //! | `lists.rs` | fields that are lists, in all sections |
 //! | `publish.rs` | Publish |
 //! | `names.rs` | names with `/`, in all sections |
-//! | `channels.rs` | Producers; Channels: create, describe, close, delete |
+//! | `producers.rs` | Producers |
+//! | `channels.rs` | Channels: create, describe, close, delete |
 //! | `flood.rs` | Publish: a flood slows down its publisher |
 //! | `read.rs` | Read: the choice of a feed, its parameters, several channels |
 //! | `poll.rs` | Short poll, long poll |
@@ -41,6 +42,7 @@ mod origins;
 mod output;
 mod poll;
 mod process;
+mod producers;
 mod publish;
 mod read;
 mod refusals;
