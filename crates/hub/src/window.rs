@@ -62,10 +62,6 @@ impl State {
         if self.life.is_over() || self.log.log().has(cursor) && self.life != Life::Remembered {
             return Some(Ok(published));
         }
-        if duplicate {
-            self.is_uncertain = true;
-            return None;
-        }
         if self.life == Life::Remembered {
             self.begin(after, window(&self.settings));
             self.life = Life::Open;
@@ -73,7 +69,8 @@ impl State {
                 self.upload.begin(after);
             }
         }
-        if after != self.log.log().head() {
+        // A duplicate of a message that the window lacks waits for it.
+        if duplicate || after != self.log.log().head() {
             return None;
         }
         self.append(now_ms, messages, (cursor.epoch(), end.is_some()), woken);
