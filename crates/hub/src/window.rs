@@ -22,6 +22,10 @@ impl State {
     /// An append is on its way to the store.
     pub(crate) fn departs(&mut self, messages: &Batch) {
         self.flying += 1;
+        // The next message is not older, whatever comes first. Without a wait for the store, only a
+        // message that is kept counts.
+        let last_ms = messages.as_slice().last().map_or(0, |last| last.time_ms());
+        self.last_ms = self.last_ms.max(last_ms);
         self.room.departs(messages.as_slice().len(), messages.weight());
     }
 
@@ -84,6 +88,7 @@ impl State {
             self.log.log_mut().begin_epoch(epoch);
         }
         for message in messages.as_slice() {
+            self.last_ms = self.last_ms.max(message.time_ms());
             if let Ok((_, more)) = self.log.append(now_ms, message.weight(), message.clone()) {
                 woken.add(more);
             }
