@@ -18,7 +18,9 @@ use crate::error::HubError;
 use crate::flight::at_once;
 use crate::hub::Hub;
 use crate::publication::Publication;
+use crate::raw_reader::RawReader;
 use crate::upload::Upload;
+use crate::upload_state::RawStart;
 
 pub(crate) type Faulty = Arc<FaultyStore<MemoryStore>>;
 
@@ -424,7 +426,8 @@ fn a_channel_does_not_expire_under_readers_that_wait() {
         let channels = expiring(&hub, count);
         let (read, unread): (Vec<_>, Vec<_>) =
             channels.into_iter().enumerate().partition(|(number, _)| number % 2 == 0);
-        read.iter().for_each(|(_, channel)| channel.add_subscriber());
+        let raw = RawReader::new(&read[0].1, RawStart::Now).unwrap();
+        read[1..].iter().for_each(|(_, channel)| channel.add_subscriber());
         let mut now_ms = hub.now_ms();
         let mut sweep = || {
             now_ms += 5_000;
@@ -438,7 +441,8 @@ fn a_channel_does_not_expire_under_readers_that_wait() {
         (0..4).for_each(|_| sweep());
         assert!(read.iter().all(|(_, channel)| channel.is_open()));
         assert!(unread.iter().all(|(_, channel)| channel.is_deleted()));
-        read.iter().for_each(|(_, channel)| channel.remove_subscriber());
+        drop(raw);
+        read[1..].iter().for_each(|(_, channel)| channel.remove_subscriber());
         (0..4).for_each(|_| sweep());
         assert!(read.iter().all(|(_, channel)| channel.is_deleted()));
     }
