@@ -77,7 +77,7 @@ impl AnswerHead {
         };
         let cursor = |text: Option<String>| text.and_then(|text| text.parse().ok());
         let error = match (self.status, document.reason.as_deref()) {
-            (404, Some("deleted")) => Error::Deleted,
+            (404, Some("deleted")) => Error::Deleted { channel: document.channel },
             (409, Some("closed")) => Error::ChannelClosed { end: cursor(document.end) },
             (403, Some("producer-fenced")) => Error::Fenced { epoch: document.epoch },
             (409, Some("producer-gap")) => Error::ProducerGap { expected: document.expected },
@@ -111,6 +111,7 @@ struct Document {
     earliest: Option<String>,
     reason: Option<String>,
     gap: Option<Object>,
+    channel: Option<String>,
     end: Option<String>,
     epoch: Option<u64>,
     expected: Option<u64>,

@@ -98,7 +98,10 @@ pub enum Error {
     Ended,
     /// A channel was deleted.
     #[error("the channel was deleted")]
-    Deleted,
+    Deleted {
+        /// Its name, if there are several and the server has named it.
+        channel: Option<String>,
+    },
     /// The server answered a stream with 204: it asks its readers to stop and not to come back, as
     /// a server asks an `EventSource`. This is a normal end: a subscription that is used as a
     /// `Stream` ends without this error.

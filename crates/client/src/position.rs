@@ -17,10 +17,10 @@
 //! | any number of an epoch that the reader has passed, or whose end a reset told | a duplicate |
 //! | a higher number of a log that it left with a reset | an error, but accepted the second time |
 
+use crate::Cursor;
 use crate::cursor::epoch_and_number;
 use crate::item::Item;
 use crate::lineage::{Lineage, Move};
-use crate::{Cursor, Message};
 
 /// Whether an item is new to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,42 +113,6 @@ impl Position {
                 _ => Step::New,
             },
             Item::Hello(_) | Item::Retry(_) | Item::Deleted { .. } => Step::New,
-        }
-    }
-
-    /// Returns whether a message in the answer of a poll is new. Such an answer does not tell the
-    /// end of one of several channels, so a message may also move the reader to the ends of others.
-    pub(crate) fn step_of_poll(&self, item: &Item) -> Step {
-        match (self.step(item), item) {
-            (Step::Hole(_), Item::Message(message)) if self.passes_only_ends(message) => Step::New,
-            (step, _) => step,
-        }
-    }
-
-    fn passes_only_ends(&self, message: &Message) -> bool {
-        let own = self.index(message.channel.as_deref(), message.cursor.places().count());
-        let (mut passes, mut index) = (own.is_some(), 0);
-        self.each(&message.cursor, |lineage, mine, theirs| {
-            passes &= match lineage.compare(mine, theirs) {
-                Move::Ahead(1) => true,
-                Move::None | Move::Back => own != Some(index),
-                _ => false,
-            };
-            index += 1;
-        });
-        passes
-    }
-
-    /// Notes that the answer of a poll ended at `end`. If one of several channels has ended, only
-    /// this position says so.
-    pub(crate) fn pass_ends(&mut self, end: &Cursor) {
-        let mut passes = self.channel_count() > 1;
-        let is_comparable = self.each(end, |lineage, mine, theirs| {
-            passes &= matches!(lineage.compare(mine, theirs), Move::None | Move::Back | Move::Ahead(1));
-        });
-        let after = self.after(end.clone(), None);
-        if passes && is_comparable && Some(&after) != self.cursor() {
-            self.move_to(after);
         }
     }
 
@@ -278,14 +242,18 @@ impl Position {
         (0..self.channel_count()).filter(|&index| self.is_open(index))
     }
 
-    /// Returns whether an answer that says that all channels have ended, at `cursor`, follows this
-    /// position: no channel is more than its end ahead.
-    pub(crate) fn step_to_end_of_all(&self, cursor: &Cursor) -> Step {
+    /// Returns whether the answer of a poll may end at `cursor`, after its items were taken. Items
+    /// move a reader, and nothing else: an answer that goes further lacks some. Only the end of a
+    /// single channel has no item, and then `is_closed`.
+    pub(crate) fn step_to_end_of_poll(&self, cursor: &Cursor, is_closed: bool) -> Step {
         let (mut missing, mut is_foreign) = (0_u64, false);
+        let silent = u64::from(is_closed && self.channel_count() == 1);
         self.each(cursor, |lineage, mine, theirs| match lineage.compare(mine, theirs) {
-            Move::Ahead(ahead) | Move::Returned(ahead) => missing = missing.saturating_add(ahead - 1),
-            Move::Foreign => is_foreign = true,
-            Move::None | Move::Back | Move::Unknown => {}
+            Move::Ahead(ahead) => missing = missing.saturating_add(ahead.saturating_sub(silent)),
+            Move::Returned(ahead) if is_closed => missing = missing.saturating_add(ahead - silent),
+            Move::Foreign => is_foreign = is_closed,
+            // An old answer of a cache is no news.
+            Move::Returned(_) | Move::None | Move::Back | Move::Unknown => {}
         });
         match missing {
             _ if is_foreign => Step::Foreign,

@@ -225,11 +225,11 @@ impl Driver {
             for item in answer.items {
                 self.deliver(item, &mut session, recovery).await?;
             }
-            if let (true, Some(end)) = (answer.is_closed, &answer.end) {
-                return Err(self.end_of_all(end).await.err().unwrap_or(Error::Ended));
-            }
             if let Some(end) = &answer.end {
-                self.position.pass_ends(end);
+                self.check_end_of_poll(end, answer.is_closed).await?;
+                if answer.is_closed {
+                    return Err(self.end_of_all(end).await.err().unwrap_or(Error::Ended));
+                }
             }
             let has_moved = self.position.move_count() != moves_before;
             if !has_moved {
@@ -270,13 +270,9 @@ impl Driver {
                 .put(Event::Connected { feed: session.feed, cursor: self.position.cursor().cloned() })
                 .await;
         }
-        let step = match session.feed {
-            Feed::LongPoll | Feed::Poll => self.position.step_of_poll(&item),
-            Feed::WebSocket | Feed::Sse | Feed::Stream => self.position.step(&item),
-        };
         // A reader that begins after an end has not been told it.
         let is_end_here = matches!(&item, Item::End { cursor, .. } if Some(cursor) == self.position.cursor());
-        match step {
+        match self.position.step(&item) {
             Step::New => {}
             Step::Duplicate if is_end_here => {}
             Step::Duplicate => return Ok(()),
@@ -317,8 +313,8 @@ impl Driver {
                 }
             }
             Item::Deleted { channel } => {
-                self.tell_deletion(channel).await;
-                return Err(Error::Deleted);
+                self.tell_deletion(channel.clone()).await;
+                return Err(Error::Deleted { channel });
             }
         }
         Ok(())
@@ -334,22 +330,33 @@ impl Driver {
             (Error::Stopped, Some(end)) if self.position.is_at_end() => {
                 self.end_of_all(&end).await.err().unwrap_or(Error::Ended)
             }
-            (Error::Deleted, _) => {
-                self.tell_deletion(None).await;
+            (Error::Deleted { channel }, _) => {
+                self.tell_deletion(channel.clone()).await;
                 reason
             }
             _ => reason,
         }
     }
 
-    /// Tells the end of all channels whose end was not told: the server has said that they all end
-    /// before `cursor`.
-    async fn end_of_all(&mut self, cursor: &Cursor) -> Result<(), Error> {
-        match self.position.step_to_end_of_all(cursor) {
-            Step::New | Step::Duplicate => {}
-            Step::Hole(missed) => self.accept_hole(missed).await?,
+    /// Checks that the answer of a poll ends after its last item. If it goes on without items for
+    /// the second time, the caller gets a gap.
+    async fn check_end_of_poll(&mut self, end: &Cursor, is_closed: bool) -> Result<(), Error> {
+        let missed = match self.position.step_to_end_of_poll(end, is_closed) {
+            Step::New | Step::Duplicate => return Ok(()),
+            Step::Hole(missed) => missed,
             Step::Returned | Step::Foreign => return Err(Protocol::Foreign.into()),
+        };
+        if let Some(from) = self.second_time(Protocol::Hole { missed })? {
+            let cursor = self.position.after(end.clone(), None);
+            self.slot.put(Event::Gap { from, cursor: cursor.clone(), missed }).await;
+            self.position.skip(cursor);
         }
+        Ok(())
+    }
+
+    /// Tells the end of all channels whose end was not told: the server has said that they all end
+    /// at `cursor`.
+    async fn end_of_all(&mut self, cursor: &Cursor) -> Result<(), Error> {
         let open: Vec<usize> = self.position.open_channels().collect();
         for index in open {
             let channel = self.position.name(index);

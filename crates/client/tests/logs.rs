@@ -254,20 +254,21 @@ async fn channels_end_one_by_one() {
     }
 }
 
-/// A poll says nothing when one of several channels ends, but its cursor moves on.
 #[tokio::test]
 async fn a_poll_of_several_channels_tells_the_end_of_each() {
-    let message = |cursor: &str, channel: &str| {
-        format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"channel\":\"{channel}\",\"data\":\"x\"}}")
+    let object = |kind: &str, cursor: &str, channel: &str| {
+        format!("{{\"type\":\"{kind}\",\"cursor\":\"{cursor}\",\"channel\":\"{channel}\",\"data\":\"x\"}}")
     };
+    let [first, second] = [object("message", "e-2.f-1", "a/b"), object("message", "g-3.f-2", "c")];
+    let ends = [object("end", "g-3.f-1", "a/b"), object("end", "g-3.f-3", "c")];
     for feed in [Feed::LongPoll, Feed::Poll] {
         let server = serve(vec![vec![
             Request,
-            polled(&[&message("e-2.f-1", "a/b")], "e-2.f-1", ""),
+            polled(&[&first], "e-2.f-1", ""),
             Request,
-            polled(&[], "g-3.f-1", ""),
+            polled(&[&ends[0]], "g-3.f-1", ""),
             Request,
-            closed(&[&message("g-3.f-2", "c")], "g-3.f-3"),
+            closed(&[&second, &ends[1]], "g-3.f-3"),
         ]]);
         let url = server.url.replace("/c/demo", "/c/a/b,c");
         assert_eq!(
@@ -275,8 +276,8 @@ async fn a_poll_of_several_channels_tells_the_end_of_each() {
             [
                 &format!("{feed} at e-1.f-1"),
                 "e-2.f-1 x",
+                "end of a/b g-3.f-1",
                 "g-3.f-2 x",
-                "end of a/b g-3.f-3",
                 "end of c g-3.f-3",
                 "end: the channel has ended"
             ]
@@ -285,12 +286,37 @@ async fn a_poll_of_several_channels_tells_the_end_of_each() {
             let request = server.received();
             assert!(request.contains(&format!("&since={since}")), "{request}");
         }
-        // The message comes together with the silent end of the other channel.
-        let server = serve(vec![vec![Request, closed(&[&message("g-3.f-2", "c")], "g-3.f-3")]]);
+        // A reader that comes back after the ends is told.
+        let server = serve(vec![vec![Request, closed(&[], "g-3.f-3")]]);
         let url = server.url.replace("/c/demo", "/c/a/b,c");
-        let texts = take(&mut subscribe(&url, &[feed], "e-2.f-1"), 5).await;
-        assert_eq!(texts[1], "g-3.f-2 x", "{texts:?}");
-        assert_eq!(texts[4], "end: the channel has ended", "{texts:?}");
+        let texts = take(&mut subscribe(&url, &[feed], "g-3.f-3"), 4).await;
+        let told = ["end of a/b g-3.f-3", "end of c g-3.f-3", "end: the channel has ended"];
+        assert_eq!(texts[1..], told);
+    }
+}
+
+/// Only items move a reader: an answer that goes further has lost some. If that happens again, the
+/// caller is told a gap.
+#[tokio::test]
+async fn a_poll_that_moves_in_silence_is_not_believed_at_once() {
+    let object = |cursor: &str| {
+        format!("{{\"type\":\"message\",\"cursor\":\"{cursor}\",\"channel\":\"c\",\"data\":\"x\"}}")
+    };
+    let hole =
+        "poll failed: the answer cannot be understood: 1 messages are missing and the server reported no gap";
+    let message = object("e-2.f-2");
+    let answers: [(&dyn Fn() -> Step, &[&str]); 3] = [
+        // In the cursor of the answer, or in that of a message of another channel.
+        (&|| polled(&[], "e-2.f-1", ""), &["gap e-1.f-1 e-2.f-1 1"]),
+        (&|| closed(&[], "e-2.f-1"), &["gap e-1.f-1 e-2.f-1 1"]),
+        (&|| polled(&[&message], "e-2.f-2", ""), &["gap e-1.f-1 e-1.f-1 1", "e-2.f-2 x"]),
+    ];
+    for (answer, rest) in answers {
+        let server = serve(vec![vec![Request, answer()], vec![Request, answer()]]);
+        let url = server.url.replace("/c/demo", "/c/a/b,c");
+        let texts = take(&mut subscribe(&url, &[Feed::Poll], "e-1.f-1"), 3 + rest.len()).await;
+        assert_eq!(texts[..3], ["poll at e-1.f-1", hole, "poll at e-1.f-1"]);
+        assert_eq!(texts[3..], *rest);
     }
 }
 
@@ -349,7 +375,7 @@ async fn a_deletion_ends_every_feed() {
             take(&mut events, 4).await,
             [&format!("{feed} at e-0"), "e-1 m1", "deleted -", "end: the channel was deleted"]
         );
-        assert!(matches!(next(&mut events).await, Err(Error::Deleted)));
+        assert!(matches!(next(&mut events).await, Err(Error::Deleted { channel: None })));
         // The server refuses to open the feed.
         let server = serve(vec![vec![Request, gone()]]);
         let mut events = subscribe(&server.url, &[feed, Feed::Poll], "e-0");
@@ -362,6 +388,14 @@ async fn a_deletion_ends_every_feed() {
         take(&mut events, 3).await,
         ["stream at e-0.f-0", "deleted b", "end: the channel was deleted"]
     );
+    let gone = || refusal("404 Not Found", r#""reason":"deleted","channel":"b""#);
+    for feed in Feed::ALL {
+        let server = serve(vec![vec![Request, gone()]]);
+        let mut events = subscribe(&server.url, &[feed], "e-0.f-0");
+        assert_eq!(take(&mut events, 1).await, ["deleted b"], "{feed}");
+        let Err(Error::Deleted { channel }) = next(&mut events).await else { panic!("{feed}") };
+        assert_eq!(channel.as_deref(), Some("b"));
+    }
     let server = serve(vec![vec![Request, Upgrade(close_frame(4404, "")), Hold]]);
     let mut events = subscribe(&server.url, &[Feed::WebSocket], "e-0");
     assert_eq!(take(&mut events, 2).await, ["deleted -", "end: the channel was deleted"]);

@@ -143,30 +143,6 @@ impl Channel {
         });
     }
 
-    /// Notes that the log is in use, so that its sliding expiry begins again. The store is told
-    /// after a tenth of the time at the earliest.
-    pub(crate) fn prolong(&self, now_ms: u64) {
-        if !self.is_to_prolong(now_ms) {
-            return;
-        }
-        let mut guard = self.lock();
-        if guard.life != Life::Open {
-            return;
-        }
-        guard.touched_ms = now_ms;
-        self.note_open(&guard);
-        drop(guard);
-        // If it fails, the next use tells it again.
-        let this = self.arc();
-        self.common.store.touch(self.name(), now_ms).then(move |told| {
-            if !matches!(told, Some(Ok(()))) {
-                let mut guard = this.lock();
-                guard.touched_ms = 0;
-                this.note_open(&guard);
-            }
-        });
-    }
-
     /// Forgets the channel if nothing is lost by that. Returns whether it did.
     pub(crate) fn forget_if_idle(&self, now_ms: u64) -> bool {
         let mut guard = self.lock();

@@ -264,7 +264,11 @@ impl Channel {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The time of a sliding expiry begins when a reader leaves, and a sweep may come much later.
     pub(crate) fn remove_subscriber(&self) {
+        if self.prolong_at_ms.load(Ordering::Relaxed) < u64::MAX {
+            self.prolong(self.common.now_ms());
+        }
         self.subscribers.fetch_sub(1, Ordering::Relaxed);
     }
 
@@ -299,6 +303,30 @@ impl Channel {
     /// Whether the store is to be told that the log is in use.
     pub(crate) fn is_to_prolong(&self, now_ms: u64) -> bool {
         now_ms >= self.prolong_at_ms.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the log is in use, so that its sliding expiry begins again. The store is told
+    /// after a tenth of the time at the earliest.
+    pub(crate) fn prolong(&self, now_ms: u64) {
+        if !self.is_to_prolong(now_ms) {
+            return;
+        }
+        let mut guard = self.lock();
+        if guard.life != Life::Open {
+            return;
+        }
+        guard.touched_ms = now_ms;
+        self.note_open(&guard);
+        drop(guard);
+        // If it fails, the next use tells it again.
+        let this = self.arc();
+        self.common.store.touch(self.name(), now_ms).then(move |told| {
+            if !matches!(told, Some(Ok(()))) {
+                let mut guard = this.lock();
+                guard.touched_ms = 0;
+                this.note_open(&guard);
+            }
+        });
     }
 
     /// Gives up the place of a publisher in the line.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
@@ -47,6 +47,10 @@ pub struct Hub {
     pub(crate) counters: Arc<Counters>,
     /// Whether the store has not answered the last sweep.
     is_store_sweeping: AtomicBool,
+    /// When the last sweep began.
+    sweep_began_ms: AtomicU64,
+    /// When the last sweep began that has visited every channel.
+    visited_ms: AtomicU64,
 }
 
 impl fmt::Debug for Hub {
@@ -96,6 +100,8 @@ impl Hub {
             stopped: AtomicBool::new(false),
             counters: common.counters.clone(),
             is_store_sweeping: AtomicBool::new(false),
+            sweep_began_ms: AtomicU64::new(0),
+            visited_ms: AtomicU64::new(0),
             common,
         });
         hub.common.store.listen(Arc::new(Ear(hub.this.clone())));
@@ -273,23 +279,39 @@ impl Hub {
     /// channels, or fewer if many messages expired. Pass 0 to begin. Returns the argument for the
     /// next step, or `None` at the end.
     pub fn sweep_some(&self, from: usize) -> Option<usize> {
-        let now_ms = self.now_ms();
+        self.sweep_some_at(from, self.now_ms())
+    }
+
+    pub(crate) fn sweep_some_at(&self, from: usize, now_ms: u64) -> Option<usize> {
         if from == 0 {
             self.tend_pages();
+            self.sweep_began_ms.store(now_ms, Ordering::Relaxed);
         }
-        // One step of the sweep of the store for each step of ours: both are short.
-        if !self.is_store_sweeping.swap(true, Ordering::Relaxed) {
-            let hub = self.this.clone();
-            self.common.store.sweep(now_ms).then(move |swept| {
-                let Some(hub) = hub.upgrade() else { return };
-                hub.is_store_sweeping.store(false, Ordering::Relaxed);
-                if let Some(Ok(swept)) = swept {
-                    let expired = swept.expired.iter().filter_map(|name| hub.channels.peek(name));
-                    expired.for_each(|channel| channel.vanished(true));
-                }
-            });
+        let next = self.channels.sweep_some(from, now_ms);
+        if next.is_none() {
+            self.visited_ms.fetch_max(self.sweep_began_ms.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        self.channels.sweep_some(from, now_ms)
+        self.sweep_store();
+        next
+    }
+
+    /// One step of the sweep of the store, for each step of ours: both are short. The store gets
+    /// the beginning of our last whole sweep, and not the time of now: since then, every channel
+    /// with readers was visited and the store was told. So no log expires under readers that wait,
+    /// even if its time is shorter than the time between two sweeps.
+    fn sweep_store(&self) {
+        if self.is_store_sweeping.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let hub = self.this.clone();
+        self.common.store.sweep(self.visited_ms.load(Ordering::Relaxed)).then(move |swept| {
+            let Some(hub) = hub.upgrade() else { return };
+            hub.is_store_sweeping.store(false, Ordering::Relaxed);
+            if let Some(Ok(swept)) = swept {
+                let expired = swept.expired.iter().filter_map(|name| hub.channels.peek(name));
+                expired.for_each(|channel| channel.vanished(true));
+            }
+        });
     }
 
     /// Reads pages again whose reading failed, after a pause. Every worker calls this each second.

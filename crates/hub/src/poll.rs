@@ -7,13 +7,12 @@ use tidewire_channel::Budget;
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
-use crate::error::HubError;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
 use crate::form_cache::FormCache;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Bounds, Item};
-use crate::refusal::{hub_refusal, vary};
+use crate::refusal::{deleted, vary};
 use crate::rope::Rope;
 
 /// Everything but the messages that decides the bytes of an answer to a long poll.
@@ -39,7 +38,7 @@ impl PollShape {
     }
 
     /// The whole HTTP response to a poll for which there is no message. If `closed`, there will be
-    /// none.
+    /// none, and the ends of the channels were told.
     pub(crate) fn empty_answer(&self, cursor: &str, closed: bool, forms: &FormCache) -> Rope {
         let mut answer = Answer::new(self.callback.as_deref(), forms);
         if closed {
@@ -48,12 +47,13 @@ impl PollShape {
         self.answer(answer, cursor)
     }
 
-    /// The whole HTTP response to a poll of a channel that was deleted. A script reports it in its
-    /// body, because the page cannot see the status.
+    /// The whole HTTP response to a poll of a channel that was deleted; `channel` is its name if
+    /// the poll has several. A script reports it in its body, because the page cannot see the
+    /// status.
     pub(crate) fn deleted_answer(&self, cursor: &str, channel: Option<&str>, forms: &FormCache) -> Rope {
         let callback = self.callback.as_deref();
         if callback.is_none() {
-            return self.response(hub_refusal(HubError::Deleted).into_response());
+            return self.response(deleted(channel).into_response());
         }
         let mut answer = Answer::new(callback, forms);
         answer.deleted(channel);
@@ -75,7 +75,7 @@ impl PollShape {
 pub(crate) struct Read<'f> {
     pub(crate) answer: Answer<'f>,
     pub(crate) messages: usize,
-    /// Whether there is anything to answer: a message, a loss, or the end of all channels.
+    /// Whether there is anything to answer: a message, a loss, or an end.
     pub(crate) any: bool,
     /// Whether all channels have ended with it.
     pub(crate) has_ended: bool,
@@ -87,8 +87,9 @@ pub(crate) struct Read<'f> {
 /// cannot continue from there. A JSONP answer reports that in its body instead, because the page
 /// cannot see the status.
 ///
-/// A 410 has no messages. It names a position, and the client continues there. If messages of one
-/// channel come before the gap of another, they are the answer, and the next poll gets the 410.
+/// A 410 has no messages. It names a position, and the client continues there. If messages or the
+/// end of one channel come before the gap of another, they are the answer, and the next poll gets
+/// the 410.
 pub(crate) fn read<'f>(
     channels: &Channels,
     positions: &mut Positions,
@@ -96,39 +97,56 @@ pub(crate) fn read<'f>(
     callback: Option<&'f str>,
     forms: &'f FormCache,
 ) -> Result<Read<'f>, Problem> {
+    read_to(channels, positions, (budget, None), callback, forms)
+}
+
+/// The same up to a ceiling, if there is one.
+fn read_to<'f>(
+    channels: &Channels,
+    positions: &mut Positions,
+    (budget, ceiling): (Budget, Option<&Positions>),
+    callback: Option<&'f str>,
+    forms: &'f FormCache,
+) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
-    let (mut answer, mut messages, mut gone) = (Answer::new(callback, forms), 0, None);
-    let bounds = Bounds { budget, or_one: true, ceiling: None, first: 0 };
-    let progress = reader::read(channels, channels.0.len() > 1, positions, bounds, |item, _| match item {
-        Item::Message(envelope) => {
-            let before = answer.len();
-            answer.message(&envelope);
-            messages += 1;
-            (Flow::Continue, answer.len() - before)
+    let (mut answer, mut messages, mut ends, mut gone) = (Answer::new(callback, forms), 0, 0, None);
+    let bounds = Bounds { budget, or_one: true, ceiling, first: 0 };
+    let has_several = channels.0.len() > 1;
+    let progress = reader::read(channels, has_several, positions, bounds, |item, moved| {
+        let before = answer.len();
+        match item {
+            Item::Message(envelope) => {
+                answer.message(&envelope);
+                messages += 1;
+            }
+            Item::Discontinuity { what, cursor } if callback.is_some() => answer.discontinuity(&what, cursor),
+            Item::Discontinuity { what, cursor } => {
+                gone = Some((self::gone(&what, cursor), moved));
+                return (Flow::End, 0);
+            }
+            // Of one channel, the cursor and `closed` say it. Of several, the cursor alone would
+            // look as if a message were lost.
+            Item::End(end) if has_several => {
+                answer.end_of_channel(&end);
+                ends += 1;
+            }
+            Item::End(_) => {}
         }
-        Item::Discontinuity { what, cursor } if callback.is_some() => {
-            answer.discontinuity(&what, cursor);
-            (Flow::Continue, 0)
-        }
-        Item::Discontinuity { what, cursor } => {
-            gone = Some(self::gone(&what, cursor));
-            (Flow::End, 0)
-        }
-        // An answer tells only the end of all channels.
-        Item::End(_) => (Flow::Continue, 0),
+        (Flow::Continue, answer.len() - before)
     });
     match gone {
         None => {
-            if progress.has_ended {
+            let reader::Progress { any, has_ended, waits, .. } = progress;
+            if has_ended {
                 answer.close();
             }
-            let reader::Progress { has_ended, waits, .. } = progress;
-            Ok(Read { answer, messages, any: progress.any || has_ended, has_ended, waits })
+            Ok(Read { answer, messages, any: any || ends > 0 || has_ended, has_ended, waits })
         }
-        Some(problem) if messages == 0 => Err(problem),
-        Some(_) => {
-            *positions = start;
-            read(channels, positions, Budget { messages, ..budget }, callback, forms)
+        Some((problem, _)) if messages + ends == 0 => Err(problem),
+        Some((_, moved)) => {
+            let mut reached = std::mem::replace(positions, start);
+            reached.0[moved.channel] = moved.before;
+            read_to(channels, positions, (budget, Some(&reached)), callback, forms)
         }
     }
 }
@@ -192,10 +210,16 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use serde_json::{Value, json};
     use tidewire_store::{ChannelName, Message};
 
     use super::*;
+    use crate::flight::at_once;
     use crate::hub::Hub;
+    use crate::positions::Start;
+    use crate::publication::Publication;
     use crate::{HubConfig, Retention};
 
     /// `count` channels with long names. As JSON, their messages are much longer than the payloads.
@@ -231,5 +255,64 @@ mod tests {
             }
             assert_eq!((got, positions), (count * messages, channels.heads()));
         }
+    }
+
+    /// The answer as a client sees it, and whether there is anything to answer.
+    fn answer(read: Read<'_>, positions: &Positions) -> (Value, bool) {
+        let body = read.answer.finish(&positions.to_text()).to_vec();
+        (serde_json::from_slice(&body).unwrap(), read.any)
+    }
+
+    #[test]
+    fn the_end_of_each_of_several_channels_is_at_its_place() {
+        let retention = Retention::DEFAULT.with_max_messages(2);
+        let hub = Hub::new(HubConfig { retention, ..HubConfig::default() }, 1);
+        let names = ["a", "b"].map(|name| ChannelName::new(name).unwrap());
+        let publish = |name| hub.publish(name, Message::new("x".into(), 0), None).unwrap().cursor;
+        let close = |name: &ChannelName| {
+            let mut closing = Publication::close(name.clone());
+            at_once(poll_fn(|cx| hub.poll_publish(cx, &mut closing))).unwrap().end.unwrap()
+        };
+        let channels = Channels(names.iter().map(|name| hub.channel(name).unwrap()).collect());
+        let forms = FormCache::new(hub.counters.forms.clone());
+        let start = channels.start(&Start::Earliest);
+        let (from_b, at_a, at_b) = (start.0[1], publish(&names[0]), publish(&names[1]));
+        let end_a = close(&names[0]);
+        let place = |object: &Value| format!("{} {}", object["type"].as_str().unwrap(), object["cursor"]);
+        let next = |positions: &mut Positions, messages| {
+            let budget = Budget { messages, bytes: 64 * 1024 };
+            let read = read(&channels, positions, budget, None, &forms).unwrap();
+            let (object, any) = answer(read, positions);
+            let places: Vec<_> = object["messages"].as_array().unwrap().iter().map(place).collect();
+            let last = format!("\"{}\"", positions.to_text());
+            assert!(places.last().is_none_or(|place| place.ends_with(&last)), "{object}");
+            (places, any, object["closed"] == true)
+        };
+        let message = |a, b| format!("message \"{a}.{b}\"");
+        let end = |a, b| format!("end \"{a}.{b}\"");
+        let (mut all, mut one) = (start.clone(), start);
+        let both = [message(at_a, from_b), end(end_a, from_b), message(end_a, at_b)];
+        assert_eq!(next(&mut all, 10), (both.to_vec(), true, false));
+        assert_eq!(next(&mut all, 10), (vec![], false, false), "the end is told once");
+        assert_eq!(next(&mut one, 1), (both[..2].to_vec(), true, false), "an end is no message");
+        assert_eq!(next(&mut one, 1), (both[2..].to_vec(), true, false));
+        // The end of one channel comes before the gap of another.
+        let mut behind = Positions([at_a, at_b].into());
+        for _ in 0..3 {
+            publish(&names[1]);
+        }
+        assert_eq!(next(&mut behind, 10), (vec![end(end_a, at_b)], true, false));
+        let gone = read(&channels, &mut behind, Budget::messages(10), None, &forms).err().unwrap();
+        let lost: Value = serde_json::from_slice(&gone.to_json()).unwrap();
+        assert_eq!(behind.0[0], end_a);
+        let (from, reached) = (format!("{end_a}.{at_b}"), behind.to_text());
+        assert_eq!(lost["gap"], json!({"type": "gap", "from": from, "cursor": reached, "missed": 1}));
+        // The last end is told like the others.
+        all = channels.heads();
+        all.0[0] = end_a;
+        let (head_b, end_b) = (all.0[1], close(&names[1]));
+        assert_ne!(head_b, end_b);
+        assert_eq!(next(&mut all, 10), (vec![end(end_a, end_b)], true, true));
+        assert_eq!(next(&mut all, 10), (vec![], true, true), "a long poll is answered at once");
     }
 }

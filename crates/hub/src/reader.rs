@@ -131,10 +131,11 @@ pub(crate) fn read(
             let cursor = positions.to_text();
             let channel = labelled.then(|| channels.0[index].name().as_str());
             let item = Item::End(ChannelEnd { cursor: &cursor, channel });
-            let (flow, _) = on_item(item, Moved { channel: index, before: reached });
+            let (flow, written) = on_item(item, Moved { channel: index, before: reached });
             if flow == Flow::End {
                 return Progress { flow, ..progress };
             }
+            left.bytes = left.bytes.saturating_sub(written);
         }
         progress.has_ended &= page.end == Some(positions.0[index]);
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use tidewire_server::{Problem, Response};
+use tidewire_store::ChannelName;
 
 use crate::cors::Access;
 use crate::error::HubError;
@@ -20,6 +21,24 @@ pub(crate) fn hub_refusal(error: HubError) -> Problem {
         HubError::ProducerGap { expected } => problem.with("expected", expected),
         HubError::Store { unknown } => problem.with("outcome", if unknown { "unknown" } else { "failed" }),
         _ => problem,
+    }
+}
+
+/// The refusal of a reader because a channel was deleted. `channel` is its name if the reader asks
+/// for several.
+pub(crate) fn deleted(channel: Option<&str>) -> Problem {
+    let problem = hub_refusal(HubError::Deleted);
+    match channel {
+        Some(channel) => problem.with("channel", channel),
+        None => problem,
+    }
+}
+
+/// The refusal of a reader of several channels, or of one, because of the error of one of them.
+pub(crate) fn read_refusal(error: HubError, name: &ChannelName, channels: usize) -> Problem {
+    match error {
+        HubError::Deleted => deleted((channels > 1).then(|| name.as_str())),
+        error => hub_refusal(error),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tidewire_server::{Listen, Running, Server};
 use tidewire_store::suite::{Fault, RequestKind};
 
+use crate::flight::at_once;
 use crate::hub::Hub;
 use crate::pages::MAX_ATTEMPTS;
 use crate::settings::Settings;
@@ -73,6 +74,35 @@ fn a_slow_store_blocks_no_worker() {
     release(&store, held[0].number);
     read_until(&mut poll, "200 OK");
     drop(poll);
+    running.stop().unwrap();
+}
+
+/// Of several channels, the refusal names the one that was deleted, also if the store says so
+/// later.
+#[test]
+fn a_refusal_names_the_deleted_one_of_several_channels() {
+    let store = faulty();
+    let hub = hub(&store);
+    let (running, address) = serve(&hub);
+    for is_slow in [false, true] {
+        publish(&hub, "x");
+        assert_eq!(at_once(hub.delete(&name("a"))), Ok(true));
+        store.always(RequestKind::Open, is_slow.then_some(Fault::HoldRequest));
+        for (target, member) in
+            [("/c/b,a", r#""reason":"deleted","channel":"a"}"#), ("/c/a", r#""reason":"deleted"}"#)]
+        {
+            // The hub forgets that the channel was deleted, and asks the store again.
+            hub.sweep();
+            let mut poll = ask(address, &get(target));
+            if is_slow {
+                store.wait_held(1);
+                store.release_all();
+            }
+            let answer = read_until(&mut poll, "}");
+            assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains(member), "{answer}");
+        }
+    }
+    store.always(RequestKind::Open, None);
     running.stop().unwrap();
 }
 

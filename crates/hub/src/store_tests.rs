@@ -19,7 +19,9 @@ use crate::error::HubError;
 use crate::flight::at_once;
 use crate::hub::Hub;
 use crate::publication::Publication;
+use crate::raw_reader::RawReader;
 use crate::upload::Upload;
+use crate::upload_state::RawStart;
 
 pub(crate) type Faulty = Arc<FaultyStore<MemoryStore>>;
 
@@ -450,4 +452,60 @@ fn a_typed_channel_gives_its_type_and_refuses_others() {
     assert_eq!(hub.publish(&name("a"), other, None), Err(HubError::OtherType));
     let page = all(&hub.channel(&name("a")).unwrap());
     assert_eq!(page.messages[0].1.content_type(), Some("text/x"));
+}
+
+/// `count` channels that are deleted after a second without a reader.
+fn expiring(hub: &Arc<Hub>, count: usize) -> Vec<Arc<Channel>> {
+    let settings = ChannelSettings::DEFAULT.with_expiry(Some(Expiry::Sliding { ms: 1_000 }));
+    let names = (0..count).map(|number| name(&format!("c{number}")));
+    names
+        .map(|name| {
+            at_once(hub.create(&name, settings.clone())).unwrap();
+            hub.channel(&name).unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn a_channel_does_not_expire_under_readers_that_wait() {
+    // The second hub needs several steps for a sweep.
+    for count in [2, 600] {
+        let hub = Hub::new(HubConfig::DEFAULT, 1);
+        let channels = expiring(&hub, count);
+        let (read, unread): (Vec<_>, Vec<_>) =
+            channels.into_iter().enumerate().partition(|(number, _)| number % 2 == 0);
+        let raw = RawReader::new(&read[0].1, RawStart::Now).unwrap();
+        read[1..].iter().for_each(|(_, channel)| channel.add_subscriber());
+        let mut now_ms = hub.now_ms();
+        let mut sweep = || {
+            now_ms += 5_000;
+            let mut next = Some(0);
+            while let Some(from) = next {
+                next = hub.sweep_some_at(from, now_ms);
+                now_ms += 2_000;
+            }
+        };
+        // The store may be a whole sweep later.
+        (0..4).for_each(|_| sweep());
+        assert!(read.iter().all(|(_, channel)| channel.is_open()));
+        assert!(unread.iter().all(|(_, channel)| channel.is_deleted()));
+        drop(raw);
+        read[1..].iter().for_each(|(_, channel)| channel.remove_subscriber());
+        (0..4).for_each(|_| sweep());
+        assert!(read.iter().all(|(_, channel)| channel.is_deleted()));
+    }
+}
+
+#[test]
+fn the_time_of_an_expiry_begins_when_a_reader_leaves() {
+    let hub = Hub::new(HubConfig::DEFAULT, 1);
+    let channel = &expiring(&hub, 1)[0];
+    channel.add_subscriber();
+    let mut state = channel.lock();
+    state.touched_ms = 0;
+    channel.note_open(&state);
+    drop(state);
+    assert!(channel.is_to_prolong(hub.now_ms()));
+    channel.remove_subscriber();
+    assert!(channel.lock().touched_ms > 0);
 }

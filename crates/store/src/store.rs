@@ -28,7 +28,7 @@ use crate::name::ChannelName;
 /// is made after an append was answered sees its messages.
 ///
 /// **Time.** `now_ms` is the hub's clock everywhere: milliseconds since 1970 that never step back
-/// while the hub runs.
+/// while the hub runs. Only [`sweep`](Self::sweep) may get an earlier time.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Tells what there is under a name, and creates nothing. The hub uses the channel until
     /// [`release`](Self::release): meanwhile, the store forgets nothing of it, other than what its
@@ -91,6 +91,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Does a piece of the regular work: frees what is too old, and deletes logs whose expiry has
     /// come. One call does a bounded amount of work, so that it may run on a worker. Call it until
     /// [`Swept::more`] is `false`, every few seconds.
+    ///
+    /// The time may be earlier than that of other calls. Every [`touch`](Self::touch) that was made
+    /// before this call counts, and the hub has told of all uses until that time.
     ///
     /// # Errors
     /// In the answer: [`Failed`].

@@ -118,7 +118,7 @@ fn closed(code: Option<u16>, reason: &str) -> Error {
     match code {
         // Other servers and proxies use the code for every end, so the reason decides.
         Some(close::NORMAL) if reason == ENDED => Error::Ended,
-        Some(DELETED) => Error::Deleted,
+        Some(DELETED) => Error::Deleted { channel: None },
         _ => Error::Closed { code: code.unwrap_or(close::NO_STATUS), reason: reason.to_owned() },
     }
 }

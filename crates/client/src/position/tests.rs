@@ -57,16 +57,22 @@ fn several_channels_are_compared_one_by_one() {
     assert_eq!(position.step_to(&cursor("e-4.f-8"), Some("a")), Step::Duplicate, "it is a's message");
     assert_eq!(position.step_to(&cursor("e-4.f-8"), Some("b")), Step::New);
     assert_eq!(position.step_to(&cursor("e-5.f-8"), Some("b")), Step::Hole(1));
-    let step_of_poll = |to: &str, channel: &str| {
-        let (time, event, content_type, data) = (None, None, None, bytes::Bytes::new());
-        let channel = Some(channel.to_owned());
-        let cursor = cursor(to);
-        let message = Message { cursor, channel, time, event, content_type, data };
-        position.step_of_poll(&Item::Message(message))
-    };
-    assert_eq!(step_of_poll("e-5.f-8", "b"), Step::New, "the other channel may have ended");
-    assert_eq!(step_of_poll("e-6.f-8", "b"), Step::Hole(2));
-    assert_eq!(step_of_poll("e-5.f-9", "b"), Step::Hole(2));
+}
+
+#[test]
+fn the_answer_of_a_poll_ends_after_its_last_item() {
+    let step = |from: &str, to: &str, is_closed| at(from).step_to_end_of_poll(&cursor(to), is_closed);
+    for is_closed in [false, true] {
+        for (from, to) in [("e-4", "e-4"), ("e-4.f-7", "e-4.f-7"), ("e-4.f-7", "e-4.f-6")] {
+            assert_eq!(step(from, to, is_closed), Step::New, "{to}");
+        }
+        assert_eq!(step("e-4.f-7", "e-5.f-7", is_closed), Step::Hole(1), "an object tells each end");
+        assert_eq!(step("e-4.f-7", "e-5.g-8", is_closed), Step::Hole(2));
+    }
+    assert_eq!(step("e-4", "f-5", true), Step::New, "the end of the only channel has no object");
+    assert_eq!(step("e-4", "f-5", false), Step::Hole(1));
+    assert_eq!(step("e-4", "f-6", true), Step::Hole(1));
+    assert_eq!(step("e-4", "f-1", true), Step::Foreign);
 }
 
 /// All channels of a store that were never written are at the same position.
@@ -181,10 +187,6 @@ fn the_channel_that_ends_is_found_by_its_name_or_its_move() {
     position.end(1, end);
     assert_eq!(position.open_channels().collect::<Vec<_>>(), [0]);
     assert!(position.is_at_end());
-    assert_eq!(position.step_to_end_of_all(&cursor("e-5.f-8")), Step::New);
-    assert_eq!(position.step_to_end_of_all(&cursor("g-7.f-8")), Step::Hole(2));
-    assert_eq!(position.step_to_end_of_all(&cursor("g-4.f-8")), Step::Foreign);
-    assert_eq!(at("e-4.f-7").step_to_end_of_all(&cursor("e-5.f-8")), Step::New, "both end at once");
     follow(&mut position, "unknown-epoch", "e-4.h-0");
     assert_eq!(position.open_channels().count(), 2, "the channel was deleted and made again");
     assert!(!position.is_at_end());

@@ -3,7 +3,7 @@
 
 use tidewire_server::json;
 
-use super::feed::{Discontinuity, Envelope};
+use super::feed::{ChannelEnd, Discontinuity, Envelope};
 use super::jsonp;
 use crate::form_cache::FormCache;
 use crate::json_text::Place;
@@ -16,8 +16,8 @@ use crate::rope::Rope;
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
 /// Writes `{"messages":[…],"cursor":…,"gap":null}` message by message, and `"closed":true` at the
-/// end of all channels. With a callback, the answer
-/// is a script.
+/// end of all channels. If there are several, an object among the messages tells the end of each.
+/// With a callback, the answer is a script.
 ///
 /// serde writes each value, but not the object around them. As one value, all messages would have
 /// to stay in memory until the end; that makes an answer of 100 short messages 10 % slower.
@@ -61,6 +61,13 @@ impl<'f> Answer<'f> {
         // It has only cursors and our own words, so a script need not escape anything.
         self.body.own().extend_from_slice(&json);
         self.gap = Some(json);
+    }
+
+    /// Reports the end of one of several channels, at its place among the messages.
+    pub(crate) fn end_of_channel(&mut self, end: &ChannelEnd<'_>) {
+        self.separate();
+        // It has only a cursor and a name, so a script need not escape anything.
+        end.object().write(self.body.own());
     }
 
     /// Reports that a channel was deleted. For answers that cannot be a 404.

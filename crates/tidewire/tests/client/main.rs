@@ -267,27 +267,33 @@ async fn every_feed_reads_to_the_end() {
 #[tokio::test]
 async fn every_feed_tells_a_deletion() {
     let server = Server::start(&[]);
-    let client = client(&server.address, "gone");
-    client.publish(Publish::new("1")).await.unwrap();
+    let (one, two) = (client(&server.address, "gone"), client(&server.address, "other,gone"));
+    one.publish(Publish::new("1")).await.unwrap();
+    let readers = [(&one, None), (&two, Some("gone"))];
     let mut live = Vec::new();
-    for feed in Feed::ALL {
-        let mut events = client.subscribe(quick(&[feed], Since::Earliest));
-        assert_eq!(messages(&mut events, 1).await.len(), 1);
-        live.push(events);
+    for (client, name) in readers {
+        for feed in Feed::ALL {
+            let mut events = client.subscribe(quick(&[feed], Since::Earliest));
+            assert_eq!(messages(&mut events, 1).await.len(), 1);
+            live.push((events, name));
+        }
     }
     delete(&server.address, "gone");
-    live.extend(Feed::ALL.map(|feed| client.subscribe(quick(&[feed], Since::Now))));
-    for mut events in live {
-        let mut is_told = false;
+    for (client, name) in readers {
+        live.extend(Feed::ALL.map(|feed| (client.subscribe(quick(&[feed], Since::Now)), name)));
+    }
+    for (mut events, name) in live {
+        let mut told = None;
         let error = loop {
             match soon("the deletion", events.next()).await {
-                Ok(Event::Deleted { channel: None }) => is_told = true,
+                Ok(Event::Deleted { channel }) => told = Some(channel),
                 Ok(Event::Connected { .. }) => {}
                 Ok(event) => panic!("{event:?}"),
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, Error::Deleted) && is_told, "{error:?}");
+        let Error::Deleted { channel } = error else { panic!("{error:?}") };
+        assert_eq!((channel.as_deref(), told), (name, Some(name.map(str::to_owned))));
     }
 }
 

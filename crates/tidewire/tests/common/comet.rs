@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-use super::feeds::{Only, client, feed_event, is_closed, json, stream_of};
+use super::feeds::{Only, client, events_of_poll, feed_event, is_closed, json, stream_of};
 use super::{Ended, Feed, FeedEvent, Reader, Received};
 
 /// Opens one of these feeds of the channel at `url` after `since`.
@@ -221,13 +221,10 @@ impl Reader for Jsonp {
                 let script = response.bytes().await.map_err(Ended::cut)?;
                 let call = script.strip_prefix(b"/**/app.on_1(").and_then(|rest| rest.strip_suffix(b");\n"));
                 let answer = json(call.unwrap_or_else(|| panic!("not a call: {script:?}")));
-                self.events.extend(answer["messages"].as_array().unwrap().iter().filter_map(feed_event));
+                self.events.extend(events_of_poll(&url, &self.since, &answer));
                 self.since = answer["cursor"].as_str().expect("always a cursor").to_owned();
-                self.has_ended = matches!(self.events.back(), Some(FeedEvent::Deleted { .. }));
-                if is_closed(&answer) {
-                    self.events.push_back(FeedEvent::End { cursor: self.since.clone(), channel: None });
-                    self.has_ended = true;
-                }
+                let is_deleted = matches!(self.events.back(), Some(FeedEvent::Deleted { .. }));
+                self.has_ended = is_deleted || is_closed(&answer);
             }
         }
         .boxed()

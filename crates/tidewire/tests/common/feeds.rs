@@ -272,7 +272,7 @@ pub async fn stream_of(
 fn deleted(body: &[u8]) -> FeedEvent {
     let problem = json(body);
     assert_eq!((&problem["status"], &problem["reason"]), (&404.into(), &"deleted".into()), "{problem}");
-    FeedEvent::Deleted { channel: None }
+    FeedEvent::Deleted { channel: problem["channel"].as_str().map(str::to_owned) }
 }
 
 fn upgraded(opened: Result<Socket, tungstenite::Error>) -> Result<Result<Socket, FeedEvent>, Ended> {
@@ -376,16 +376,26 @@ impl Polls {
         assert_eq!(answer["gap"], Value::Null);
         let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
         assert_eq!(header.expect("in the head too"), cursor);
-        self.events.extend(answer["messages"].as_array().unwrap().iter().filter_map(feed_event));
-        if is_closed(&answer) {
-            self.events.push_back(FeedEvent::End { cursor: cursor.clone(), channel: None });
-            self.has_ended = true;
-        } else if let Some(FeedEvent::Message(last)) = self.events.back() {
-            assert_eq!(last.cursor, cursor, "the cursor is that of the last message");
-        }
+        self.has_ended = is_closed(&answer);
+        self.events.extend(events_of_poll(&url, &self.since, &answer));
         self.since = cursor;
         Ok(())
     }
+}
+
+/// The events in the answer to a poll. Fails the test if its cursor is anywhere but after them. If
+/// the poll is of one channel, no object tells the end.
+pub fn events_of_poll(url: &str, since: &str, answer: &Value) -> Vec<FeedEvent> {
+    let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
+    let messages = answer["messages"].as_array().unwrap();
+    let mut events: Vec<_> = messages.iter().filter_map(feed_event).collect();
+    let is_alone = !url.split('?').next().unwrap().contains(',');
+    if is_closed(answer) && (is_alone || events.is_empty()) {
+        events.push(FeedEvent::End { cursor: cursor.clone(), channel: None });
+    }
+    let told = events.iter().rev().find_map(FeedEvent::cursor).unwrap_or(since);
+    assert!(["earliest", "now", &cursor].contains(&told), "{url} moves in silence from {told}: {answer}");
+    events
 }
 
 /// Whether the answer to a poll reaches the end of all channels.

@@ -41,11 +41,6 @@ fn tells_a_deletion(feed: Feed) -> bool {
     feed != Feed::Replace
 }
 
-/// A poll tells only the end of all channels.
-fn is_poll(feed: Feed) -> bool {
-    matches!(feed, Feed::Poll | Feed::LongPoll | Feed::Jsonp)
-}
-
 /// Reads the end, and that nothing follows.
 async fn read_end(feed: Feed, reader: &mut dyn Reader, end: &str, how: &str) {
     if tells_the_end(feed) {
@@ -122,8 +117,7 @@ async fn a_feed_of_several_channels_ends_with_the_last_of_them() {
         let both = format!("{a},{b}");
         let mut reader = reader(feed, objects, &server.address, &both, &format!("{at_a}.{at_b}")).await;
         let end_a = close(&server.address, &a, None);
-        let tells_one = tells_the_end(feed) && !is_poll(feed);
-        if tells_one {
+        if tells_the_end(feed) {
             let cursor = format!("{end_a}.{at_b}");
             let expected = FeedEvent::End { cursor, channel: Some(a.clone()) };
             assert_eq!(next(feed, &mut *reader).await, Ok(expected), "{feed:?}");
@@ -136,8 +130,7 @@ async fn a_feed_of_several_channels_ends_with_the_last_of_them() {
         let end_b = close(&server.address, &b, None);
         let end = format!("{end_a}.{end_b}");
         if tells_the_end(feed) {
-            let channel = tells_one.then(|| b.clone());
-            let expected = FeedEvent::End { cursor: end.clone(), channel };
+            let expected = FeedEvent::End { cursor: end.clone(), channel: Some(b.clone()) };
             assert_eq!(next(feed, &mut *reader).await, Ok(expected), "{feed:?}");
         }
         assert_eq!(next(feed, &mut *reader).await, Err(Ended::Well), "{feed:?}");
@@ -162,14 +155,15 @@ async fn every_feed_tells_that_a_channel_was_deleted() {
             if tells_a_deletion(feed) {
                 let event = next(feed, &mut *reader).await;
                 let Ok(FeedEvent::Deleted { channel: label }) = event else { panic!("{feed:?}: {event:?}") };
-                // A refusal and a close name no channel.
-                let names = several && !is_poll(feed) && feed != Feed::WsBare;
+                // A close names no channel.
+                let names = several && feed != Feed::WsBare;
                 assert_eq!(label, names.then(|| channel.clone()), "{feed:?}");
             }
             assert_eq!(next(feed, &mut *reader).await, Err(Ended::Well), "{feed:?}");
             let mut later = self::reader(feed, objects, &server.address, &channels, &since).await;
             let event = next(feed, &mut *later).await;
-            assert_eq!(event, Ok(FeedEvent::Deleted { channel: None }), "{feed:?}: a new read");
+            let expected = FeedEvent::Deleted { channel: several.then(|| channel.clone()) };
+            assert_eq!(event, Ok(expected), "{feed:?}: a new read");
         }
     }
 }
@@ -336,6 +330,7 @@ fn a_held_poll_is_answered_at_the_end_and_at_a_deletion() {
                 let (status, object) = answer(raw);
                 if feed == "longpoll" {
                     assert_eq!((status, &object["reason"]), (404, &"deleted".into()));
+                    assert_eq!(object["channel"], label);
                 } else {
                     assert_eq!((status, &object["cursor"]), (200, &cursor.into()), "a script sees no status");
                     assert_eq!(object["messages"][0]["type"], "deleted");
@@ -349,11 +344,25 @@ fn a_held_poll_is_answered_at_the_end_and_at_a_deletion() {
         let closed =
             |end: &str| serde_json::json!({"messages": [], "cursor": end, "gap": null, "closed": true});
         assert_eq!((status, object), (200, closed(&end_one)));
-        // The other one goes on until both have ended. Its connection may ask again.
+        // Of two, each end is told. The connection may ask again.
+        let told = |end: &str, channel: &str| {
+            let object = serde_json::json!({"type": "end", "cursor": end, "channel": channel});
+            serde_json::json!({"messages": [object], "cursor": end, "gap": null})
+        };
+        let mut end = format!("{end_one}.{at_two}");
+        assert_eq!(answer(&mut both), (200, told(&end, &one)));
+        let ask_again = |both: &mut Raw, end: &str| {
+            let query = format!("feed={feed}&callback=f&wait=50&since={end}");
+            both.send(format!("GET /c/{names}?{query} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        };
+        ask_again(&mut both, &end);
+        wait_for(&two, 1);
         let end_two = close(&address, &two, None);
-        let end = format!("{end_one}.{end_two}");
-        assert_eq!(answer(&mut both), (200, closed(&end)));
-        both.send(format!("GET /c/{names}?wait=50&since={end} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        end = format!("{end_one}.{end_two}");
+        let mut last = told(&end, &two);
+        last["closed"] = true.into();
+        assert_eq!(answer(&mut both), (200, last));
+        ask_again(&mut both, &end);
         assert_eq!(answer(&mut both), (200, closed(&end)), "at once");
     }
     running.stop().unwrap();

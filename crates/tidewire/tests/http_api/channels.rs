@@ -388,21 +388,28 @@ fn a_deleted_channel_has_no_reads_until_it_is_written() {
 fn a_channel_expires() {
     let server = Server::start(&["--channel", "short/*?expire=100ms"]);
     let mut raw = server.raw();
-    Post::new("one").on(&mut raw, "short/a");
+    let reader = |channel: &str| {
+        let mut reader = server.raw();
+        reader.send(get(&format!("/c/{channel}?feed=stream"), "")).until("hello");
+        reader
+    };
+    let (mut waiting, mut at) = (reader("short/read"), reader("at"));
+    for channel in ["short/read", "short/unread"] {
+        Post::new("one").on(&mut raw, channel);
+    }
     let soon = std::time::SystemTime::now() + std::time::Duration::from_millis(1500);
     let ms = soon.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     assert_eq!(create(&mut raw, "at", &format!("&expire-at={}", rfc3339(ms as i128))).status, 201);
-    // A look would prolong the time of the first one, so wait until its reader is told.
-    let readers = ["short/a", "at"].map(|channel| {
-        let mut reader = server.raw();
-        reader.send(get(&format!("/c/{channel}?feed=stream"), "")).until("hello");
-        (channel, reader)
-    });
-    for (channel, mut reader) in readers {
-        reader.until("{\"type\":\"deleted\"}");
-        refused(&raw.send(get(&format!("/c/{channel}"), "")).response(), 404, json!({"reason": "deleted"}));
+    // A look would prolong the time of the others. They come up in the same sweep as this one.
+    at.until("{\"type\":\"deleted\"}");
+    for channel in ["at", "short/unread"] {
+        let mut look = || raw.send(get(&format!("/c/{channel}"), "")).response();
+        eventually("the channel to be deleted", || look().status == 404);
+        refused(&look(), 404, json!({"reason": "deleted"}));
         assert_eq!(seq(&Post::new("two").on(&mut raw, channel)), 1, "a new log");
     }
+    assert_eq!(seq(&Post::new("two").on(&mut raw, "short/read")), 2, "its reader waits");
+    waiting.until("two");
 }
 
 /// Milliseconds since 1970 as RFC 3339, by a library of others.

@@ -42,16 +42,24 @@ export function lineage() {
     /**
      * Returns the position after an object whose cursor is `next`, in each channel the later of
      * both, and how many messages are missing before that. With several channels, each position may
-     * be ahead in another channel.
+     * be ahead in another channel. `moves` is 1 for an object that is itself the next step in one
+     * channel, such as a message, and 0 for one that only says where the transport is.
      */
-    step(head: string, seen: string, next: string, isGap: boolean): [after: string, missing: number] {
+    step(
+      head: string,
+      seen: string,
+      next: string,
+      isGap: boolean,
+      moves: number,
+    ): [after: string, missing: number] {
       const [mine, saw] = [head.split('.'), seen.split('.')];
-      let missing = 0;
+      let missing = -moves;
       const after = next.split('.').map((one, i) => {
         const by = ahead(mine[i], one, i);
         if (!(by > 0)) return mine[i];
         if (mine[i] !== saw[i] || (by === Infinity && !isGap)) behind();
-        missing += by - 1;
+        // From `now` and `earliest`, nothing is missing.
+        if (mine[i]?.includes('-')) missing += by;
         return one;
       });
       return [after.join('.'), missing];

@@ -119,11 +119,13 @@ export function delivery<T>(
       const isReset = type === 'reset';
       const isLost = reason === 'tail-lost';
       const isGap = isReset || type === 'gap';
+      // These say where the transport is. Each of several channels has told its own end.
+      const isPlace = type === 'hello' || (type === 'end' && !channel && /\./.test(cursor));
       // A reset may move the cursor back. Any other object that ends before the head was delivered
       // already, over another transport.
       const [after, missing] = isReset
         ? [reset(head, seen, cursor, isLost), 0]
-        : step(head, seen, cursor, isGap);
+        : step(head, seen, cursor, isGap, isPlace ? 0 : 1);
       const isEnd = type === 'end' && !ended.has(channel);
       // The end of a log that lost its tail is not the end of the log that followed. With several
       // channels, the object may be behind in the others.
@@ -131,7 +133,7 @@ export function delivery<T>(
       if (isEnd && cursor.split('.').some((one: string, i: number) => one !== mine[i] && one !== saw[i]))
         throw new Error('the transport is behind');
       if (after === head && !isEnd) return false;
-      if (missing && !isGap) {
+      if (missing > 0 && !isGap) {
         // Numbers have no holes in a log, so the feed has lost something. The log may have it.
         if (hole !== head) {
           hole = head;

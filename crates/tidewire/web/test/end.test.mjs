@@ -176,6 +176,48 @@ test('an end of several channels is told for each, and the loop ends with the la
   }
 });
 
+for (const transport of ['longpoll', 'poll']) {
+  test(`${transport}: each of several channels ends at its place, and nothing else moves`, async (t) => {
+    const two = (cursor, channel) => message(cursor, { channel });
+    const answers = [
+      { messages: [two('a-1.b-0', 'a')], cursor: 'a-1.b-0' },
+      { messages: [end('a-2.b-0', 'a')], cursor: 'a-2.b-0' },
+      // The first time, an object for the other channel is missing.
+      { messages: [], cursor: 'a-2.b-1' },
+      { messages: [two('a-2.b-1', 'b'), end('a-2.b-2', 'b')], cursor: 'a-2.b-2', closed: true },
+    ];
+    const { url, asked } = await scripted(t, (_, n, response) => json(response, answers[n - 1]));
+    const both = url.replace('/c/x', '/c/a,b');
+    const { sub, ends, errors } = listen(t, both, { transports: [transport], since: 'a-0.b-0' });
+    assert.deepEqual(await readAll(sub), { got: ['a-1.b-0', 'a-2.b-1'] });
+    assert.deepEqual(ends, [end('a-2.b-0', 'a'), end('a-2.b-2', 'b')].map(({ type, ...rest }) => rest));
+    assert.deepEqual(
+      errors.map(({ detail }) => detail),
+      ['a hole in the feed'],
+    );
+    assert.deepEqual(
+      asked.map((query) => query.get('since')),
+      ['a-0.b-0', 'a-1.b-0', 'a-2.b-0', 'a-2.b-0'],
+    );
+    await isQuiet(url, asked);
+
+    // A reader that comes back after the ends is told once.
+    const late = listen(t, both, { transports: [transport], since: 'a-2.b-2' });
+    answers.push({ messages: [], cursor: 'a-2.b-2', closed: true });
+    assert.deepEqual(await readAll(late.sub), { got: [] });
+    assert.deepEqual([late.ends, late.errors], [[{ cursor: 'a-2.b-2', channel: undefined }], []]);
+  });
+
+  test(`${transport}: of several channels, the refusal names the one that was deleted`, async (t) => {
+    const { url, asked } = await scripted(t, (_, n, response) =>
+      json(response, { ...DELETED, channel: 'b' }, 404),
+    );
+    const { sub } = listen(t, url.replace('/c/x', '/c/a,b'), { transports: [transport], since: 'a-0.b-0' });
+    assert.equal((await readAll(sub)).error.channel, 'b');
+    await isQuiet(url, asked);
+  });
+}
+
 test('messages that wait for a loop come before its end, and close drops them', async (t) => {
   const { url } = await scripted(t, (query, _, response) => TOLD.fetch(query, response, ['a-1', 'a-2']));
   const { sub, states } = listen(t, url, { transports: ['fetch'] });

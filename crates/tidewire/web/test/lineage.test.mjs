@@ -63,6 +63,8 @@ test('a number that is missing is an error first, and a gap if it is missing aga
   for (const [since, next, report] of [
     ['a-5', 'a-7', 'hole 1'],
     ['a-5.f-1', 'a-5.f-4', 'hole 2'],
+    // A message moves one channel.
+    ['a-5.f-1', 'a-6.f-2', 'hole 1'],
   ]) {
     const { got, open, head } = reader(since);
     assert.throws(() => open()(next), /hole/, next);
@@ -70,6 +72,30 @@ test('a number that is missing is an error first, and a gap if it is missing aga
     open()(next);
     assert.deepEqual([got, head()], [[report, next], next]);
   }
+});
+
+test('an object that only says where the transport is moves nothing', () => {
+  for (const [since, next, type] of [
+    ['a-5', 'a-6', 'hello'],
+    ['a-5.f-1', 'a-6.f-1', 'hello'],
+    // Each of several channels tells its own end.
+    ['a-5.f-1', 'a-6.f-1', 'end'],
+  ]) {
+    const { got, open, head } = reader(since);
+    const place = { type, cursor: next };
+    assert.throws(() => open()(place), /hole/, next);
+    assert.deepEqual([got, head()], [[], since]);
+    open()(place);
+    assert.deepEqual([got, head()], [['hole 1'], next]);
+  }
+  for (const since of ['now', 'earliest']) {
+    const { got, open, head } = reader(since);
+    open()({ type: 'hello', cursor: 'a-5.f-1' });
+    assert.deepEqual([got, head()], [[], 'a-5.f-1'], since);
+  }
+  const { got, open } = reader('earliest');
+  open()('a-1.f-7');
+  assert.deepEqual(got, ['a-1.f-7']);
 });
 
 test('a new epoch with another number is an error, as often as it comes', () => {

@@ -14,9 +14,10 @@ export declare function lineage(): {
     /**
      * Returns the position after an object whose cursor is `next`, in each channel the later of
      * both, and how many messages are missing before that. With several channels, each position may
-     * be ahead in another channel.
+     * be ahead in another channel. `moves` is 1 for an object that is itself the next step in one
+     * channel, such as a message, and 0 for one that only says where the transport is.
      */
-    step(head: string, seen: string, next: string, isGap: boolean): [after: string, missing: number];
+    step(head: string, seen: string, next: string, isGap: boolean, moves: number): [after: string, missing: number];
     /** Returns the position after a reset to `next`. Another transport may have reported it. */
     reset(head: string, seen: string, next: string, isLost: boolean): string;
     /**
