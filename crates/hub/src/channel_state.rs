@@ -355,29 +355,26 @@ impl State {
     ///
     /// # Errors
     /// [`HubError`]; nothing is to be appended.
-    pub(crate) fn prepare(&mut self, append: &Append<'_>) -> Result<Batch, HubError> {
+    pub(crate) fn prepare(&self, append: &Append<'_>) -> Result<Batch, HubError> {
         self.refuse(append)?;
-        let batch = match append.messages {
+        Ok(match append.messages {
             Batch::None => Batch::None,
-            Batch::One(message) => Batch::One(self.as_kept(message)?),
+            Batch::One(message) => Batch::One(self.as_kept(message, self.last_ms)?),
             Batch::Many(messages) => {
+                let mut last_ms = self.last_ms;
                 let kept = messages.iter().map(|message| {
-                    let kept = self.as_kept(message)?;
-                    self.last_ms = kept.time_ms();
+                    let kept = self.as_kept(message, last_ms)?;
+                    last_ms = kept.time_ms();
                     Ok(kept)
                 });
                 Batch::Many(kept.collect::<Result<_, HubError>>()?)
             }
-        };
-        if let Some(last) = batch.as_slice().last() {
-            self.last_ms = last.time_ms();
-        }
-        Ok(batch)
+        })
     }
 
     /// The message as the log takes it. It has the type of the channel, and its time is not before
     /// that of the previous message.
-    fn as_kept(&self, message: &Arc<Message>) -> Result<Arc<Message>, HubError> {
+    fn as_kept(&self, message: &Arc<Message>, last_ms: u64) -> Result<Arc<Message>, HubError> {
         let mut kept = message.clone();
         if let Some(of_channel) = &self.settings.content_type {
             match message.content_type() {
@@ -389,7 +386,7 @@ impl State {
                 Some(_) => return Err(HubError::OtherType),
             }
         }
-        if kept.time_ms() < self.last_ms { Ok(Arc::new(kept.with_time(self.last_ms))) } else { Ok(kept) }
+        if kept.time_ms() < last_ms { Ok(Arc::new(kept.with_time(last_ms))) } else { Ok(kept) }
     }
 
     /// Whether an append must wait for room. If so, the publisher is in the line now.

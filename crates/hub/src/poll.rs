@@ -177,6 +177,10 @@ pub(crate) fn gone(what: &Discontinuity<'_>, earliest: &str) -> Problem {
             "gap",
             format!("{missed} messages after this cursor are no longer kept; go on with since={earliest}."),
         ),
+        Discontinuity::Reset { reason: reason @ "tail-lost" } => (
+            reason,
+            format!("The log has lost its newest messages up to this cursor; go on with since={earliest}."),
+        ),
         Discontinuity::Reset { reason } => (
             reason,
             format!("This cursor is not in the current log of the channel; go on with since={earliest}."),

@@ -147,11 +147,6 @@ impl Room {
         }
     }
 
-    /// The workers that read.
-    pub(crate) fn workers(&self) -> impl Iterator<Item = u16> {
-        self.readers.iter().map(|reader| reader.worker)
-    }
-
     /// Whether an append of this size evicts nothing that a worker has still to serve. O(workers)
     /// while the log is not full.
     pub(crate) fn has<T>(&self, log: &Log<T>, size: usize) -> bool {

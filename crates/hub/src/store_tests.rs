@@ -2,7 +2,8 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
 
 use tidewire_channel::{Budget, Continuity, Cursor, ResetReason, Retention, Since};
@@ -76,6 +77,16 @@ fn all(channel: &Channel) -> Page {
 
 fn texts(page: &Page) -> Vec<&str> {
     page.messages.iter().map(|(_, message)| message.event().or(message.text()).unwrap()).collect()
+}
+
+/// Notes that it was woken.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Whether worker 0 was told of news.
@@ -186,6 +197,23 @@ fn a_publisher_does_not_wait_for_ever_for_an_answer() {
 }
 
 #[test]
+fn a_duplicate_of_a_message_that_the_window_lacks_waits_for_it() {
+    let store = faulty();
+    let hub = hub(&store);
+    let channel = hub.channel(&name("a")).unwrap();
+    store.plan(RequestKind::Append, Fault::LoseAnswer);
+    store.plan(RequestKind::Read, Fault::Fail);
+    assert_eq!(poll(&hub, &mut publication("x", Some(b"key"))), Poll::Ready(Err(UNKNOWN)));
+    store.plan(RequestKind::Read, Fault::HoldAnswer);
+    let mut again = publication("x", Some(b"key"));
+    assert!(poll(&hub, &mut again).is_pending() && texts(&all(&channel)).is_empty());
+    store.release_all();
+    assert_eq!(texts(&all(&channel)), ["x"]);
+    let Poll::Ready(Ok(again)) = poll(&hub, &mut again) else { panic!("it is known") };
+    assert!(again.duplicate && again.cursor == channel.head());
+}
+
+#[test]
 fn a_window_that_may_lack_messages_is_filled_by_the_sweep() {
     let store = faulty();
     let hub = hub(&store);
@@ -208,7 +236,12 @@ fn messages_of_other_nodes_are_read() {
     publish(&hub, "1");
     let append = |text| {
         let batch = Batch::One(Arc::new(message(text)));
-        store.inner().append(&name("a"), Append::new(0, batch, Arc::default())).wait().unwrap().unwrap()
+        store
+            .inner()
+            .append(&name("a"), Append::new(hub.now_ms(), batch, Arc::default()))
+            .wait()
+            .unwrap()
+            .unwrap()
     };
     append("2");
     store.tell(&name("a"));
@@ -216,6 +249,16 @@ fn messages_of_other_nodes_are_read() {
     append("3");
     publish(&hub, "4");
     assert_eq!(texts(&all(&channel)), ["1", "2", "3", "4"], "without being told");
+    // Another node deletes the log and writes a new one, which is as long.
+    let before = channel.head();
+    store.inner().delete(&name("a"), 0).wait().unwrap().unwrap();
+    for text in ["a", "b", "c", "d"] {
+        append(text);
+    }
+    store.tell(&name("a"));
+    let page = channel.read(before.into(), Budget::UNLIMITED);
+    assert_eq!(texts(&page), ["a", "b", "c", "d"]);
+    assert!(matches!(page.continuity, Continuity::Reset { reason: ResetReason::UnknownEpoch, .. }));
 }
 
 #[test]
@@ -286,10 +329,13 @@ fn a_deletion_ends_the_wait_for_a_page() {
     let start = channel.head();
     publish_many(&hub, (1..=10).map(|n| n.to_string()));
     store.plan(RequestKind::Read, Fault::HoldRequest);
-    let mut cx = Context::from_waker(Waker::noop());
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(bell.clone());
+    let mut cx = Context::from_waker(&waker);
     let mut reader = pin!(channel.changed(start));
     assert!(reader.as_mut().poll(&mut cx).is_pending());
     assert_eq!(at_once(hub.delete(&name("a"))), Ok(true));
+    assert!(bell.0.load(Ordering::Relaxed), "it is woken");
     assert!(reader.as_mut().poll(&mut cx).is_ready() && channel.is_deleted());
     assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::Deleted);
     store.release_all();
@@ -305,7 +351,8 @@ fn a_deletion_waits_for_the_store_and_publishers_wait_for_it() {
     let hub = hub(&store);
     publish(&hub, "old");
     let channel = hub.channel(&name("a")).unwrap();
-    store.plan(RequestKind::Delete, Fault::HoldRequest);
+    // It is done, but the hub does not know.
+    store.plan(RequestKind::Delete, Fault::HoldAnswer);
     let a = name("a");
     let mut delete = pin!(hub.delete(&a));
     let mut cx = Context::from_waker(Waker::noop());
@@ -313,6 +360,7 @@ fn a_deletion_waits_for_the_store_and_publishers_wait_for_it() {
     assert!(!channel.is_deleted());
     let mut waits = publication("new", None);
     assert!(poll(&hub, &mut waits).is_pending());
+    assert_eq!((texts(&all(&channel)), store.count(RequestKind::Append)), (vec!["old"], 1));
     store.release_all();
     assert_eq!(delete.as_mut().poll(&mut cx), Poll::Ready(Ok(true)));
     assert!(channel.is_deleted() && poll(&hub, &mut waits).is_ready());

@@ -17,7 +17,6 @@ impl Channel {
         self.note_open(&guard);
         let mut woken = Woken::default();
         woken.add(guard.log.wake_all());
-        woken.add_workers(guard.room.workers());
         woken.add_workers(std::mem::take(&mut guard.at_end));
         let line = guard.room.wake_all();
         let upload = guard.upload.take_waiting();

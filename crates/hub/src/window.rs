@@ -22,6 +22,10 @@ impl State {
     /// An append is on its way to the store.
     pub(crate) fn departs(&mut self, messages: &Batch) {
         self.flying += 1;
+        // The next message is not older, whatever comes first. Without a wait for the store, only a
+        // message that is kept counts.
+        let last_ms = messages.as_slice().last().map_or(0, |last| last.time_ms());
+        self.last_ms = self.last_ms.max(last_ms);
         self.room.departs(messages.as_slice().len(), messages.weight());
     }
 
@@ -62,10 +66,6 @@ impl State {
         if self.life.is_over() || self.log.log().has(cursor) && self.life != Life::Remembered {
             return Some(Ok(published));
         }
-        if duplicate {
-            self.is_uncertain = true;
-            return None;
-        }
         if self.life == Life::Remembered {
             self.begin(after, window(&self.settings));
             self.life = Life::Open;
@@ -73,7 +73,8 @@ impl State {
                 self.upload.begin(after);
             }
         }
-        if after != self.log.log().head() {
+        // A duplicate of a message that the window lacks waits for it.
+        if duplicate || after != self.log.log().head() {
             return None;
         }
         self.append(now_ms, messages, (cursor.epoch(), end.is_some()), woken);
@@ -87,6 +88,7 @@ impl State {
             self.log.log_mut().begin_epoch(epoch);
         }
         for message in messages.as_slice() {
+            self.last_ms = self.last_ms.max(message.time_ms());
             if let Ok((_, more)) = self.log.append(now_ms, message.weight(), message.clone()) {
                 woken.add(more);
             }

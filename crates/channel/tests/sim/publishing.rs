@@ -225,7 +225,7 @@ impl Server {
             if self.channels.get(&name).is_none_or(|window| window.waiters() == 0) {
                 self.store.forget(&name);
                 self.history.lose(&name);
-                self.channels.remove(&name);
+                self.drop_window(&name);
             }
         }
         self.channels.retain(|_, channel| {
