@@ -5,7 +5,7 @@ use std::ops::Not;
 use serde::Serialize;
 use tidewire_http1::RequestHead;
 use tidewire_server::{Body, Problem, Reply, Request, Response};
-use tidewire_store::{ChannelName, ChannelSettings, Created, SettingsLimits, SettingsText};
+use tidewire_store::{ChannelName, ChannelSettings, Created, Retain, SettingsLimits, SettingsText};
 
 use super::published::published;
 use super::query::{Query, flag};
@@ -56,8 +56,22 @@ fn settings(context: &SiteContext, name: &ChannelName, query: &[u8]) -> Result<C
     if text.expires_at_ms().is_some_and(|at| at <= context.hub.wall_ms()) {
         return Err(bad_request("the time of expire-at is over; write a time to come, or leave it out"));
     }
-    let config = context.hub.config();
-    Ok(text.over(&context.hub.settings_of(name), config.retention))
+    let (base, retention) = (context.hub.settings_of(name), context.hub.config().retention);
+    let settings = text.over(&base, retention);
+    if let Retain::Bounded(limits) = settings.retain {
+        // Otherwise one request could make room for more than the memory has. The room of the
+        // channels that keep all is bounded for all of them together.
+        let most = match base.retain {
+            Retain::Bounded(usual) => usual.max_bytes.max(retention.max_bytes),
+            Retain::All => retention.max_bytes,
+        };
+        if limits.max_bytes > most {
+            return Err(bad_request(format_args!(
+                "retain-bytes is at most {most} on this server; write less, or retain=all"
+            )));
+        }
+    }
+    Ok(settings)
 }
 
 async fn create(

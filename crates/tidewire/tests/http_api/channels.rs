@@ -78,6 +78,7 @@ fn wrong_settings_are_refused_with_what_to_write() {
         ("&retain=some", "retain=all"),
         ("&retain-messages=0", "from 1 on"),
         ("&retain-bytes=8MB", "retain-bytes=8M"),
+        ("&retain-bytes=9M", "at most 8388608"),
         ("&retain-age=", "no value"),
         ("&expire=1h&expire-at=2099-01-01T00:00:00Z", "either"),
         ("&expire-at=2001-01-01T00:00:00Z", "over"),
