@@ -23,6 +23,8 @@ pub(super) struct CrashingServer {
     pub(super) address: String,
     threads: usize,
     running: Running,
+    /// Whether to release nothing, because the test does it.
+    pub(super) pauses: Arc<AtomicBool>,
     stops: Arc<AtomicBool>,
     releaser: JoinHandle<()>,
 }
@@ -53,15 +55,15 @@ impl CrashingServer {
         let serve = move |worker| App::new(shared.clone(), settings.clone(), worker);
         let running = server.serve(serve).unwrap();
         let address = running.addresses()[0].to_string().trim_start_matches("http://").to_owned();
-        let stops = Arc::new(AtomicBool::new(false));
-        let (held, swept, stop) = (store.clone(), hub, stops.clone());
+        let (stops, pauses) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (held, swept, stop, pause) = (store.clone(), hub, stops.clone(), pauses.clone());
         let releaser = std::thread::spawn(move || {
             for turn in 0_u32.. {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
                 // Several requests are held at a time, so that answers come in another order.
-                if !held.release_random() || turn.is_multiple_of(4) {
+                if pause.load(Ordering::Relaxed) || !held.release_random() || turn.is_multiple_of(4) {
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 if turn.is_multiple_of(16) {
@@ -69,7 +71,7 @@ impl CrashingServer {
                 }
             }
         });
-        CrashingServer { store, address, threads, running, stops, releaser }
+        CrashingServer { store, address, threads, running, pauses, stops, releaser }
     }
 
     /// Crashes, and starts again on another port with what the store has kept. Also returns the old

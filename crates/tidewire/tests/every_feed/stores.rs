@@ -2,6 +2,7 @@
 //! this process, and has much less in memory than the log keeps.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -322,6 +323,43 @@ async fn delete(address: &str, channel: &str) {
             Ok(status) => panic!("{status}"),
         }
     }
+}
+
+/// Three answers of the store come in the wrong order. Before that, nobody sees the messages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_feed_tells_in_order_what_the_store_answers_in_another_order() {
+    let server = CrashingServer::start(2, 0, Rates::default());
+    let first = Post::new("1").to(&server.address, "order");
+    let mut readers = Vec::new();
+    for feed in Feed::ALL {
+        let client = Client::at(&first);
+        readers.push((feed, client.open(feed, &server.address, "order").await.unwrap(), client));
+    }
+    server.pauses.store(true, Ordering::Relaxed);
+    let mut posts = Vec::new();
+    for n in 0..3 {
+        server.store.plan(RequestKind::Append, Fault::HoldAnswer);
+        let post = client().post(format!("http://{}/c/order", server.address)).body(format!("{}", n + 2));
+        posts.push(tokio::spawn(answered(post)));
+        tokio::task::block_in_place(|| server.store.wait_held(n + 1));
+    }
+    let held = server.store.held();
+    for index in [2, 1, 0] {
+        assert_eq!(start_of(&server.address, "order").await, first, "it is shown before it is known");
+        assert!(posts.iter().all(|post| !post.is_finished()), "it is acknowledged before it is known");
+        assert!(server.store.release(held[index].number));
+    }
+    for (n, post) in (2..).zip(posts) {
+        let told = soon("an answer", post).await.unwrap();
+        assert!(matches!(&told, Told::Kept { cursor, duplicate: false } if seq(cursor) == n), "{told:?}");
+    }
+    for (feed, mut reader, mut client) in readers {
+        for n in 2..=4 {
+            client.take(feed, next(feed, &mut *reader).await.unwrap());
+            assert_eq!(client.messages.last(), Some(&(n, feed, n.to_string().into_bytes())));
+        }
+    }
+    server.stop();
 }
 
 /// The answer to a publish is lost, and nobody repeats it. The readers get the message if it is in
