@@ -84,6 +84,13 @@ impl CrashingServer {
         (Self::over(old.inner().restart(loss), threads, seed, rates), old)
     }
 
+    /// Waits until a channel has so many messages.
+    pub(super) async fn reach(&self, channel: &str, count: usize) {
+        while Truth::of(&self.store, channel).0.len() < count {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Stops at once. Returns the store.
     pub(super) fn stop(self) -> Store {
         self.running.stop().unwrap();

@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use reqwest::StatusCode;
@@ -175,7 +174,8 @@ impl Fate {
     /// The law for a reader: it has got the log, and a report of a lost tail only after it had seen
     /// the tail.
     fn check_reader(&self, client: &Client, truth: &Truth) {
-        assert_eq!((&client.cursors, client.missed), (&owned(truth), 0));
+        assert_eq!(client.cursors, truth.cursors());
+        assert_eq!(client.missed, 0);
         for ((_, feed, got), (cursor, _, payload)) in client.messages.iter().zip(&truth.0) {
             assert_eq!(*got, feed.carries(payload), "{feed:?}, {cursor}");
         }
@@ -208,10 +208,6 @@ impl Fate {
         let there: HashSet<_> = told.iter().map(|(payload, _)| payload.as_bytes()).collect();
         assert!(truth.0.iter().all(|(.., payload)| there.contains(&**payload)));
     }
-}
-
-fn owned(truth: &Truth) -> Vec<String> {
-    truth.cursors().into_iter().map(str::to_owned).collect()
 }
 
 /// The position before the first message of a channel.
@@ -254,13 +250,13 @@ async fn the_law_holds_over_a_store_that_fails_and_crashes() {
         let mut gone = Truth::default();
         for crash in 1..=2 {
             if crash == 1 {
-                soon("messages in both", reach(&server, "doomed", 8)).await;
+                soon("messages in both", server.reach("doomed", 8)).await;
             } else {
                 doomed_told = soon("the rest", doomed.take().unwrap()).await.unwrap().0;
                 gone = Truth::of(&server.store, "doomed");
                 soon("the deletion", delete(&proxy.address, "doomed")).await;
             }
-            soon("some messages", reach(&server, "law", EACH * crash)).await;
+            soon("some messages", server.reach("law", EACH * crash)).await;
             let (next, old) = server.crash(Loss::Tail(3), seed.0.wrapping_add(crash as u64), rates);
             server = next;
             proxy.lead_to(&server.address);
@@ -292,13 +288,6 @@ async fn the_law_holds_over_a_store_that_fails_and_crashes() {
             }
         }
         server.stop();
-    }
-}
-
-/// Waits until a channel has so many messages.
-async fn reach(server: &CrashingServer, channel: &str, count: usize) {
-    while Truth::of(&server.store, channel).0.len() < count {
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -453,7 +442,7 @@ async fn every_feed_tells_that_a_crash_has_cut_an_upload() {
         raw.send("PUT /c/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
         for n in 1..=3 {
             raw.send(format!("1\r\n{n}\r\n"));
-            soon("the piece", reach(&server, "upload", n)).await;
+            soon("the piece", server.reach("upload", n)).await;
         }
         let seen = Truth::of(&server.store, "upload");
         let (server, _) = server.crash(Loss::Tail(1), 0, Rates::default());
