@@ -133,12 +133,13 @@ impl Channel {
     }
 
     /// The content of a page, if it is what was asked for.
-    fn checked(&self, start: Cursor, page: Stored) -> Option<Content> {
+    fn checked(&self, start: Cursor, mut page: Stored) -> Option<Content> {
         let mut state = self.lock();
         state.note_earliest(page.info.earliest);
         let is_gap = matches!(page.continuity, Continuity::Gap { .. });
         let is_reset = matches!(page.continuity, Continuity::Reset { .. });
-        if is_reset || !is_gap && page.messages.is_empty() {
+        let is_longer = state.cut_at_head(&mut page);
+        if is_reset || (!is_gap || is_longer) && page.messages.is_empty() {
             // The log in the store is not the one that the window knows.
             state.is_uncertain = true;
             drop(state);
@@ -146,6 +147,12 @@ impl Channel {
             return None;
         }
         state.fill(&page);
+        // Messages in flight come with their answers.
+        if is_longer && state.flying == 0 {
+            state.is_uncertain = true;
+            drop(state);
+            self.catch_up_if_needed();
+        }
         Some(Content {
             asked: start,
             continuity: page.continuity,

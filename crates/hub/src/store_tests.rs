@@ -308,6 +308,31 @@ fn one_fetch_serves_all_readers_at_the_same_place() {
 }
 
 #[test]
+fn a_page_has_no_message_that_the_window_does_not_know() {
+    for fault in [Fault::HoldAnswer, Fault::LoseAnswer] {
+        let store = faulty();
+        let hub = hub_with_short_windows(&store);
+        let channel = hub.channel(&name("a")).unwrap();
+        publish_many(&hub, (1..=5).map(|n| n.to_string()));
+        store.plan(RequestKind::Append, fault);
+        // The answer is lost, and so is what the store has then.
+        store.plan(RequestKind::Read, Fault::Fail);
+        let mut sixth = publication("6", None);
+        assert_eq!(poll(&hub, &mut sixth).is_pending(), fault == Fault::HoldAnswer);
+        if fault == Fault::HoldAnswer {
+            store.heal();
+        }
+        let page = all(&channel);
+        assert_eq!(texts(&page), ["1", "2", "3", "4", "5"], "{fault:?}");
+        assert_eq!(page.cursor.seq(), 5);
+        store.release_all();
+        hub.sweep();
+        let rest = channel.read(page.cursor.into(), Budget::UNLIMITED);
+        assert_eq!((rest.continuity, texts(&rest)), (Continuity::Resumed, vec!["6"]), "{fault:?}");
+    }
+}
+
+#[test]
 fn a_channel_that_is_opened_again_is_soon_in_memory() {
     let store = faulty();
     publish_many(&hub(&store), (1..=3).map(|n| n.to_string()));

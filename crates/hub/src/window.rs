@@ -171,6 +171,19 @@ impl State {
         lacks && !self.is_catching_up && self.life == Life::Open
     }
 
+    /// Takes from a page what is after the head of the window: nobody sees a message before the
+    /// window has it. Otherwise a reader would be ahead of the log. Returns whether there was some.
+    pub(crate) fn cut_at_head(&self, page: &mut Stored) -> bool {
+        let head = self.log.log().head();
+        let known = page.messages.partition_point(|(cursor, _)| cursor.seq() <= head.seq());
+        if known == page.messages.len() {
+            return false;
+        }
+        page.messages.truncate(known);
+        page.cursor = page.messages.last().map_or(page.start, |(cursor, _)| *cursor);
+        true
+    }
+
     /// Begins the window with a page that reaches the head, if it has nothing yet. So after a
     /// restart, a channel is soon in memory again.
     pub(crate) fn fill(&mut self, page: &Stored) {

@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
 
-use super::feeds::{Only, client, events_of_poll, feed_event, is_closed, json, stream_of};
+use super::feeds::{Only, client, feed_event, json, stream_of};
+use super::polls::{events_of_poll, is_closed};
 use super::{Ended, Feed, FeedEvent, Reader, Received};
 
 /// Opens one of these feeds of the channel at `url` after `since`.

@@ -12,6 +12,7 @@ use super::Rng;
 pub struct CuttingProxy {
     /// `127.0.0.1:PORT`
     pub address: String,
+    server: Arc<Mutex<String>>,
 }
 
 /// Where a connection is cut.
@@ -45,19 +46,25 @@ impl CuttingProxy {
     pub async fn start(server: &str, rng: Rng) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let server = server.to_owned();
+        let server = Arc::new(Mutex::new(server.to_owned()));
+        let present = server.clone();
         let rng = Arc::new(Mutex::new(rng));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let cut = Cut::draw(&mut rng.lock().unwrap());
-                let server = server.clone();
+                let server = present.lock().unwrap().clone();
                 tokio::spawn(async move {
                     // A failure on either side is a cut too.
                     let _ = pass(client, &server, cut).await;
                 });
             }
         });
-        CuttingProxy { address }
+        CuttingProxy { address, server }
+    }
+
+    /// Leads new connections to another server.
+    pub fn lead_to(&self, server: &str) {
+        server.clone_into(&mut self.server.lock().unwrap());
     }
 }
 

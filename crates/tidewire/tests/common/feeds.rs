@@ -2,8 +2,6 @@
 //! there is none, a file beside this one has a reader that is written by hand, as `comet.rs` has
 //! for old feeds.
 
-use std::collections::VecDeque;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use eventsource_stream::{Event, Eventsource};
@@ -13,6 +11,7 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;
 
+use super::polls::Polls;
 use super::websockets::{Bare, Socket, V1, websocket};
 use super::{Server, comet};
 
@@ -192,6 +191,17 @@ impl Reader for Only {
 /// Opens a feed of `channel` at `address` after `since`. If the channel was deleted, the reader
 /// says so.
 pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Result<Box<dyn Reader>, Ended> {
+    open_where(feed, address, channel, since, false).await
+}
+
+/// The same. If the server may crash, a reader without cursors asks for them.
+pub async fn open_where(
+    feed: Feed,
+    address: &str,
+    channel: &str,
+    since: &str,
+    asks: bool,
+) -> Result<Box<dyn Reader>, Ended> {
     let url = format!("http://{address}/c/{channel}");
     Ok(match feed {
         Feed::Poll => Box::new(Polls::new(format!("{url}?feed=poll"), since)),
@@ -218,7 +228,7 @@ pub async fn open(feed: Feed, address: &str, channel: &str, since: &str) -> Resu
                 cursor => cursor.to_owned(),
             };
             match upgraded(websocket(address, channel, Some(&cursor), false).await)? {
-                Ok(socket) => Box::new(Bare { socket, cursor, url }),
+                Ok(socket) => Box::new(Bare { socket, cursor, url, asks }),
                 Err(event) => Box::new(Only(Some(event))),
             }
         }
@@ -261,6 +271,7 @@ pub async fn stream_of(
             Ok(Err(FeedEvent::End { cursor, channel: None }))
         }
         404 => Ok(Err(deleted(&response.bytes().await.map_err(Ended::cut)?))),
+        503 => Err(Ended::Cut(format!("{url}: the store failed"))),
         status => {
             assert_eq!(status, 200, "{url}");
             Ok(Ok(response))
@@ -269,7 +280,7 @@ pub async fn stream_of(
 }
 
 /// Reads the refusal of a channel that was deleted.
-fn deleted(body: &[u8]) -> FeedEvent {
+pub fn deleted(body: &[u8]) -> FeedEvent {
     let problem = json(body);
     assert_eq!((&problem["status"], &problem["reason"]), (&404.into(), &"deleted".into()), "{problem}");
     FeedEvent::Deleted { channel: problem["channel"].as_str().map(str::to_owned) }
@@ -279,7 +290,12 @@ fn upgraded(opened: Result<Socket, tungstenite::Error>) -> Result<Result<Socket,
     match opened {
         Ok(socket) => Ok(Ok(socket)),
         Err(tungstenite::Error::Http(response)) if response.status() == 404 => {
-            Ok(Err(deleted(response.body().as_deref().expect("a refusal has a body"))))
+            let body = response.body().as_deref().unwrap_or_default();
+            // The library gives the part that has come.
+            match response.headers()["content-length"].to_str().unwrap() == body.len().to_string() {
+                true => Ok(Err(deleted(body))),
+                false => Err(Ended::Cut(format!("a part of a refusal: {body:?}"))),
+            }
         }
         Err(error) => Err(Ended::cut(error)),
     }
@@ -289,6 +305,9 @@ fn upgraded(opened: Result<Socket, tungstenite::Error>) -> Result<Result<Socket,
 pub async fn place(url: &str, since: &str) -> Result<String, Ended> {
     let response =
         client().head(format!("{url}?feed=stream&since={since}")).send().await.map_err(Ended::cut)?;
+    if [404, 503].contains(&response.status().as_u16()) {
+        return Err(Ended::Cut(format!("{url}: {}", response.status())));
+    }
     assert_eq!(response.status(), 200, "{url}");
     Ok(response.headers()["tidewire-cursor"].to_str().unwrap().to_owned())
 }
@@ -332,96 +351,6 @@ pub fn feed_event(object: &Value) -> Option<FeedEvent> {
         }
         Some("heartbeat") => None,
         _ => panic!("an object of no known type: {object}"),
-    }
-}
-
-/// Short and long polls. Each request uses the cursor of the last response.
-struct Polls {
-    client: reqwest::Client,
-    url: String,
-    since: String,
-    events: VecDeque<FeedEvent>,
-    has_ended: bool,
-}
-
-impl Polls {
-    fn new(url: String, since: &str) -> Self {
-        let (client, since) = (client(), since.to_owned());
-        Polls { client, url, since, events: VecDeque::new(), has_ended: false }
-    }
-
-    async fn poll(&mut self) -> Result<(), Ended> {
-        let url = format!("{}&since={}", self.url, self.since);
-        let response = self.client.get(&url).send().await.map_err(Ended::cut)?;
-        let (status, header) = (response.status(), response.headers().get("tidewire-cursor").cloned());
-        let body = response.bytes().await.map_err(Ended::cut)?;
-        let answer: Value = serde_json::from_slice(&body)
-            .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&body)));
-        if status == 410 {
-            let event = feed_event(&answer["gap"]).expect("a gap or a reset");
-            self.since = answer["earliest"].as_str().unwrap().to_owned();
-            let (FeedEvent::Gap { cursor, .. } | FeedEvent::Reset { cursor, .. }) = &event else {
-                panic!("{answer}")
-            };
-            assert_eq!(*cursor, self.since);
-            self.events.push_back(event);
-            return Ok(());
-        }
-        if status == 404 {
-            self.events.push_back(deleted(&body));
-            self.has_ended = true;
-            return Ok(());
-        }
-        assert_eq!(status, 200, "{url}: {answer}");
-        assert_eq!(answer["gap"], Value::Null);
-        let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
-        assert_eq!(header.expect("in the head too"), cursor);
-        self.has_ended = is_closed(&answer);
-        self.events.extend(events_of_poll(&url, &self.since, &answer));
-        self.since = cursor;
-        Ok(())
-    }
-}
-
-/// The events in the answer to a poll. Fails the test if its cursor is anywhere but after them. If
-/// the poll is of one channel, no object tells the end.
-pub fn events_of_poll(url: &str, since: &str, answer: &Value) -> Vec<FeedEvent> {
-    let cursor = answer["cursor"].as_str().expect("always a cursor").to_owned();
-    let messages = answer["messages"].as_array().unwrap();
-    let mut events: Vec<_> = messages.iter().filter_map(feed_event).collect();
-    let is_alone = !url.split('?').next().unwrap().contains(',');
-    if is_closed(answer) && (is_alone || events.is_empty()) {
-        events.push(FeedEvent::End { cursor: cursor.clone(), channel: None });
-    }
-    let told = events.iter().rev().find_map(FeedEvent::cursor).unwrap_or(since);
-    assert!(["earliest", "now", &cursor].contains(&told), "{url} moves in silence from {told}: {answer}");
-    events
-}
-
-/// Whether the answer to a poll reaches the end of all channels.
-pub fn is_closed(answer: &Value) -> bool {
-    assert!(matches!(answer["closed"], Value::Null | Value::Bool(true)), "{answer}");
-    answer["closed"] == true
-}
-
-impl Reader for Polls {
-    fn next(&mut self) -> BoxFuture<'_, Result<FeedEvent, Ended>> {
-        async move {
-            let mut again = false;
-            loop {
-                if let Some(event) = self.events.pop_front() {
-                    return Ok(event);
-                }
-                if self.has_ended {
-                    return Err(Ended::Well);
-                }
-                if std::mem::replace(&mut again, true) {
-                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                }
-                self.poll().await?;
-            }
-        }
-        .boxed()
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `server.rs` | starts and stops the command, and measures its costs |
 //! | `feeds.rs` | a reader for each feed, all behind one trait |
+//! | `polls.rs` | a reader for polls |
 //! | `checked_reader.rs` | a reader that checks what it receives |
 //! | `comet.rs` | readers for the old Comet feeds |
 //! | `websockets.rs` | readers for WebSockets |
@@ -20,6 +21,7 @@ pub mod checked_reader;
 pub mod comet;
 pub mod cutting_proxy;
 pub mod feeds;
+pub mod polls;
 pub mod publish;
 pub mod recording_proxy;
 pub mod server;

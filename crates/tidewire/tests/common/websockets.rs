@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::feeds::{Ended, FeedEvent, Reader, Received, feed_event, json, place};
+use super::feeds::{Ended, FeedEvent, Reader, Received, client, feed_event, json, place};
 use super::{after, seq};
 
 pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -60,17 +60,35 @@ pub struct Bare {
     pub cursor: String,
     /// The channel.
     pub url: String,
+    /// Whether it asks for each cursor, because the log may begin an epoch with any message.
+    pub asks: bool,
 }
 
 impl Bare {
     async fn message(&mut self, payload: Vec<u8>) -> Result<FeedEvent, Ended> {
-        if seq(&self.cursor) == 0 {
-            // The first message of a log may begin its epoch.
-            let now = place(&self.url, "now").await?;
-            self.cursor = format!("{}-0", now.rsplit_once('-').unwrap().0);
-        }
-        self.cursor = after(&self.cursor, 1);
+        self.cursor = if self.asks {
+            self.ask(&payload).await?
+        } else {
+            if seq(&self.cursor) == 0 {
+                // The first message of a log may begin its epoch.
+                let now = place(&self.url, "now").await?;
+                self.cursor = format!("{}-0", epoch(&now));
+            }
+            after(&self.cursor, 1)
+        };
         Ok(FeedEvent::Message(Received { cursor: self.cursor.clone(), payload, ..Received::default() }))
+    }
+
+    /// Asks for the cursor of the next message.
+    async fn ask(&self, payload: &[u8]) -> Result<String, Ended> {
+        let url = format!("{}?feed=poll&limit=1&since={}", self.url, self.cursor);
+        let answer = client().get(url).send().await.map_err(Ended::cut)?;
+        let answer = json(&answer.bytes().await.map_err(Ended::cut)?);
+        match answer["messages"].get(0).and_then(feed_event) {
+            Some(FeedEvent::Message(next)) if next.payload == payload => Ok(next.cursor),
+            // The server has crashed and lost it.
+            _ => Err(Ended::Cut(answer.to_string())),
+        }
     }
 }
 
@@ -104,11 +122,14 @@ impl Reader for Bare {
 /// Computes the gap or reset from the old cursor and the cursor to continue from. The server does
 /// not tell the reason of a reset.
 fn lost(had: &str, cursor: String) -> FeedEvent {
-    let epoch = |cursor: &str| cursor.rsplit_once('-').unwrap().0.to_owned();
     // A log may begin an epoch after the number 0.
     let is_of_log = epoch(had) == epoch(&cursor) || seq(had) == 0;
     match seq(&cursor).checked_sub(seq(had)) {
         Some(missed) if is_of_log => FeedEvent::Gap { missed, cursor },
         _ => FeedEvent::Reset { reason: String::new(), cursor },
     }
+}
+
+fn epoch(cursor: &str) -> &str {
+    cursor.rsplit_once('-').unwrap().0
 }

@@ -180,8 +180,8 @@ async fn a_reader_that_is_cut_is_told_of_a_deletion() {
     let publishers = publish::from_threads(&server.address, "doomed", 100, 1_000, &published, seed.0);
     let readers: Vec<_> = (0..6)
         .map(|n| {
-            let (address, start, rng) = (proxy.address.clone(), start.clone(), seed.rng(n));
-            tokio::spawn(super::wander(address, "doomed", start, rng, u64::MAX, 0))
+            let (address, client, rng) = (proxy.address.clone(), Client::at(&start), seed.rng(n));
+            tokio::spawn(super::wander(address, "doomed", client, rng, u64::MAX, 0))
         })
         .collect();
     publishers.into_iter().for_each(|thread| thread.join().unwrap());
