@@ -103,13 +103,14 @@ impl Channel {
     fn want(&self, start: Cursor, waiter: Option<PageWaiter>, is_patient: bool) -> Want {
         let (this, now_ms) = (self.arc(), self.common.now_ms());
         let pages = &self.common.pages;
-        let want = pages.want((&this, self.number), start, waiter, is_patient, now_ms);
-        if want != Want::Fetch {
-            return want;
+        let mut want = pages.want((&this, self.number), start, waiter, is_patient, now_ms);
+        while want == Want::Fetch {
+            fetch(vec![Place { channel: this.clone(), start }]);
+            // A store that answers at once has answered. But the page may be gone again: the log
+            // has vanished, or other readers have taken its place. Then this asks for a fetch.
+            want = pages.want((&this, self.number), start, None, is_patient, now_ms);
         }
-        fetch(vec![Place { channel: this.clone(), start }]);
-        // A store that answers at once has answered.
-        pages.want((&this, self.number), start, None, is_patient, now_ms)
+        want
     }
 
     /// Takes a page of the store. Returns what to fetch next.

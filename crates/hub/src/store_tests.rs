@@ -17,6 +17,7 @@ use crate::config::{HubConfig, Patterns};
 use crate::error::HubError;
 use crate::flight::at_once;
 use crate::hub::Hub;
+use crate::pages::MAX_FETCHES;
 use crate::publication::Publication;
 use crate::upload::Upload;
 
@@ -260,6 +261,23 @@ fn one_fetch_serves_all_readers_at_the_same_place() {
     let rest = channel.read(channel.read(start.into(), Budget::messages(8)).cursor.into(), Budget::UNLIMITED);
     assert_eq!((texts(&rest), rest.more), (vec!["9", "10"], false), "these are in memory");
     assert_eq!(store.count(RequestKind::Read), 1);
+}
+
+#[test]
+fn logs_that_vanish_under_a_fetch_take_no_place_from_other_fetches() {
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let publish = |name: &ChannelName| {
+        (1..=10).for_each(|n| drop(hub.publish(name, message(n.to_string()), None).unwrap()));
+        hub.channel(name).unwrap()
+    };
+    for number in 0..=MAX_FETCHES {
+        let name = name(&format!("gone-{number}"));
+        let channel = publish(&name);
+        assert_eq!(store.inner().delete(&name, hub.now_ms()).wait(), Some(Ok(true)), "the hub is not told");
+        assert!(all(&channel).waits && channel.is_deleted());
+    }
+    assert_eq!(texts(&all(&publish(&name("a")))).len(), 10);
 }
 
 #[test]
