@@ -100,6 +100,8 @@ impl Channel {
             Life::Opening => return state.wait(waker).map(Err),
             Life::Open => Ok(()),
             Life::Remembered if writes => Ok(()),
+            // As for a forgotten one: the next channel takes what is written.
+            Life::Deleted if writes => Err(HubError::NotReady),
             Life::Remembered | Life::Deleted => Err(HubError::Deleted),
             Life::Failed => Err(HubError::Store { unknown: false }),
             // The look-up comes too late. The next one makes a new channel.

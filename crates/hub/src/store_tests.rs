@@ -310,6 +310,9 @@ fn a_deletion_ends_the_wait_for_a_page() {
     assert!(reader.as_mut().poll(&mut cx).is_pending());
     assert_eq!(at_once(hub.delete(&name("a"))), Ok(true));
     assert!(reader.as_mut().poll(&mut cx).is_ready() && channel.is_deleted());
+    let look_up = |writes| channel.poll_open(writes, Waker::noop());
+    assert_eq!(look_up(false), Poll::Ready(Err(HubError::Deleted)));
+    assert_eq!(look_up(true), Poll::Ready(Err(HubError::NotReady)), "a writer looks it up again");
     assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::Deleted);
     store.release_all();
     publish(&hub, "new");
@@ -351,6 +354,20 @@ fn an_expired_log_is_deleted_under_its_readers() {
     hub.sweep();
     assert!(channel.is_deleted() && is_told(&hub));
     assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::Deleted);
+}
+
+#[test]
+fn readers_that_wait_prolong_a_sliding_expiry() {
+    let hub = hub(&faulty());
+    let expiry = Some(Expiry::Sliding { ms: 60_000 });
+    at_once(hub.create(&name("a"), ChannelSettings::DEFAULT.with_expiry(expiry))).unwrap();
+    let (channel, later_ms) = (hub.channel(&name("a")).unwrap(), hub.now_ms() + 30_000);
+    channel.sweep(later_ms);
+    assert!(channel.is_to_prolong(later_ms), "nobody waits");
+    let start = channel.head();
+    assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+    channel.sweep(later_ms);
+    assert!(!channel.is_to_prolong(later_ms));
 }
 
 #[test]
