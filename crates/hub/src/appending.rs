@@ -65,7 +65,12 @@ impl Channel {
     ) -> Poll<Result<Sent, HubError>> {
         let mut guard = self.lock();
         if guard.is_changing {
-            return guard.wait(cx.waker()).map(Err);
+            let Poll::Ready(error) = guard.wait(cx.waker()) else { return Poll::Pending };
+            if let Some(place) = place.take() {
+                guard.room.leave_line(place);
+            }
+            self.make_room(guard, append.now_ms);
+            return Poll::Ready(Err(error));
         }
         let is_known = || self.common.store.is_known(self.name(), append.once, append.now_ms);
         if guard.has_to_wait(&append, is_known, place, cx.waker()) {

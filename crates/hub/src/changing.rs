@@ -106,15 +106,12 @@ impl Channel {
 
     /// Carries on when the store has answered. If it answers at once, nobody sees the channel in
     /// between.
-    fn when_changed<T, A: Send + 'static>(
+    fn when_changed<T: Clone + Send + 'static, A: Send + 'static>(
         &self,
         mut guard: MutexGuard<'_, State>,
         answer: Answer<A>,
-        done: fn(&Self, MutexGuard<'_, State>, Option<A>) -> Result<T, HubError>,
-    ) -> Change<T>
-    where
-        T: Clone + Send + 'static,
-    {
+        done: impl FnOnce(&Self, MutexGuard<'_, State>, Option<A>) -> Result<T, HubError> + Send + 'static,
+    ) -> Change<T> {
         let flight = Flight::new();
         match answer.now() {
             Ok(answer) => flight.land(done(self, guard, Some(answer))),

@@ -3,11 +3,14 @@
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use tidewire_store::ChannelSettings;
+use tidewire_channel::Retention;
 use tidewire_store::suite::{Fault, RequestKind};
+use tidewire_store::{ChannelSettings, Retain};
 
+use crate::channel::Watch;
+use crate::channel_state::Waiter;
 use crate::error::HubError;
-use crate::flight::MAX_FLYING;
+use crate::flight::{MAX_FLYING, at_once};
 use crate::store_tests::{UNKNOWN, all, faulty, hub, name, poll, publication, publish, texts};
 
 #[test]
@@ -116,4 +119,28 @@ fn a_publisher_does_not_wait_for_ever_for_an_answer() {
     assert_eq!(poll(&hub, &mut waits), Poll::Ready(Err(UNKNOWN)));
     store.release_all();
     assert_eq!(texts(&all(&channel)), ["x"], "it was kept all the same");
+}
+
+#[test]
+fn a_publisher_that_is_refused_leaves_the_line() {
+    let store = faulty();
+    let retention = Retention::DEFAULT.with_max_messages(1);
+    let settings = ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention));
+    let hub = hub(&store);
+    at_once(hub.create(&name("a"), settings.clone())).unwrap();
+    let channel = hub.channel(&name("a")).unwrap();
+    let serve = || channel.watch(channel.head(), channel.head(), Waiter::Worker(0));
+    assert!(matches!(serve(), Watch::Waiting(_)));
+    publish(&hub, "1");
+    let mut waits = publication("2", None);
+    assert!(poll(&hub, &mut waits).is_pending());
+    store.plan(RequestKind::Create, Fault::HoldRequest);
+    let (a, mut cx) = (name("a"), Context::from_waker(Waker::noop()));
+    let mut create = pin!(hub.create(&a, settings));
+    assert!(create.as_mut().poll(&mut cx).is_pending() && poll(&hub, &mut waits).is_pending());
+    channel.sweep(hub.now_ms() + 30_000);
+    assert_eq!(poll(&hub, &mut waits), Poll::Ready(Err(HubError::Store { unknown: false })));
+    store.release_all();
+    assert!(matches!(serve(), Watch::Waiting(_)));
+    assert!(poll(&hub, &mut publication("2", None)).is_ready());
 }
