@@ -19,7 +19,6 @@ use crate::error::HubError;
 use crate::flight::{Flight, Freight};
 use crate::room::{PlaceInLine, Room};
 use crate::upload_state::UploadState;
-use crate::window;
 
 /// The state of a channel, which its lock protects.
 pub(crate) struct State {
@@ -281,7 +280,7 @@ impl State {
 
     /// Begins an empty window of a log in the store, after a message of it.
     pub(crate) fn adopt(&mut self, info: &LogInfo, after: u64, window: Retention) {
-        let empty = Log::restored(window::lineage_at(&info.lineage, after), after, window);
+        let empty = Log::restored(lineage_at(&info.lineage, after), after, window);
         *self.log.log_mut() = empty.unwrap_or_else(|| Log::new(info.lineage.current(), window));
         self.earliest = info.earliest;
         self.settings = info.settings.clone();
@@ -451,4 +450,12 @@ impl State {
     pub(crate) fn lineage(&self) -> &Lineage {
         self.log.log().lineage()
     }
+}
+
+/// The lineage of a log as it was after this message: the next one may have a past epoch.
+fn lineage_at(lineage: &Lineage, after: u64) -> Lineage {
+    let past = lineage.past();
+    let ended = past.partition_point(|&(_, end)| end <= after);
+    let current = past.get(ended).map_or(lineage.current(), |&(epoch, _)| epoch);
+    Lineage::from_parts(&past[..ended], current).expect("the begin of a lineage is one")
 }

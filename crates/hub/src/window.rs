@@ -10,7 +10,7 @@
 
 use std::task::{Poll, Waker};
 
-use tidewire_channel::{Epoch, Lineage, Log, Retention};
+use tidewire_channel::{Epoch, Log, Retention};
 use tidewire_store::{AppendError, Appended, Batch, ChannelSettings, Outcome, Page as Stored, Refusal};
 
 use crate::channel_state::{Early, GiveUp, Life, Published, Publishing, State, Woken};
@@ -255,19 +255,11 @@ fn is_late(since_ms: u64, now_ms: u64) -> bool {
     now_ms.saturating_sub(since_ms) >= LONGEST_ANSWER_MS
 }
 
-/// The lineage of a log as it was after this message: the next one may have a past epoch.
-pub(crate) fn lineage_at(lineage: &Lineage, after: u64) -> Lineage {
-    let past = lineage.past();
-    let ended = past.partition_point(|&(_, end)| end <= after);
-    let current = past.get(ended).map_or(lineage.current(), |&(epoch, _)| epoch);
-    Lineage::from_parts(&past[..ended], current).expect("the begin of a lineage is one")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use tidewire_channel::{Continuity, Cursor, ResetReason};
+    use tidewire_channel::{Continuity, Cursor, Lineage, ResetReason};
     use tidewire_store::{ChannelSettings, LogInfo, Message};
 
     use super::*;
