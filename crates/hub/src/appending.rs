@@ -17,7 +17,7 @@ use tidewire_store::{Append as Request, AppendError, Appended, Batch, UploadStep
 use crate::channel::Channel;
 use crate::channel_state::{Append, AppendedBy, Life, Published, Publishing, State, Woken};
 use crate::error::HubError;
-use crate::flight::Flight;
+use crate::flight::{Flight, Freight};
 use crate::room::PlaceInLine;
 use crate::sync::MutexGuard;
 
@@ -44,6 +44,16 @@ impl Channel {
         self.send(guard, append)
     }
 
+    /// The same, but after a change of the log that is under way.
+    pub(crate) fn poll_append_now(
+        &self,
+        append: Append<'_>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Sent, HubError>> {
+        let mut guard = self.lock();
+        if guard.is_changing { guard.wait(cx.waker()).map(Err) } else { self.send(guard, append).into() }
+    }
+
     /// The same, but only if there is room for the messages. Otherwise the publisher gets a place
     /// in the line. It polls again with that place when it is woken, or
     /// [leaves](Self::leave_line).
@@ -55,8 +65,12 @@ impl Channel {
     ) -> Poll<Result<Sent, HubError>> {
         let mut guard = self.lock();
         if guard.is_changing {
-            guard.waiting.push(cx.waker().clone());
-            return Poll::Pending;
+            let Poll::Ready(error) = guard.wait(cx.waker()) else { return Poll::Pending };
+            if let Some(place) = place.take() {
+                guard.room.leave_line(place);
+            }
+            self.make_room(guard, append.now_ms);
+            return Poll::Ready(Err(error));
         }
         let is_known = || self.common.store.is_known(self.name(), append.once, append.now_ms);
         if guard.has_to_wait(&append, is_known, place, cx.waker()) {
@@ -73,7 +87,9 @@ impl Channel {
         if guard.life.is_over() {
             return Ok(Sent::Over);
         }
-        let batch = match guard.prepare(&append) {
+        let is_full = self.common.flying.is_full();
+        let refused = if is_full { Err(HubError::Store { unknown: false }) } else { Ok(()) };
+        let batch = match refused.and_then(|()| guard.prepare(&append)) {
             Ok(batch) => batch,
             Err(error) => {
                 self.make_room(guard, append.now_ms);
@@ -93,11 +109,11 @@ impl Channel {
             Ok(answer) => self.answered(guard, append.now_ms, batch, Some(answer)),
             Err(later) => {
                 let (this, publishing) = (self.arc(), Flight::new());
-                let lands = publishing.clone();
+                let (lands, freight) = (publishing.clone(), self.freight(&batch));
                 guard.departs(&batch);
                 guard.note_flight(append.now_ms, publishing.clone());
                 drop(guard);
-                later.then(move |answer| this.landed(&batch, answer, &lands));
+                later.then(move |answer| this.landed(&batch, answer, &lands, freight));
                 Ok(Sent::Flying(publishing))
             }
         }
@@ -128,8 +144,9 @@ impl Channel {
                 outcome.map(Sent::Done)
             }
             None => {
-                let publishing = Flight::new();
-                guard.keep_early(batch, answer, publishing.clone());
+                let (publishing, freight) = (Flight::new(), self.freight(&batch));
+                guard.note_flight(now_ms, publishing.clone());
+                guard.keep_early(batch, answer, publishing.clone(), freight);
                 self.make_room(guard, now_ms);
                 self.catch_up_if_needed();
                 Ok(Sent::Flying(publishing))
@@ -138,13 +155,19 @@ impl Channel {
     }
 
     /// The store has answered an append that was in flight.
-    fn landed(&self, batch: &Batch, answer: Option<Result<Appended, AppendError>>, publishing: &Publishing) {
+    fn landed(
+        &self,
+        batch: &Batch,
+        answer: Option<Result<Appended, AppendError>>,
+        publishing: &Publishing,
+        freight: Freight,
+    ) {
         let (now_ms, mut woken) = (self.common.now_ms(), Woken::default());
         let mut guard = self.lock();
         guard.arrives(batch);
         let outcome = guard.take(now_ms, batch, &answer, |settings| self.window(settings), &mut woken);
         if outcome.is_none() {
-            guard.keep_early(batch.clone(), answer, publishing.clone());
+            guard.keep_early(batch.clone(), answer, publishing.clone(), freight);
         }
         let done = guard.settle_early(now_ms, false, &mut woken);
         self.note_open(&guard);
@@ -158,6 +181,10 @@ impl Channel {
         if must_catch_up {
             self.catch_up_if_needed();
         }
+    }
+
+    fn freight(&self, batch: &Batch) -> Freight {
+        Freight::new(&self.common.flying, batch.weight())
     }
 
     /// Releases the lock, and wakes those for whom there is room now.

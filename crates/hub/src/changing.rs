@@ -1,10 +1,10 @@
 //! What changes a whole log: its creation and deletion, and that the hub forgets it.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use tidewire_store::{
-    Batch, ChannelSettings, Create, CreateError, Created, Failed, Mark, Message, Once, UploadStep,
+    Answer, Batch, ChannelSettings, Create, CreateError, Created, Failed, Mark, Message, Once, UploadStep,
 };
 
 use crate::channel::{Channel, Swept};
@@ -19,22 +19,26 @@ pub(crate) type Change<T> = Arc<Flight<Result<T, HubError>>>;
 impl Channel {
     /// Deletes the log. Its readers are told when the store has done it. `None` if the channel is
     /// over, or if another change is under way; then the waker is woken after it.
-    pub(crate) fn delete(&self, waker: &Waker) -> Option<Change<bool>> {
-        let guard = self.begin_change(waker)?;
+    ///
+    /// # Errors
+    /// [`HubError::Store`]: the store does not answer for the other change.
+    pub(crate) fn delete(&self, waker: &Waker) -> Result<Option<Change<bool>>, HubError> {
+        let Some(guard) = self.begin_change(waker)? else { return Ok(None) };
         let answer = self.common.store.delete(self.name(), self.common.now_ms());
-        drop(guard);
-        let (flight, this) = (Flight::new(), self.arc());
-        let lands = flight.clone();
-        answer.then(move |answer| lands.land(this.deleted_by(answer)));
-        Some(flight)
+        Ok(Some(self.when_changed(guard, answer, Self::deleted_by)))
     }
 
-    fn deleted_by(&self, answer: Option<Result<bool, Failed>>) -> Result<bool, HubError> {
-        let (outcome, mut guard) = (outcome(answer, |failed| failed.into()), self.lock());
+    fn deleted_by(
+        &self,
+        mut guard: MutexGuard<'_, State>,
+        answer: Option<Result<bool, Failed>>,
+    ) -> Result<bool, HubError> {
+        let outcome = outcome(answer, |failed| failed.into());
         guard.is_uncertain |= outcome == Err(HubError::Store { unknown: true });
         if outcome == Ok(true) {
-            self.end_change(guard);
-            self.vanished(true);
+            // At once: a message that comes now belongs to another log.
+            guard.is_changing = false;
+            self.vanish(guard, true);
         } else {
             self.end_change(guard);
             self.catch_up_if_needed();
@@ -43,20 +47,26 @@ impl Channel {
     }
 
     /// Creates the log with these settings. `None` as for [`delete`](Self::delete).
-    pub(crate) fn create(&self, settings: &Arc<ChannelSettings>, waker: &Waker) -> Option<Change<Created>> {
-        let guard = self.begin_change(waker)?;
+    ///
+    /// # Errors
+    /// As [`delete`](Self::delete).
+    pub(crate) fn create(
+        &self,
+        settings: &Arc<ChannelSettings>,
+        waker: &Waker,
+    ) -> Result<Option<Change<Created>>, HubError> {
+        let Some(guard) = self.begin_change(waker)? else { return Ok(None) };
         let create = Create::new(self.common.now_ms(), settings.clone());
         let answer = self.common.store.create(self.name(), create);
-        drop(guard);
-        let (flight, this) = (Flight::new(), self.arc());
-        let lands = flight.clone();
-        answer.then(move |answer| lands.land(this.created_by(answer)));
-        Some(flight)
+        Ok(Some(self.when_changed(guard, answer, Self::created_by)))
     }
 
-    fn created_by(&self, answer: Option<Result<Created, CreateError>>) -> Result<Created, HubError> {
+    fn created_by(
+        &self,
+        mut guard: MutexGuard<'_, State>,
+        answer: Option<Result<Created, CreateError>>,
+    ) -> Result<Created, HubError> {
         let outcome = outcome(answer, |error| error.into());
-        let mut guard = self.lock();
         if let Ok(created) = &outcome
             && created.created
             && !guard.life.is_over()
@@ -71,27 +81,53 @@ impl Channel {
         // Those who wait at the position before, if there are any, read again.
         let mut woken = Woken::default();
         woken.add(guard.log.wake_all());
+        woken.add_workers(std::mem::take(&mut guard.at_end));
         self.end_change(guard);
         self.wake(woken);
         self.catch_up_if_needed();
         outcome
     }
 
-    fn begin_change(&self, waker: &Waker) -> Option<MutexGuard<'_, State>> {
+    fn begin_change(&self, waker: &Waker) -> Result<Option<MutexGuard<'_, State>>, HubError> {
         let mut guard = self.lock();
         if guard.life.is_over() {
-            return None;
+            return Ok(None);
         }
         if guard.is_changing {
-            guard.waiting.push(waker.clone());
-            return None;
+            return match guard.wait(waker) {
+                Poll::Ready(error) => Err(error),
+                Poll::Pending => Ok(None),
+            };
         }
-        guard.is_changing = true;
-        Some(guard)
+        (guard.is_changing, guard.is_late) = (true, false);
+        guard.asked_ms = self.common.now_ms();
+        Ok(Some(guard))
+    }
+
+    /// Carries on when the store has answered. If it answers at once, nobody sees the channel in
+    /// between.
+    fn when_changed<T: Clone + Send + 'static, A: Send + 'static>(
+        &self,
+        mut guard: MutexGuard<'_, State>,
+        answer: Answer<A>,
+        done: impl FnOnce(&Self, MutexGuard<'_, State>, Option<A>) -> Result<T, HubError> + Send + 'static,
+    ) -> Change<T> {
+        let flight = Flight::new();
+        match answer.now() {
+            Ok(answer) => flight.land(done(self, guard, Some(answer))),
+            Err(later) => {
+                let (this, lands) = (self.arc(), flight.clone());
+                let gives_up = flight.clone();
+                guard.give_up = Some(Box::new(move || gives_up.land(Err(HubError::Store { unknown: true }))));
+                drop(guard);
+                later.then(move |answer| lands.land(done(&this, this.lock(), answer)));
+            }
+        }
+        flight
     }
 
     fn end_change(&self, mut guard: MutexGuard<'_, State>) {
-        guard.is_changing = false;
+        (guard.is_changing, guard.is_late, guard.give_up) = (false, false, None);
         let waiting = std::mem::take(&mut guard.waiting);
         drop(guard);
         waiting.into_iter().for_each(Waker::wake);
@@ -111,11 +147,16 @@ impl Channel {
         let is_idle = guard.is_idle(now_ms);
         let owes_mark = guard.upload.owes_mark && !guard.is_changing;
         let unanswered = guard.take_unanswered(now_ms);
+        let (late, give_up) = guard.take_late(now_ms);
         let must_catch_up = guard.must_catch_up();
         let is_read = guard.log.waiters() > 0 || self.subscribers() > 0;
         let woken = guard.room_made(now_ms);
         drop(guard);
         woken.for_each(Waker::wake);
+        late.into_iter().for_each(Waker::wake);
+        if let Some(give_up) = give_up {
+            give_up();
+        }
         let unknown = Err(HubError::Store { unknown: true });
         unanswered.into_iter().for_each(|publishing| publishing.land(unknown));
         if must_catch_up {

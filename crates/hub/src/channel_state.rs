@@ -16,7 +16,7 @@ use tidewire_channel::{Bounds, Budget, Continuity, Cursor, Epoch, Lineage, Log, 
 use tidewire_store::{Appended, Batch, ChannelSettings, LogInfo, Message, Once, Opened, Retain, UploadStep};
 
 use crate::error::HubError;
-use crate::flight::Flight;
+use crate::flight::{Flight, Freight};
 use crate::room::{PlaceInLine, Room};
 use crate::upload_state::UploadState;
 
@@ -40,6 +40,12 @@ pub(crate) struct State {
     pub(crate) is_changing: bool,
     /// Those that wait until the channel is open, or until that request is done.
     pub(crate) waiting: Vec<Waker>,
+    /// The time at which the store was asked to open the log, or to change it.
+    pub(crate) asked_ms: u64,
+    /// Whether the store has not answered that for so long that nobody waits for it any more.
+    pub(crate) is_late: bool,
+    /// Tells the one who waits for the change that nobody knows what becomes of it.
+    pub(crate) give_up: Option<GiveUp>,
     /// The number of appends that the store has not answered.
     pub(crate) flying: usize,
     /// The publishers of these appends, in the order in which they were sent. Some may have their
@@ -52,6 +58,9 @@ pub(crate) struct State {
     pub(crate) is_uncertain: bool,
     /// Whether the store is being read for such messages.
     pub(crate) is_catching_up: bool,
+    /// The time at which that began, and the number of these reads so far.
+    pub(crate) catching_up_ms: u64,
+    pub(crate) catch_ups: u64,
     /// The workers that wait at the end of a closed log, for its deletion.
     pub(crate) at_end: Vec<u16>,
     /// The last time at which the store was told that the log is in use.
@@ -128,6 +137,9 @@ pub struct Published {
 /// The outcome of a publish, for the one who waits for it.
 pub(crate) type Publishing = Arc<Flight<Result<Published, HubError>>>;
 
+/// Lands a change of which nobody knows what became.
+pub(crate) type GiveUp = Box<dyn FnOnce() + Send>;
+
 /// The waiters to wake, after the lock is released.
 #[derive(Default)]
 pub(crate) struct Woken {
@@ -167,6 +179,7 @@ pub(crate) struct Early {
     pub(crate) messages: Batch,
     pub(crate) appended: Appended,
     pub(crate) publishing: Publishing,
+    pub(crate) _freight: Freight,
 }
 
 /// What a read finds.
@@ -216,12 +229,17 @@ impl State {
             life: Life::Opening,
             is_changing: false,
             waiting: Vec::new(),
+            asked_ms: 0,
+            is_late: false,
+            give_up: None,
             flying: 0,
             flights: VecDeque::new(),
             early: BTreeMap::new(),
             serial: 0,
             is_uncertain: false,
             is_catching_up: false,
+            catching_up_ms: 0,
+            catch_ups: 0,
             at_end: Vec::new(),
             touched_ms: 0,
         }
@@ -262,7 +280,7 @@ impl State {
 
     /// Begins an empty window of a log in the store, after a message of it.
     pub(crate) fn adopt(&mut self, info: &LogInfo, after: u64, window: Retention) {
-        let empty = Log::restored(info.lineage.clone(), after, window);
+        let empty = Log::restored(lineage_at(&info.lineage, after), after, window);
         *self.log.log_mut() = empty.unwrap_or_else(|| Log::new(info.lineage.current(), window));
         self.earliest = info.earliest;
         self.settings = info.settings.clone();
@@ -277,7 +295,7 @@ impl State {
             Life::Opening => false,
             Life::Forgotten | Life::Deleted | Life::Failed => true,
             // So it is asked for again after the store has forgotten the deletion.
-            Life::Remembered => !self.is_under_way(),
+            Life::Remembered => !self.is_under_way() && !self.upload.is_active() && self.room.is_unused(),
             Life::Open => {
                 let is_unused = self.log.is_idle(now) && !self.upload.is_active() && self.room.is_unused();
                 is_unused && self.at_end.is_empty() && !self.is_under_way()
@@ -429,4 +447,12 @@ impl State {
     pub(crate) fn lineage(&self) -> &Lineage {
         self.log.log().lineage()
     }
+}
+
+/// The lineage of a log as it was after this message: the next one may have a past epoch.
+fn lineage_at(lineage: &Lineage, after: u64) -> Lineage {
+    let past = lineage.past();
+    let ended = past.partition_point(|&(_, end)| end <= after);
+    let current = past.get(ended).map_or(lineage.current(), |&(epoch, _)| epoch);
+    Lineage::from_parts(&past[..ended], current).expect("the begin of a lineage is one")
 }

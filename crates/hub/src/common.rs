@@ -10,6 +10,7 @@ use tidewire_store::{ChannelName, ChannelSettings, Retain, Store};
 
 use crate::config::HubConfig;
 use crate::counters::Counters;
+use crate::flight::Flying;
 use crate::pages::Pages;
 
 /// What all channels `C` of a hub share.
@@ -17,6 +18,7 @@ pub(crate) struct Common<C> {
     pub(crate) config: HubConfig,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) pages: Pages<C>,
+    pub(crate) flying: Arc<Flying>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) inboxes: Vec<Inbox<Arc<C>>>,
     clock: Clock,
@@ -32,6 +34,7 @@ impl<C> Common<C> {
             config,
             store,
             pages: Pages::new(),
+            flying: Arc::default(),
             counters: Arc::default(),
             inboxes: (0..workers).map(|_| Inbox::new()).collect(),
             clock: Clock { start: Instant::now(), start_ms: wall_ms },

@@ -103,13 +103,14 @@ impl Channel {
     fn want(&self, start: Cursor, waiter: Option<PageWaiter>, is_patient: bool) -> Want {
         let (this, now_ms) = (self.arc(), self.common.now_ms());
         let pages = &self.common.pages;
-        let want = pages.want((&this, self.number), start, waiter, is_patient, now_ms);
-        if want != Want::Fetch {
-            return want;
+        let mut want = pages.want((&this, self.number), start, waiter, is_patient, now_ms);
+        while want == Want::Fetch {
+            fetch(vec![Place { channel: this.clone(), start }]);
+            // A store that answers at once has answered. But the page may be gone again: the log
+            // has vanished, or other readers have taken its place. Then this asks for a fetch.
+            want = pages.want((&this, self.number), start, None, is_patient, now_ms);
         }
-        fetch(vec![Place { channel: this.clone(), start }]);
-        // A store that answers at once has answered.
-        pages.want((&this, self.number), start, None, is_patient, now_ms)
+        want
     }
 
     /// Takes a page of the store. Returns what to fetch next.
@@ -176,22 +177,24 @@ impl Channel {
             if !state.must_catch_up() {
                 return;
             }
-            state.is_catching_up = true;
+            let now_ms = self.common.now_ms();
+            (state.is_catching_up, state.catching_up_ms) = (true, now_ms);
             state.is_uncertain = false;
+            state.catch_ups += 1;
+            let number = state.catch_ups;
             let head = state.log.log().head();
             drop(state);
-            let (name, now_ms) = (self.name(), self.common.now_ms());
-            let answer = self.common.store.read(name, Since::After(head), Budget::bytes(PAGE), now_ms);
+            let answer = self.common.store.read(self.name(), Since::After(head), Budget::bytes(PAGE), now_ms);
             match answer.now() {
                 Ok(page) => {
-                    if !self.caught_up(Some(page)) {
+                    if !self.caught_up(number, Some(page)) {
                         return;
                     }
                 }
                 Err(later) => {
                     let this = self.arc();
                     return later.then(move |page| {
-                        if this.caught_up(page) {
+                        if this.caught_up(number, page) {
                             this.catch_up_if_needed();
                         }
                     });
@@ -201,8 +204,12 @@ impl Channel {
     }
 
     /// Takes what the store has after the head. Returns whether there may be more.
-    fn caught_up(&self, answer: Option<Result<Stored, ReadError>>) -> bool {
+    fn caught_up(&self, number: u64, answer: Option<Result<Stored, ReadError>>) -> bool {
         let mut state = self.lock();
+        if !state.is_catching_up || state.catch_ups != number {
+            // It comes so late that it was given up.
+            return false;
+        }
         state.is_catching_up = false;
         let page = match answer {
             Some(Ok(page)) => page,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use crate::sync::{Mutex, MutexGuard};
@@ -74,6 +75,41 @@ impl<T: Clone> Flight<T> {
 impl<T> fmt::Debug for Flight<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Flight(_)")
+    }
+}
+
+/// Bytes of messages for which the store has not answered, or whose place the window does not know
+/// yet. They stay in memory when their publishers leave, so there is a limit for all channels
+/// together: a store that does not answer must not fill the memory.
+pub(crate) const MAX_FLYING: usize = 64 * 1024 * 1024;
+
+/// The bytes of all messages that are on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Flying(AtomicUsize);
+
+impl Flying {
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= MAX_FLYING
+    }
+}
+
+/// The bytes of one append that is on its way.
+#[derive(Debug)]
+pub(crate) struct Freight {
+    flying: Arc<Flying>,
+    bytes: usize,
+}
+
+impl Freight {
+    pub(crate) fn new(flying: &Arc<Flying>, bytes: usize) -> Self {
+        flying.0.fetch_add(bytes, Ordering::Relaxed);
+        Freight { flying: flying.clone(), bytes }
+    }
+}
+
+impl Drop for Freight {
+    fn drop(&mut self) {
+        self.flying.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -197,6 +197,11 @@ impl Hub {
         self.channels.find(name, self.now_ms()).filter(|channel| channel.is_open())
     }
 
+    #[cfg(test)]
+    pub(crate) fn peek(&self, name: &ChannelName) -> Arc<Channel> {
+        self.channels.peek(name).expect("the channel was looked up")
+    }
+
     /// Creates a log with settings. If it exists with the same settings, this changes nothing.
     ///
     /// # Errors
@@ -219,7 +224,7 @@ impl Hub {
     async fn change<T: Clone>(
         &self,
         name: &ChannelName,
-        begin: impl Fn(&Channel, &Waker) -> Option<Change<T>>,
+        begin: impl Fn(&Channel, &Waker) -> Result<Option<Change<T>>, HubError>,
     ) -> Result<T, HubError> {
         let begun = poll_fn(|cx| {
             loop {
@@ -231,7 +236,7 @@ impl Hub {
                     Ok(Poll::Pending) => return Poll::Pending,
                     Err(error) => return Poll::Ready(Err(error)),
                 };
-                match begin(&channel, cx.waker()) {
+                match begin(&channel, cx.waker())? {
                     Some(change) => return Poll::Ready(Ok(change)),
                     // It was forgotten after the look-up: look it up again.
                     None if channel.life().is_over() => {}

@@ -51,6 +51,8 @@ mod settings;
 mod shape;
 #[cfg(test)]
 mod shape_tests;
+#[cfg(test)]
+mod silence_tests;
 mod site;
 #[cfg(test)]
 mod store_site_tests;

@@ -21,6 +21,7 @@ impl Channel {
     /// Asks the store what it has. With a store that answers at once, the channel is open
     /// afterwards.
     pub(crate) fn open(&self, now_ms: u64) {
+        self.lock().asked_ms = now_ms;
         match self.common.store.open(self.name(), now_ms).now() {
             Ok(opened) => self.opened(now_ms, Some(opened)),
             Err(later) => {
@@ -46,6 +47,7 @@ impl Channel {
             return self.mark_cut_upload(now_ms);
         }
         state.touched_ms = now_ms;
+        state.is_late = false;
         self.note_open(&state);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -69,7 +71,7 @@ impl Channel {
         let this = self.arc();
         let marked = move |answer| {
             let mut state = this.lock();
-            state.life = Life::Open;
+            (state.life, state.is_late) = (Life::Open, false);
             let mut woken = Woken::default();
             let outcome = state.take(now_ms, &batch, &answer, |settings| this.window(settings), &mut woken);
             if !matches!(outcome, Some(Ok(_))) {
@@ -95,14 +97,11 @@ impl Channel {
         }
         let mut state = self.lock();
         Poll::Ready(match state.life {
-            Life::Opening => {
-                if !state.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
-                    state.waiting.push(waker.clone());
-                }
-                return Poll::Pending;
-            }
+            Life::Opening => return state.wait(waker).map(Err),
             Life::Open => Ok(()),
             Life::Remembered if writes => Ok(()),
+            // As for a forgotten one: the next channel takes what is written.
+            Life::Deleted if writes => Err(HubError::NotReady),
             Life::Remembered | Life::Deleted => Err(HubError::Deleted),
             Life::Failed => Err(HubError::Store { unknown: false }),
             // The look-up comes too late. The next one makes a new channel.

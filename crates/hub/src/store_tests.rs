@@ -18,6 +18,7 @@ use crate::config::{HubConfig, Patterns};
 use crate::error::HubError;
 use crate::flight::at_once;
 use crate::hub::Hub;
+use crate::pages::MAX_FETCHES;
 use crate::publication::Publication;
 use crate::raw_reader::RawReader;
 use crate::upload::Upload;
@@ -25,7 +26,7 @@ use crate::upload_state::RawStart;
 
 pub(crate) type Faulty = Arc<FaultyStore<MemoryStore>>;
 
-const UNKNOWN: HubError = HubError::Store { unknown: true };
+pub(crate) const UNKNOWN: HubError = HubError::Store { unknown: true };
 
 pub(crate) fn faulty() -> Faulty {
     Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT)))
@@ -57,11 +58,11 @@ fn message(text: impl Into<String>) -> Message {
     Message::new(text.into().into(), now.as_millis() as u64)
 }
 
-fn publication(text: &str, key: Option<&[u8]>) -> Publication {
+pub(crate) fn publication(text: &str, key: Option<&[u8]>) -> Publication {
     Publication::new(name("a"), message(text), key)
 }
 
-fn poll(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, HubError>> {
+pub(crate) fn poll(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, HubError>> {
     hub.poll_publish(&mut Context::from_waker(Waker::noop()), publication)
 }
 
@@ -73,11 +74,11 @@ pub(crate) fn publish_many(hub: &Hub, texts: impl Iterator<Item = String>) {
     texts.for_each(|text| assert!(publish(hub, &text).seq() > 0));
 }
 
-fn all(channel: &Channel) -> Page {
+pub(crate) fn all(channel: &Channel) -> Page {
     channel.read(Since::Earliest, Budget::UNLIMITED)
 }
 
-fn texts(page: &Page) -> Vec<&str> {
+pub(crate) fn texts(page: &Page) -> Vec<&str> {
     page.messages.iter().map(|(_, message)| message.event().or(message.text()).unwrap()).collect()
 }
 
@@ -183,19 +184,20 @@ fn a_lost_answer_is_unknown_and_the_message_can_be_sent_again_with_its_key() {
 }
 
 #[test]
-fn a_publisher_does_not_wait_for_ever_for_an_answer() {
+fn those_who_wait_at_an_end_hear_that_another_node_has_made_a_new_log() {
     let store = faulty();
     let hub = hub(&store);
+    publish(&hub, "1");
+    assert!(poll(&hub, &mut Publication::close(name("a"))).is_ready());
     let channel = hub.channel(&name("a")).unwrap();
-    store.plan(RequestKind::Append, Fault::HoldRequest);
-    let mut waits = publication("x", None);
-    assert!(poll(&hub, &mut waits).is_pending());
-    channel.sweep(hub.now_ms() + 20_000);
-    assert!(poll(&hub, &mut waits).is_pending());
-    channel.sweep(hub.now_ms() + 30_000);
-    assert_eq!(poll(&hub, &mut waits), Poll::Ready(Err(UNKNOWN)));
-    store.release_all();
-    assert_eq!(texts(&all(&channel)), ["x"], "it was kept all the same");
+    let end = channel.end().unwrap();
+    assert!(matches!(channel.watch(end, end, Waiter::Worker(0)), Watch::Ended));
+    store.inner().delete(&name("a"), hub.now_ms()).wait();
+    let append = Append::new(hub.now_ms(), Batch::One(Arc::new(message("2"))), Arc::default());
+    store.inner().append(&name("a"), append).wait().unwrap().unwrap();
+    store.tell(&name("a"));
+    assert!(is_told(&hub));
+    assert_eq!(texts(&channel.read(end.into(), Budget::UNLIMITED)), ["2"]);
 }
 
 #[test]
@@ -333,6 +335,23 @@ fn a_page_has_no_message_that_the_window_does_not_know() {
 }
 
 #[test]
+fn logs_that_vanish_under_a_fetch_take_no_place_from_other_fetches() {
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let publish = |name: &ChannelName| {
+        (1..=10).for_each(|n| assert!(hub.publish(name, message(n.to_string()), None).is_ok()));
+        hub.channel(name).unwrap()
+    };
+    for number in 0..=MAX_FETCHES {
+        let name = name(&format!("gone-{number}"));
+        let channel = publish(&name);
+        assert_eq!(store.inner().delete(&name, hub.now_ms()).wait(), Some(Ok(true)), "the hub is not told");
+        assert!(all(&channel).waits && channel.is_deleted());
+    }
+    assert_eq!(texts(&all(&publish(&name("a")))).len(), 10);
+}
+
+#[test]
 fn a_channel_that_is_opened_again_is_soon_in_memory() {
     let store = faulty();
     publish_many(&hub(&store), (1..=3).map(|n| n.to_string()));
@@ -364,6 +383,9 @@ fn a_deletion_ends_the_wait_for_a_page() {
     assert_eq!(at_once(hub.delete(&name("a"))), Ok(true));
     assert!(bell.0.load(Ordering::Relaxed), "it is woken");
     assert!(reader.as_mut().poll(&mut cx).is_ready() && channel.is_deleted());
+    let look_up = |writes| channel.poll_open(writes, Waker::noop());
+    assert_eq!(look_up(false), Poll::Ready(Err(HubError::Deleted)));
+    assert_eq!(look_up(true), Poll::Ready(Err(HubError::NotReady)), "a writer looks it up again");
     assert_eq!(hub.channel(&name("a")).unwrap_err(), HubError::Deleted);
     store.release_all();
     publish(&hub, "new");
@@ -410,6 +432,20 @@ fn an_expired_log_is_deleted_under_its_readers() {
 }
 
 #[test]
+fn readers_that_wait_prolong_a_sliding_expiry() {
+    let hub = hub(&faulty());
+    let expiry = Some(Expiry::Sliding { ms: 60_000 });
+    at_once(hub.create(&name("a"), ChannelSettings::DEFAULT.with_expiry(expiry))).unwrap();
+    let (channel, later_ms) = (hub.channel(&name("a")).unwrap(), hub.now_ms() + 30_000);
+    channel.sweep(later_ms);
+    assert!(channel.is_to_prolong(later_ms), "nobody waits");
+    let start = channel.head();
+    assert!(matches!(channel.watch(start, start, Waiter::Worker(0)), Watch::Waiting(_)));
+    channel.sweep(later_ms);
+    assert!(!channel.is_to_prolong(later_ms));
+}
+
+#[test]
 fn a_restart_without_a_loss_is_invisible_and_a_loss_is_told_to_those_who_had_seen_it() {
     let begin = |store: &Arc<JournalStore>| Hub::with_store(HubConfig::default(), 0, store.clone());
     for lost in [0, 1] {
@@ -448,6 +484,33 @@ fn an_upload_that_a_crash_has_cut_is_marked_before_anybody_reads() {
     faulty.release_all();
     assert_eq!(texts(&all(&after.channel(&name("a")).unwrap())), ["1", "upload-aborted"]);
     publish(&after, "2");
+}
+
+#[test]
+fn an_upload_waits_for_a_change_of_its_log() {
+    let store = faulty();
+    let hub = hub(&store);
+    at_once(hub.create(&name("a"), ChannelSettings::DEFAULT)).unwrap();
+    let upload = at_once(Upload::begin(&hub, &name("a"), None)).unwrap();
+    store.plan(RequestKind::Create, Fault::HoldRequest);
+    let (a, mut cx) = (name("a"), Context::from_waker(Waker::noop()));
+    let mut create = pin!(hub.create(&a, ChannelSettings::DEFAULT));
+    assert!(create.as_mut().poll(&mut cx).is_pending());
+    let mut piece = pin!(upload.piece("1".into()));
+    assert!(piece.as_mut().poll(&mut cx).is_pending());
+    store.release_all();
+    assert_eq!(piece.as_mut().poll(&mut cx), Poll::Ready(Ok(())));
+}
+
+#[test]
+fn an_upload_to_a_name_that_was_deleted_may_begin_slowly() {
+    let hub = hub(&faulty());
+    publish(&hub, "old");
+    assert_eq!(at_once(hub.delete(&name("a"))), Ok(true));
+    let upload = at_once(Upload::begin(&hub, &name("a"), None)).unwrap();
+    hub.sweep();
+    assert_eq!(at_once(upload.piece("1".into())), Ok(()));
+    assert_eq!(texts(&all(&hub.channel(&name("a")).unwrap())), ["1"]);
 }
 
 #[test]

@@ -107,7 +107,8 @@ impl Upload {
         let messages = Batch::One(Arc::new(self.typed(message)));
         let (once, by) = (&Once::No, AppendedBy::Upload(step));
         let (now_ms, stopped) = (self.hub.now_ms(), &self.hub.stopped);
-        match self.channel.append(Append { now_ms, messages: &messages, once, close, by, stopped })? {
+        let append = Append { now_ms, messages: &messages, once, close, by, stopped };
+        match poll_fn(|cx| self.channel.poll_append_now(append, cx)).await? {
             // It was deleted, and a new one is none of ours.
             Sent::Over => Err(HubError::Deleted),
             Sent::Done(published) => Ok(published),

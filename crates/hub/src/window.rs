@@ -8,14 +8,17 @@
 //!                early: waits for the answers before it, or until the store was read
 //! ```
 
+use std::task::{Poll, Waker};
+
 use tidewire_channel::{Epoch, Log, Retention};
 use tidewire_store::{AppendError, Appended, Batch, ChannelSettings, Outcome, Page as Stored, Refusal};
 
-use crate::channel_state::{Early, Life, Published, Publishing, State, Woken};
+use crate::channel_state::{Early, GiveUp, Life, Published, Publishing, State, Woken};
 use crate::error::HubError;
+use crate::flight::Freight;
 
-/// The longest wait of a publisher for the answer of a store, to within the interval of the sweeps.
-/// Then it is told that nobody knows.
+/// The longest wait for the answer of a store, to within the interval of the sweeps. Then those who
+/// wait are told that nobody knows.
 const LONGEST_ANSWER_MS: u64 = 30_000;
 
 impl State {
@@ -105,11 +108,13 @@ impl State {
         messages: Batch,
         answer: Option<Result<Appended, AppendError>>,
         publishing: Publishing,
+        freight: Freight,
     ) {
         let Some(Ok(appended)) = answer else { return };
         let after = if appended.duplicate { appended.cursor } else { appended.after };
         self.serial += 1;
-        self.early.insert((after.seq(), self.serial), Early { messages, appended, publishing });
+        self.early
+            .insert((after.seq(), self.serial), Early { messages, appended, publishing, _freight: freight });
     }
 
     /// Gives the window the appends that came too early and fit now. Returns those that are done.
@@ -158,11 +163,38 @@ impl State {
     }
 
     /// Takes those who have waited for an answer for too long. The answer may still come, and then
-    /// the window takes the messages.
+    /// the window takes the messages. Until then, the later ones must not wait for it.
     pub(crate) fn take_unanswered(&mut self, now_ms: u64) -> Vec<Publishing> {
-        let is_late = |since_ms: u64| now_ms.saturating_sub(since_ms) >= LONGEST_ANSWER_MS;
-        let late = self.flights.iter().take_while(|(since_ms, _)| is_late(*since_ms)).count();
-        self.flights.drain(..late).map(|(_, publishing)| publishing).collect()
+        let late = self.flights.iter().take_while(|(since_ms, _)| is_late(*since_ms, now_ms)).count();
+        let unanswered = self.flights.drain(..late).map(|(_, publishing)| publishing);
+        let unanswered: Vec<_> = unanswered.filter(|publishing| !publishing.has_landed()).collect();
+        self.is_uncertain |= !unanswered.is_empty();
+        if self.is_catching_up && is_late(self.catching_up_ms, now_ms) {
+            (self.is_catching_up, self.is_uncertain) = (false, true);
+        }
+        unanswered
+    }
+
+    /// Waits until the channel is open, or until the change that is under way is done.
+    pub(crate) fn wait(&mut self, waker: &Waker) -> Poll<HubError> {
+        if self.is_late {
+            return Poll::Ready(HubError::Store { unknown: false });
+        }
+        if !self.waiting.iter().any(|waiting| waiting.will_wake(waker)) {
+            self.waiting.push(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// Takes those who have waited for too long until the log is open or changed, and what tells
+    /// the one who changes it. Until the store answers, nobody waits any more.
+    pub(crate) fn take_late(&mut self, now_ms: u64) -> (Vec<Waker>, Option<GiveUp>) {
+        let is_asking = self.life == Life::Opening || self.is_changing;
+        if !is_asking || self.is_late || !is_late(self.asked_ms, now_ms) {
+            return (Vec::new(), None);
+        }
+        self.is_late = true;
+        (std::mem::take(&mut self.waiting), self.give_up.take())
     }
 
     /// Whether the store must be read, because the window lacks messages.
@@ -215,6 +247,7 @@ impl State {
         if is_new {
             self.adopt(&page.info, page.start.seq(), window);
             woken.add(self.log.wake_all());
+            woken.add_workers(std::mem::take(&mut self.at_end));
         }
         self.note_earliest(page.info.earliest);
         for (cursor, message) in &page.messages {
@@ -230,5 +263,41 @@ impl State {
             self.append(0, &Batch::None, (epoch, closes), woken);
         }
         is_new
+    }
+}
+
+fn is_late(since_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(since_ms) >= LONGEST_ANSWER_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tidewire_channel::{Continuity, Cursor, Lineage, ResetReason};
+    use tidewire_store::{ChannelSettings, LogInfo, Message};
+
+    use super::*;
+
+    #[test]
+    fn a_window_begins_before_an_epoch_that_has_ended() {
+        let [s, a, b, c] = [1, 2, 3, 4].map(Epoch::new);
+        let lineage = Lineage::from_parts(&[(s, 0), (a, 3), (b, 5)], c).unwrap();
+        for (from, after) in [(Cursor::new(a, 7), 3), (Cursor::new(Epoch::new(9), 9), 0)] {
+            let mut state = State::new(0, Arc::default());
+            state.life = Life::Open;
+            state.begin(from, Retention::DEFAULT);
+            let to = lineage.at(after);
+            let continuity = Continuity::Reset { reason: ResetReason::TailLost, to };
+            let message = Arc::new(Message::new("x".into(), 0));
+            let messages: Vec<_> = (after + 1..=6).map(|seq| (lineage.at(seq), message.clone())).collect();
+            let mut info = LogInfo::new(lineage.clone(), Arc::new(ChannelSettings::DEFAULT));
+            (info.head, info.is_closed) = (6, true);
+            let page = Stored::new((to, continuity), messages, info);
+            assert!(state.catch_up(&page, Retention::DEFAULT, &mut Woken::default()));
+            let log = state.log.log();
+            assert_eq!((log.lineage(), log.earliest(), log.head()), (&lineage, to, lineage.at(6)));
+            assert_eq!((log.len() as u64, log.end()), (6 - after, Some(lineage.end(6))));
+        }
     }
 }

@@ -24,8 +24,8 @@ use crate::name::ChannelName;
 /// comes [later](crate::later). So a store must not call back into the hub from a method, nor while
 /// it holds a lock: answers and [`Listener::changed`] run code of the hub.
 ///
-/// **Order.** Appends to one log are carried out in the order in which they were made. A read that
-/// is made after an append was answered sees its messages.
+/// **Order.** Appends to one log, and its creations and deletions, are carried out in the order in
+/// which they were made. A read that is made after an append was answered sees its messages.
 ///
 /// **Time.** `now_ms` is the hub's clock everywhere: milliseconds since 1970 that never step back
 /// while the hub runs. Only [`sweep`](Self::sweep) may get an earlier time.

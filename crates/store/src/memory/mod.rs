@@ -247,18 +247,21 @@ impl MemoryStore {
             return false;
         };
         if row.forks > 0 {
+            let messages = row.messages();
             let freed = row.empty(&self.limits);
             drop(shard);
-            // It may be long, so no lock is held.
-            drop(freed);
+            free(messages, freed);
             return true;
         }
         let row = shard.remove(name);
         self.len.fetch_sub(1, Ordering::Relaxed);
         self.names().delete(name, now_ms);
         drop(shard);
-        if let Some(fork) = row.as_ref().and_then(|row| row.origin.as_ref()) {
-            self.release_source(fork.source.clone());
+        let Some(row) = row else { return true };
+        let source = row.origin.as_ref().map(|fork| fork.source.clone());
+        free(row.messages(), row);
+        if let Some(source) = source {
+            self.release_source(source);
         }
         true
     }
@@ -445,6 +448,18 @@ const WORK_OF_A_LOG: usize = 8;
 
 /// Logs for which an empty shard keeps memory.
 const SPARE: usize = 8;
+
+/// A log with more messages is freed on a thread of its own.
+const FREED_AT_ONCE: usize = 16_384;
+
+/// Frees the messages of a log. That takes about 100 ns for each, and a log that keeps all may have
+/// ten million: whoever deletes it must not wait, since a worker serves others too.
+fn free(messages: usize, log: impl Send + 'static) {
+    if messages > FREED_AT_ONCE {
+        // Without a thread, the closure is dropped here, and the log with it.
+        drop(std::thread::Builder::new().name("free".into()).spawn(move || drop(log)));
+    }
+}
 
 /// Frees the memory of removed logs.
 fn shrink(shard: &mut Shard) {

@@ -258,6 +258,11 @@ impl Row {
         self.channel.log().bounds().earliest.saturating_sub(self.prefix.len() as u64)
     }
 
+    /// The number of messages that are kept.
+    pub(crate) fn messages(&self) -> usize {
+        self.channel.log().len().saturating_add(self.prefix.len())
+    }
+
     /// Evicts what is too old.
     pub(crate) fn expire(&mut self, now_ms: u64) -> usize {
         self.clock_ms = self.clock_ms.max(now_ms);
@@ -336,7 +341,7 @@ impl Row {
     /// Frees the messages of a log that was deleted and lives for its forks, which have their own
     /// hold on what they share.
     /// Returns what was freed, to be dropped after the lock is released.
-    pub(crate) fn empty(&mut self, limits: &Limits) -> impl Sized + use<> {
+    pub(crate) fn empty(&mut self, limits: &Limits) -> impl Send + use<> {
         self.give_back(self.channel.log().bytes());
         self.is_deleted = true;
         let log = self.channel.log();

@@ -364,3 +364,22 @@ fn a_log_that_others_depend_on_is_not_forgotten() {
     store.sweep_now(20);
     assert_eq!(store.logs(), 0);
 }
+
+/// Otherwise a worker would stop for a second.
+#[test]
+fn a_long_log_is_freed_elsewhere() {
+    let store = MemoryStore::new(Limits::DEFAULT);
+    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::All));
+    let message = Arc::new(Message::new("x".into(), 0));
+    let held = |count: usize| {
+        let many = Batch::Many(vec![message.clone(); count]);
+        store.append(&name("a"), Append::new(0, many, settings.clone())).wait().unwrap().unwrap();
+        store.delete(&name("a"), 0).wait().unwrap().unwrap();
+    };
+    held(FREED_AT_ONCE);
+    assert_eq!((Arc::strong_count(&message), store.kept_bytes()), (1, 0));
+    held(FREED_AT_ONCE + 1);
+    while Arc::strong_count(&message) > 1 || store.kept_bytes() > 0 {
+        std::thread::yield_now();
+    }
+}
