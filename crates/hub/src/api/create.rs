@@ -5,7 +5,7 @@ use std::ops::Not;
 use serde::Serialize;
 use tidewire_http1::RequestHead;
 use tidewire_server::{Body, Problem, Reply, Request, Response};
-use tidewire_store::{ChannelName, ChannelSettings, Created, SettingsLimits, SettingsText};
+use tidewire_store::{ChannelName, ChannelSettings, Created, Setting, SettingsLimits, SettingsText};
 
 use super::published::published;
 use super::query::{Query, flag};
@@ -17,10 +17,18 @@ use crate::table::Ticket;
 /// Whether this PUT creates a channel. Otherwise it is an upload.
 ///
 /// # Errors
-/// 400 for a query that names a parameter twice, and for a `create` that is not 0 or 1.
+/// 400 for a query that names a parameter twice, for a `create` that is not 0 or 1, and for
+/// settings without `create=1`: the request would be an upload, and make a channel without them.
 pub(crate) fn is_asked(head: &RequestHead<'_>) -> Result<bool, Problem> {
-    let query = Query::parse(head.query().unwrap_or_default())?;
-    flag("create", query.create.as_deref())
+    let text = head.query().unwrap_or_default();
+    let is_asked = flag("create", Query::parse(text)?.create.as_deref())?;
+    let mut names = text.split(|&b| b == b'&').filter_map(|pair| pair.split(|&b| b == b'=').next());
+    if !is_asked && names.any(|name| Setting::ALL.iter().any(|known| known.name().as_bytes() == name)) {
+        return Err(bad_request(
+            "a PUT without create=1 is an upload, which has no settings; add create=1, or leave them out",
+        ));
+    }
+    Ok(is_asked)
 }
 
 /// Answers a PUT that creates a channel.

@@ -74,7 +74,7 @@ fn wrong_settings_are_refused_with_what_to_write() {
     for (query, says) in [
         ("&kept=3", "retain-messages"),
         ("&event=x", "no such setting"),
-        ("&retain=all&retain-bytes=1k", "leave out retain-messages"),
+        ("&retain=all&retain-bytes=1k", "The setting retain=all"),
         ("&retain=some", "retain=all"),
         ("&retain-messages=0", "from 1 on"),
         ("&retain-bytes=8MB", "retain-bytes=8M"),
@@ -92,6 +92,11 @@ fn wrong_settings_are_refused_with_what_to_write() {
     }
     let other = raw.send(request("PUT", "/c/made?create=yes", "", "")).response();
     assert!(other.status == 400 && sentence(&other).contains("create"), "{other:?}");
+    // Without create=1 it would be an upload, and the channel would not have the settings.
+    for (method, query) in [("PUT", "retain=all"), ("PUT", "create=0&type=a/b"), ("POST", "create=1")] {
+        let other = raw.send(request(method, &format!("/c/made?{query}"), "", "")).response();
+        assert!(other.status == 400 && sentence(&other).contains("create"), "{other:?}");
+    }
     let several = create(&mut raw, "a,b", "");
     assert!(several.status == 400 && sentence(&several).contains("one channel"), "{several:?}");
     // No body: also if it comes in chunks, and if its end comes later.
@@ -119,6 +124,7 @@ fn a_channel_with_a_type_takes_no_other() {
         // The default of some clients counts as none.
         ("Content-Type: application/x-www-form-urlencoded\r\n", 201),
         ("Content-Type: text/plain\r\n", 415),
+        ("Content-Type: application/json;charset=utf-8\r\n", 415),
     ] {
         for method in ["POST", "PUT"] {
             let answer = raw.send(request(method, "/c/json/a", fields, "1")).response();
@@ -126,7 +132,22 @@ fn a_channel_with_a_type_takes_no_other() {
         }
     }
     let refused = raw.send(post("/c/json/a", "Content-Type: text/plain\r\n", "1")).response();
-    assert!(sentence(&refused).contains("media type"), "{refused:?}");
+    assert!(sentence(&refused).contains("Tidewire-Content-Type"), "{refused:?}");
+    // Browsers write a type as `text/plain;charset=UTF-8`.
+    create(&mut raw, "text", "&type=text/plain;+charset=utf-8");
+    for (own, status) in [
+        ("text/plain;charset=UTF-8", 201),
+        ("text/plain ;\tcharset=utf-8", 201),
+        ("text/plain", 415),
+        ("text/plain; charset=utf-8; x=y", 415),
+        ("text/plain; charset=\"utf-8\"", 415),
+    ] {
+        let fields = format!("Content-Type: {own}\r\n");
+        for method in ["POST", "PUT"] {
+            let answer = raw.send(request(method, "/c/text", &fields, "1")).response();
+            assert_eq!(answer.status, status, "{method} {own}: {answer:?}");
+        }
+    }
     let types: Vec<_> = messages(&mut raw, "json/a").iter().map(|one| one["content_type"].clone()).collect();
     assert!(types.iter().filter(|one| **one == "application/json").count() >= 6, "{types:?}");
     assert!(!types.contains(&json!("text/plain")), "{types:?}");
@@ -286,9 +307,21 @@ fn commands_close_a_channel_and_acks_have_the_members_of_the_answer() {
     for wrong in [
         json!({"type": "close", "id": 5, "channel": 7}),
         json!({"type": "publish", "id": 5, "channel": "d", "data": "x", "close": "yes"}),
+        // This message would be lost.
+        json!({"type": "close", "id": 5, "channel": "d", "data": "last"}),
+        json!({"type": "close", "id": 5, "channel": "d", "data_b64": ""}),
     ] {
         assert_eq!(ask(wrong)["status"], 400);
     }
+    for (wrong, says) in [
+        (json!({"type": "publish", "id": 5, "channel": "d", "close": true}), "command close"),
+        (json!({"type": "close", "id": 5, "channel": "d", "producer": "p"}), "object with id, epoch and seq"),
+    ] {
+        let refused = ask(wrong);
+        assert!(refused["detail"].as_str().unwrap().contains(says), "{refused}");
+    }
+    let open = ask(json!({"type": "close", "id": 5, "channel": "d", "data": null}));
+    assert_eq!((&open["closed"], &open["duplicate"]), (&json!(true), &Value::Null), "{open}");
     let mut one = Ws::v1(&server, "/c/one");
     one.json();
     one.say(json!({"type": "close", "id": 6}));
