@@ -5,7 +5,10 @@ use std::ops::Not;
 use serde::Serialize;
 use tidewire_http1::RequestHead;
 use tidewire_server::{Body, Problem, Reply, Request, Response};
-use tidewire_store::{ChannelName, ChannelSettings, Created, Setting, SettingsLimits, SettingsText};
+use tidewire_store::{
+    ChannelName, ChannelSettings, Created, Setting, SettingsError, SettingsErrorKind, SettingsLimits,
+    SettingsText,
+};
 
 use super::published::published;
 use super::query::{Query, flag};
@@ -60,13 +63,29 @@ pub(crate) fn handle(
 fn settings(context: &SiteContext, name: &ChannelName, query: &[u8]) -> Result<ChannelSettings, Problem> {
     let others = query.split(|&b| b == b'&').filter(|pair| !pair.starts_with(b"create="));
     let text = others.collect::<Vec<_>>().join(&b'&');
-    let text = SettingsText::parse(&text, &SettingsLimits::DEFAULT).map_err(bad_request)?;
+    let text = SettingsText::parse(&text, &SettingsLimits::DEFAULT).map_err(|error| wrong(&text, error))?;
     if text.expires_at_ms().is_some_and(|at| at <= context.hub.wall_ms()) {
         return Err(bad_request("the time of expire-at is over; write a time to come, or leave it out"));
     }
     let config = context.hub.config();
     Ok(text.over(&context.hub.settings_of(name), config.retention))
 }
+
+/// The refusal of settings. It names an unknown one, which may be a parameter of other requests.
+fn wrong(text: &[u8], error: SettingsError) -> Problem {
+    let rest = text.get(error.offset()..).unwrap_or_default();
+    let name = rest.split(|b| b"=&".contains(b)).next().unwrap_or_default();
+    let is_plain = !name.is_empty() && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
+    match std::str::from_utf8(name) {
+        Ok(name) if error.kind() == SettingsErrorKind::Unknown && is_plain && name.len() <= MAX_NAMED => {
+            bad_request(format_args!("the query has {name}, but {error}"))
+        }
+        _ => bad_request(error),
+    }
+}
+
+/// The longest unknown setting that a refusal names, in bytes.
+const MAX_NAMED: usize = 32;
 
 async fn create(
     context: &SiteContext,

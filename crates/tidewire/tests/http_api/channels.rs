@@ -73,7 +73,8 @@ fn wrong_settings_are_refused_with_what_to_write() {
     let mut raw = server.raw();
     for (query, says) in [
         ("&kept=3", "retain-messages"),
-        ("&event=x", "no such setting"),
+        ("&retain=all&event=x", "has event, but there is no such setting"),
+        ("&%22=x", "There is no such setting"),
         ("&retain=all&retain-bytes=1k", "The setting retain=all"),
         ("&retain=some", "retain=all"),
         ("&retain-messages=0", "from 1 on"),
