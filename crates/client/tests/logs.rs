@@ -362,6 +362,13 @@ async fn a_deletion_ends_every_feed() {
         take(&mut events, 3).await,
         ["stream at e-0.f-0", "deleted b", "end: the channel was deleted"]
     );
+    let gone = refusal("404 Not Found", r#""reason":"deleted","channel":"b""#);
+    let server = serve(vec![vec![Request, poll(&[], "e-0.f-0"), Request, gone]]);
+    let mut events = subscribe(&server.url, &[Feed::LongPoll], "e-0.f-0");
+    assert_eq!(
+        take(&mut events, 3).await,
+        ["longpoll at e-0.f-0", "deleted b", "end: the channel was deleted"]
+    );
     let server = serve(vec![vec![Request, Upgrade(close_frame(4404, "")), Hold]]);
     let mut events = subscribe(&server.url, &[Feed::WebSocket], "e-0");
     assert_eq!(take(&mut events, 2).await, ["deleted -", "end: the channel was deleted"]);

@@ -7,13 +7,12 @@ use tidewire_channel::Budget;
 use tidewire_server::{Problem, Response};
 
 use crate::cors::Access;
-use crate::error::HubError;
 use crate::feeds::poll::Answer;
 use crate::feeds::{Discontinuity, Flow, jsonp};
 use crate::form_cache::FormCache;
 use crate::positions::{Channels, Positions};
 use crate::reader::{self, Bounds, Item};
-use crate::refusal::{hub_refusal, vary};
+use crate::refusal::{deletion, vary};
 use crate::rope::Rope;
 
 /// Everything but the messages that decides the bytes of an answer to a long poll.
@@ -53,7 +52,7 @@ impl PollShape {
     pub(crate) fn deleted_answer(&self, cursor: &str, channel: Option<&str>, forms: &FormCache) -> Rope {
         let callback = self.callback.as_deref();
         if callback.is_none() {
-            return self.response(hub_refusal(HubError::Deleted).into_response());
+            return self.response(deletion(channel).into_response());
         }
         let mut answer = Answer::new(callback, forms);
         answer.deleted(channel);

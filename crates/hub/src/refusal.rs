@@ -4,6 +4,7 @@
 use std::fmt;
 
 use tidewire_server::{Problem, Response};
+use tidewire_store::ChannelName;
 
 use crate::cors::Access;
 use crate::error::HubError;
@@ -20,6 +21,23 @@ pub(crate) fn hub_refusal(error: HubError) -> Problem {
         HubError::ProducerGap { expected } => problem.with("expected", expected),
         HubError::Store { unknown } => problem.with("outcome", if unknown { "unknown" } else { "failed" }),
         _ => problem,
+    }
+}
+
+/// The refusal of a read of these channels: what is wrong with one of them.
+pub(crate) fn read_refusal(error: HubError, channels: &[ChannelName], one: &ChannelName) -> Problem {
+    match error {
+        HubError::Deleted => deletion((channels.len() > 1).then(|| one.as_str())),
+        error => hub_refusal(error),
+    }
+}
+
+/// The refusal of a read whose channel was deleted. If there are several, it names that one.
+pub(crate) fn deletion(channel: Option<&str>) -> Problem {
+    let problem = hub_refusal(HubError::Deleted);
+    match channel {
+        Some(name) => problem.with("channel", name),
+        None => problem,
     }
 }
 

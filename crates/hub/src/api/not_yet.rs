@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tidewire_server::Problem;
@@ -14,7 +14,7 @@ use crate::error::HubError;
 use crate::fetching::PageAt;
 use crate::pages::PageWaiter;
 use crate::positions::{Channels, Positions};
-use crate::refusal::hub_refusal;
+use crate::refusal::{hub_refusal, read_refusal};
 
 /// The longest wait for a store. It is longer than the time after which reading a page is given up.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl NotYet {
         let mut longest = pin!(tokio::time::sleep(LONGEST_WAIT));
         poll_fn(|cx| {
             if let Poll::Ready(outcome) = self.poll(cx, context, names) {
-                return Poll::Ready(outcome.map_err(hub_refusal));
+                return Poll::Ready(outcome);
             }
             if stopping.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(hub_refusal(HubError::Stopping)));
@@ -63,13 +63,13 @@ impl NotYet {
         cx: &mut Context<'_>,
         context: &SiteContext,
         names: &[ChannelName],
-    ) -> Poll<Result<(), HubError>> {
+    ) -> Poll<Result<(), Problem>> {
         match self {
             NotYet::Refused(_) => {}
             NotYet::Opening => {
                 for name in names {
-                    if context.hub.poll_open(cx, name)?.is_pending() {
-                        return Poll::Pending;
+                    if let Err(error) = ready!(context.hub.poll_open(cx, name)) {
+                        return Poll::Ready(Err(read_refusal(error, names, name)));
                     }
                 }
             }
@@ -78,7 +78,7 @@ impl NotYet {
                 return match channels.await_pages(positions, waiter) {
                     PageAt::Ready => Poll::Ready(Ok(())),
                     PageAt::Waiting => Poll::Pending,
-                    PageAt::Failed => Poll::Ready(Err(HubError::Store { unknown: false })),
+                    PageAt::Failed => Poll::Ready(Err(failed())),
                 };
             }
         }

@@ -28,7 +28,7 @@ use crate::positions::{Channels, Positions, Start};
 use crate::raw_body::RawBody;
 use crate::raw_reader::RawReader;
 use crate::reader::Bounds;
-use crate::refusal::{hub_refusal, refusal, vary};
+use crate::refusal::{hub_refusal, read_refusal, refusal, vary};
 use crate::shape::{Shape, encode_stream};
 use crate::table::{HeldPoll, OpenStream, Subscription, Ticket, WebSocket};
 use crate::upload_state::{RawStart, RawStartError};
@@ -104,7 +104,7 @@ fn open_channels(context: &SiteContext, names: &[ChannelName]) -> Result<Channel
         let channel = match context.hub.channel(name) {
             Ok(channel) => channel,
             Err(HubError::NotReady) => return Err(NotYet::Opening),
-            Err(error) => return Err(hub_refusal(error).into()),
+            Err(error) => return Err(read_refusal(error, names, name).into()),
         };
         if channel.subscribers() >= limit {
             return Err(hub_refusal(HubError::TooManySubscribers(limit)).into());

@@ -399,6 +399,17 @@ fn a_deleted_channel_has_no_reads_until_it_is_written() {
     for query in ["", "?since=earliest", "?wait=5", "?feed=sse", "?feed=raw"] {
         refused(&raw.send(get(&format!("/c/a/b{query}"), "")).response(), 404, json!({"reason": "deleted"}));
     }
+    for feed in ["poll", "longpoll", "sse"] {
+        let several = raw.send(get(&format!("/c/other,a/b?feed={feed}"), "")).response();
+        refused(&several, 404, json!({"reason": "deleted", "channel": "a/b"}));
+    }
+    // A poll that waits is told the same.
+    Post::new("one").on(&mut raw, "c");
+    let mut waits = server.raw();
+    waits.send(get("/c/other,c?wait=50", ""));
+    server.calm();
+    assert_eq!(delete(&mut raw, "c").status, 204);
+    refused(&waits.response(), 404, json!({"reason": "deleted", "channel": "c"}));
     assert_eq!(head(&mut raw, "a/b").status, 404);
     let Err((status, problem)) = Ws::open(&server, "/c/a/b", &[]) else { panic!("opened") };
     assert!(status == 404 && problem.contains("\"reason\":\"deleted\""), "{status} {problem}");
