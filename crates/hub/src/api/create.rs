@@ -77,15 +77,12 @@ fn wrong(text: &[u8], error: SettingsError) -> Problem {
     let name = rest.split(|b| b"=&".contains(b)).next().unwrap_or_default();
     let is_plain = !name.is_empty() && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
     match std::str::from_utf8(name) {
-        Ok(name) if error.kind() == SettingsErrorKind::Unknown && is_plain && name.len() <= MAX_NAMED => {
+        Ok(name) if error.kind() == SettingsErrorKind::Unknown && is_plain => {
             bad_request(format_args!("the query has {name}, but {error}"))
         }
         _ => bad_request(error),
     }
 }
-
-/// The longest unknown setting that a refusal names, in bytes.
-const MAX_NAMED: usize = 32;
 
 async fn create(
     context: &SiteContext,
