@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use tidewire_channel::{Cursor, Retention, WaitError, WaitKey};
 use tidewire_store::{ChannelName, ChannelSettings, Expiry};
 
-use crate::channel_state::{Life, State, Waiter, Woken};
+use crate::channel_state::{Life, State, Waiter, Woken, is_same_type};
 use crate::common;
 use crate::error::HubError;
 use crate::pages::PageWaiters;
@@ -355,7 +355,7 @@ impl Channel {
             return Err(HubError::Closed { end });
         }
         if let (Some(own), Some(of_channel)) = (content_type, &state.settings.content_type)
-            && !own.eq_ignore_ascii_case(of_channel)
+            && !is_same_type(own, of_channel)
         {
             return Err(HubError::OtherType);
         }

@@ -400,7 +400,7 @@ impl State {
                     let typed = Message::clone(message).with_content_type(of_channel);
                     kept = Arc::new(typed.map_err(|_| HubError::OtherType)?);
                 }
-                Some(own) if own.eq_ignore_ascii_case(of_channel) => {}
+                Some(own) if is_same_type(own, of_channel) => {}
                 Some(_) => return Err(HubError::OtherType),
             }
         }
@@ -455,4 +455,16 @@ fn lineage_at(lineage: &Lineage, after: u64) -> Lineage {
     let ended = past.partition_point(|&(_, end)| end <= after);
     let current = past.get(ended).map_or(lineage.current(), |&(epoch, _)| epoch);
     Lineage::from_parts(&past[..ended], current).expect("the begin of a lineage is one")
+}
+
+/// Whether two media types are the same. Upper and lower case, and blanks at a `;`, make no
+/// difference: browsers send `text/plain;charset=UTF-8`.
+pub(crate) fn is_same_type(one: &str, other: &str) -> bool {
+    let is_same = |(a, b): (&str, &str)| a.trim_ascii().eq_ignore_ascii_case(b.trim_ascii());
+    // A quoted value may have a `;` and blanks.
+    if one.contains('"') || other.contains('"') {
+        return is_same((one, other));
+    }
+    let (one, other) = (one.split(';'), other.split(';'));
+    one.clone().count() == other.clone().count() && one.zip(other).all(is_same)
 }

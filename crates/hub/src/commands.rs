@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tidewire_channel::Cursor;
 use tidewire_server::Problem;
@@ -188,8 +189,14 @@ impl Client<'_> {
 
     /// Closes a channel without a message.
     fn begin_close(&mut self, id: Option<&RawValue>, command: &CloseCommand) -> Outcome {
-        let close = self.name(command.channel.as_deref()).map(Publication::close);
-        self.begin(id, close.map(|close| by(close, command.producer.as_ref())))
+        let close = self.name(command.channel.as_deref()).and_then(|name| {
+            // The channel takes no more messages, so nobody could send the message afterwards.
+            if command.data.is_some() || command.data_b64.is_some() {
+                return Err(bad_request(CLOSE_WITH_DATA));
+            }
+            Ok(by(Publication::close(name), command.producer.as_ref()))
+        });
+        self.begin(id, close)
     }
 
     fn begin(&mut self, id: Option<&RawValue>, publication: Result<Publication, Problem>) -> Outcome {
@@ -233,6 +240,11 @@ impl Client<'_> {
         let data: Bytes = match (&command.data, &command.data_b64) {
             (Some(text), None) => text.clone().into(),
             (None, Some(text)) => STANDARD.decode(text).map_err(|_| bad("data_b64 is not base64."))?.into(),
+            (None, None) if command.close => {
+                return Err(bad(
+                    "Give either data or data_b64; to close without a message, use the command close.",
+                ));
+            }
             _ => return Err(bad("Give either data or data_b64.")),
         };
         let mut message = Message::new(data, self.hub.wall_ms());
@@ -349,7 +361,12 @@ struct PublishCommand {
 struct CloseCommand {
     channel: Option<String>,
     producer: Option<Producer>,
+    data: Option<IgnoredAny>,
+    data_b64: Option<IgnoredAny>,
 }
+
+const CLOSE_WITH_DATA: &str =
+    "a close command has no data; publish it with \"close\":true as the last message, or leave it out";
 
 /// The publication with its producer, if it has one.
 fn by(publication: Publication, producer: Option<&Producer>) -> Publication {

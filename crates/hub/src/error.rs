@@ -71,12 +71,14 @@ pub enum HubError {
     StreamSeq,
     /// The channel keeps all its messages, and there is no room for more.
     #[error(
-        "the channel keeps all its messages, and there is no room for more; delete a channel or add room"
+        "the channel keeps all its messages, and there is no room for more; \
+         delete a channel, or raise --retain-all-bytes"
     )]
     NoRoom,
     /// The channel takes messages of another media type.
     #[error(
-        "the channel takes messages of another media type; use the Content-Type that it was created with"
+        "the channel takes messages of another media type; use the one that \
+         a HEAD tells in Tidewire-Content-Type"
     )]
     OtherType,
     /// The channel exists with other settings.

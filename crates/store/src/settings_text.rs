@@ -177,7 +177,7 @@ pub enum SettingsErrorKind {
     BadValue(Setting),
     /// `retain=all` beside a limit of what is kept.
     #[error(
-        "retain=all keeps all messages; leave it out, \
+        "the setting retain=all keeps all messages; leave it out, \
          or leave out retain-messages, retain-bytes and retain-age"
     )]
     AllAndLimit,

@@ -5,7 +5,10 @@ use std::ops::Not;
 use serde::Serialize;
 use tidewire_http1::RequestHead;
 use tidewire_server::{Body, Problem, Reply, Request, Response};
-use tidewire_store::{ChannelName, ChannelSettings, Created, Retain, SettingsLimits, SettingsText};
+use tidewire_store::{
+    ChannelName, ChannelSettings, Created, Retain, Setting, SettingsError, SettingsErrorKind, SettingsLimits,
+    SettingsText,
+};
 
 use super::published::published;
 use super::query::{Query, flag};
@@ -17,10 +20,18 @@ use crate::table::Ticket;
 /// Whether this PUT creates a channel. Otherwise it is an upload.
 ///
 /// # Errors
-/// 400 for a query that names a parameter twice, and for a `create` that is not 0 or 1.
+/// 400 for a query that names a parameter twice, for a `create` that is not 0 or 1, and for
+/// settings without `create=1`: the request would be an upload, and make a channel without them.
 pub(crate) fn is_asked(head: &RequestHead<'_>) -> Result<bool, Problem> {
-    let query = Query::parse(head.query().unwrap_or_default())?;
-    flag("create", query.create.as_deref())
+    let text = head.query().unwrap_or_default();
+    let is_asked = flag("create", Query::parse(text)?.create.as_deref())?;
+    let mut names = text.split(|&b| b == b'&').filter_map(|pair| pair.split(|&b| b == b'=').next());
+    if !is_asked && names.any(|name| Setting::ALL.iter().any(|known| known.name().as_bytes() == name)) {
+        return Err(bad_request(
+            "a PUT without create=1 is an upload, which has no settings; add create=1, or leave them out",
+        ));
+    }
+    Ok(is_asked)
 }
 
 /// Answers a PUT that creates a channel.
@@ -52,7 +63,7 @@ pub(crate) fn handle(
 fn settings(context: &SiteContext, name: &ChannelName, query: &[u8]) -> Result<ChannelSettings, Problem> {
     let others = query.split(|&b| b == b'&').filter(|pair| !pair.starts_with(b"create="));
     let text = others.collect::<Vec<_>>().join(&b'&');
-    let text = SettingsText::parse(&text, &SettingsLimits::DEFAULT).map_err(bad_request)?;
+    let text = SettingsText::parse(&text, &SettingsLimits::DEFAULT).map_err(|error| wrong(&text, error))?;
     if text.expires_at_ms().is_some_and(|at| at <= context.hub.wall_ms()) {
         return Err(bad_request("the time of expire-at is over; write a time to come, or leave it out"));
     }
@@ -72,6 +83,19 @@ fn settings(context: &SiteContext, name: &ChannelName, query: &[u8]) -> Result<C
         }
     }
     Ok(settings)
+}
+
+/// The refusal of settings. It names an unknown one, which may be a parameter of other requests.
+fn wrong(text: &[u8], error: SettingsError) -> Problem {
+    let rest = text.get(error.offset()..).unwrap_or_default();
+    let name = rest.split(|b| b"=&".contains(b)).next().unwrap_or_default();
+    let is_plain = !name.is_empty() && name.iter().all(|&b| b.is_ascii_alphanumeric() || b == b'-');
+    match std::str::from_utf8(name) {
+        Ok(name) if error.kind() == SettingsErrorKind::Unknown && is_plain => {
+            bad_request(format_args!("the query has {name}, but {error}"))
+        }
+        _ => bad_request(error),
+    }
 }
 
 async fn create(

@@ -30,6 +30,7 @@ pub(crate) struct Producer {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with id, epoch and seq")]
 struct Unchecked {
     id: Box<str>,
     epoch: u64,

@@ -41,6 +41,11 @@ pub(crate) fn handle(
         return Err(Problem::new(400, "A message is for one channel; post it to each in turn."));
     };
     let query = Query::parse(request.head.query().unwrap_or_default())?;
+    if flag("create", query.create.as_deref())? {
+        return Err(bad_request(
+            "a PUT creates a channel, and a POST writes to it; use PUT, or leave create out",
+        ));
+    }
     let publish = PublishRequest {
         hub: context.hub.clone(),
         name: name.clone(),

@@ -26,14 +26,14 @@ pub(crate) struct PubArgs {
     #[arg(value_name = "MESSAGE", required_unless_present = "close")]
     message: Option<String>,
     /// Event name, which is also the type of the event in a browser's EventSource
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "message")]
     event: Option<String>,
     /// Media type of the message
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", requires = "message")]
     content_type: Option<String>,
     /// Key of this message. A repeated publish with the same key appends nothing, and another
     /// message with the same key is refused [default: random]
-    #[arg(long, value_name = "KEY", conflicts_with_all = ["lines", "producer"])]
+    #[arg(long, value_name = "KEY", requires = "message", conflicts_with_all = ["lines", "producer"])]
     idempotency_key: Option<String>,
     /// Publish each line of standard input as a message. The MESSAGE must be -
     #[arg(long)]
@@ -76,7 +76,7 @@ pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
             Some(key) => message.with_idempotency_key(key),
             None => message,
         };
-        Ok(print(&runtime.block_on(publisher.publish(message))?)?)
+        Ok(print(&runtime.block_on(publisher.publish(message))?, MESSAGE_IS_THERE)?)
     };
     if is_input && (args.lines || args.producer.is_some()) {
         // The next line is read only when this one is in the channel. So it is not known which line
@@ -93,7 +93,9 @@ pub(super) fn run(args: PubArgs) -> Result<ExitCode, Box<dyn Error>> {
     match args.message {
         Some(text) if args.close => publish(Publish::new(payload(text)?).closing())?,
         Some(text) => publish(Publish::new(payload(text)?))?,
-        None => print(&runtime.block_on(publisher.publish(Publish::close()))?)?,
+        None => {
+            print(&runtime.block_on(publisher.publish(Publish::close()))?, "the channel was closed before")?
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -113,7 +115,9 @@ impl Publisher {
     }
 }
 
-fn print(published: &Published) -> io::Result<()> {
+const MESSAGE_IS_THERE: &str = "the channel already has the message with this key or number";
+
+fn print(published: &Published, duplicate: &str) -> io::Result<()> {
     match writeln!(io::stdout(), "{}", published.cursor) {
         // Standard output was closed; the message is in the channel.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
@@ -121,7 +125,7 @@ fn print(published: &Published) -> io::Result<()> {
     }
     if published.duplicate {
         // Standard error may be closed. The message is published even so.
-        let _ = writeln!(io::stderr(), "the channel already has the message with this key or number");
+        let _ = writeln!(io::stderr(), "{duplicate}");
     }
     notice_end(published);
     Ok(())

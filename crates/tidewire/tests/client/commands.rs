@@ -82,6 +82,11 @@ fn pub_closes_a_channel_and_sub_ends_with_it() {
     assert_eq!((last.code, seq(last.stdout.trim_end())), (Some(0), 1), "an empty message is a message");
     let close = publish(&url, &["--close"], b"");
     assert_eq!((close.code, seq(close.stdout.trim_end())), (Some(0), 2), "{close:?}");
+    assert!(close.stderr.starts_with("the channel was closed before\n"), "{close:?}");
+    for of_message in [["--event", "x"], ["--content-type", "a/b"], ["--idempotency-key", "k"]] {
+        let nothing = publish(&server.url("/c/c"), &[&["--close"], &of_message[..]].concat(), b"");
+        assert_eq!(nothing.code, Some(2), "there is no message to have it: {nothing:?}");
+    }
     let lines = publish(&server.url("/c/lines"), &["-", "--lines"], b"1\n2\n");
     assert_eq!((lines.code, lines.stdout.lines().count()), (Some(0), 2), "{lines:?}");
     assert_eq!(publish(&url, &[], b"").code, Some(2), "no message");

@@ -73,8 +73,9 @@ fn wrong_settings_are_refused_with_what_to_write() {
     let mut raw = server.raw();
     for (query, says) in [
         ("&kept=3", "retain-messages"),
-        ("&event=x", "no such setting"),
-        ("&retain=all&retain-bytes=1k", "leave out retain-messages"),
+        ("&retain=all&event=x", "has event, but there is no such setting"),
+        ("&%22=x", "There is no such setting"),
+        ("&retain=all&retain-bytes=1k", "The setting retain=all"),
         ("&retain=some", "retain=all"),
         ("&retain-messages=0", "from 1 on"),
         ("&retain-bytes=8MB", "retain-bytes=8M"),
@@ -93,6 +94,11 @@ fn wrong_settings_are_refused_with_what_to_write() {
     }
     let other = raw.send(request("PUT", "/c/made?create=yes", "", "")).response();
     assert!(other.status == 400 && sentence(&other).contains("create"), "{other:?}");
+    // Without create=1 it would be an upload, and the channel would not have the settings.
+    for (method, query) in [("PUT", "retain=all"), ("PUT", "create=0&type=a/b"), ("POST", "create=1")] {
+        let other = raw.send(request(method, &format!("/c/made?{query}"), "", "")).response();
+        assert!(other.status == 400 && sentence(&other).contains("create"), "{other:?}");
+    }
     let several = create(&mut raw, "a,b", "");
     assert!(several.status == 400 && sentence(&several).contains("one channel"), "{several:?}");
     // No body: also if it comes in chunks, and if its end comes later.
@@ -120,6 +126,7 @@ fn a_channel_with_a_type_takes_no_other() {
         // The default of some clients counts as none.
         ("Content-Type: application/x-www-form-urlencoded\r\n", 201),
         ("Content-Type: text/plain\r\n", 415),
+        ("Content-Type: application/json;charset=utf-8\r\n", 415),
     ] {
         for method in ["POST", "PUT"] {
             let answer = raw.send(request(method, "/c/json/a", fields, "1")).response();
@@ -127,7 +134,22 @@ fn a_channel_with_a_type_takes_no_other() {
         }
     }
     let refused = raw.send(post("/c/json/a", "Content-Type: text/plain\r\n", "1")).response();
-    assert!(sentence(&refused).contains("media type"), "{refused:?}");
+    assert!(sentence(&refused).contains("Tidewire-Content-Type"), "{refused:?}");
+    // Browsers write a type as `text/plain;charset=UTF-8`.
+    create(&mut raw, "text", "&type=text/plain;+charset=utf-8");
+    for (own, status) in [
+        ("text/plain;charset=UTF-8", 201),
+        ("text/plain ;\tcharset=utf-8", 201),
+        ("text/plain", 415),
+        ("text/plain; charset=utf-8; x=y", 415),
+        ("text/plain; charset=\"utf-8\"", 415),
+    ] {
+        let fields = format!("Content-Type: {own}\r\n");
+        for method in ["POST", "PUT"] {
+            let answer = raw.send(request(method, "/c/text", &fields, "1")).response();
+            assert_eq!(answer.status, status, "{method} {own}: {answer:?}");
+        }
+    }
     let types: Vec<_> = messages(&mut raw, "json/a").iter().map(|one| one["content_type"].clone()).collect();
     assert!(types.iter().filter(|one| **one == "application/json").count() >= 6, "{types:?}");
     assert!(!types.contains(&json!("text/plain")), "{types:?}");
@@ -287,9 +309,21 @@ fn commands_close_a_channel_and_acks_have_the_members_of_the_answer() {
     for wrong in [
         json!({"type": "close", "id": 5, "channel": 7}),
         json!({"type": "publish", "id": 5, "channel": "d", "data": "x", "close": "yes"}),
+        // This message would be lost.
+        json!({"type": "close", "id": 5, "channel": "d", "data": "last"}),
+        json!({"type": "close", "id": 5, "channel": "d", "data_b64": ""}),
     ] {
         assert_eq!(ask(wrong)["status"], 400);
     }
+    for (wrong, says) in [
+        (json!({"type": "publish", "id": 5, "channel": "d", "close": true}), "command close"),
+        (json!({"type": "close", "id": 5, "channel": "d", "producer": "p"}), "object with id, epoch and seq"),
+    ] {
+        let refused = ask(wrong);
+        assert!(refused["detail"].as_str().unwrap().contains(says), "{refused}");
+    }
+    let open = ask(json!({"type": "close", "id": 5, "channel": "d", "data": null}));
+    assert_eq!((&open["closed"], &open["duplicate"]), (&json!(true), &Value::Null), "{open}");
     let mut one = Ws::v1(&server, "/c/one");
     one.json();
     one.say(json!({"type": "close", "id": 6}));
@@ -366,6 +400,17 @@ fn a_deleted_channel_has_no_reads_until_it_is_written() {
     for query in ["", "?since=earliest", "?wait=5", "?feed=sse", "?feed=raw"] {
         refused(&raw.send(get(&format!("/c/a/b{query}"), "")).response(), 404, json!({"reason": "deleted"}));
     }
+    for feed in ["poll", "longpoll", "sse"] {
+        let several = raw.send(get(&format!("/c/other,a/b?feed={feed}"), "")).response();
+        refused(&several, 404, json!({"reason": "deleted", "channel": "a/b"}));
+    }
+    // A poll that waits is told the same.
+    Post::new("one").on(&mut raw, "c");
+    let mut waits = server.raw();
+    waits.send(get("/c/other,c?wait=50", ""));
+    server.calm();
+    assert_eq!(delete(&mut raw, "c").status, 204);
+    refused(&waits.response(), 404, json!({"reason": "deleted", "channel": "c"}));
     assert_eq!(head(&mut raw, "a/b").status, 404);
     let Err((status, problem)) = Ws::open(&server, "/c/a/b", &[]) else { panic!("opened") };
     assert!(status == 404 && problem.contains("\"reason\":\"deleted\""), "{status} {problem}");

@@ -43,7 +43,8 @@ export class LogView {
     this.#line(head, oldest, span, x);
     for (const lane of this.lanes) this.#track(lane, head, x);
     put(this.from, head > span ? `message ${whole(Math.max(head - span, 1))}` : '');
-    put(this.to, head ? `newest: message ${whole(head)}` : 'the log is empty: publish something');
+    const empty = this.journal.isDeleted ? 'the channel was deleted' : 'the log is empty: publish something';
+    put(this.to, head ? `newest: message ${whole(head)}` : empty);
     const positions = on.map((lane) => `${lane.technique.name} is at ${at(lane)}`).join(', ');
     put(this.sentence, `The newest message is ${head}; ${positions}.`);
   }
@@ -99,12 +100,10 @@ export class LogView {
     track.row.classList.toggle('evicted', evicted);
     track.row.dataset.at = position;
     track.marker.style.setProperty('left', `${(x(position) * 100).toFixed(2)}%`);
-    put(
-      track.label,
-      position < head
-        ? `−${whole(head - position)}${evicted ? ' evicted' : ''}`
-        : (lane.over ?? 'up to date'),
-    );
+    const behind = `−${whole(head - position)}${evicted ? ' evicted' : ''}`;
+    // A lane does not follow the log that begins after a deletion.
+    const follows = position < head && lane.over !== 'deleted';
+    put(track.label, follows ? behind : (lane.over ?? 'up to date'));
   }
 }
 

@@ -139,6 +139,14 @@ for (const [what, change] of [
     await it.until('sse', what, (lane) => lane.state === what);
     for (const id of all.filter((id) => id !== 'sse'))
       assert.deepEqual(await counts(id), before[id], `${id} asks again`);
+    if (what === 'ended') return;
+    // A message begins a new log. No lane follows it, so none is behind in it.
+    await it.publish('new', 3);
+    const newest = () => it.page.textContent('#log .to').then((text) => text.includes('message 3'));
+    await until('the new log', newest, () => it.page.textContent('#log'));
+    for (const id of all) {
+      assert.equal(await it.page.textContent(`[data-lane=${id}] .behind`), 'deleted', id);
+    }
   });
 }
 
