@@ -27,7 +27,7 @@ pub(crate) struct AnswerHead {
 /// Why an answer cannot be used.
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// The gap or reset that a 410 reports; the deletion of one of several channels.
+    /// The gap or reset that a 410 reports.
     pub(crate) gone: Option<Item>,
 }
 
@@ -73,9 +73,6 @@ impl AnswerHead {
             (410, _) => earliest
                 .clone()
                 .map(|cursor| Item::Reset { reason: document.reason.clone().unwrap_or_default(), cursor }),
-            (404, _) if document.reason.as_deref() == Some("deleted") && document.channel.is_some() => {
-                Some(Item::Deleted { channel: document.channel })
-            }
             _ => None,
         };
         let cursor = |text: Option<String>| text.and_then(|text| text.parse().ok());
@@ -119,7 +116,6 @@ struct Document {
     epoch: Option<u64>,
     expected: Option<u64>,
     outcome: Option<String>,
-    channel: Option<String>,
 }
 
 /// The largest number of bytes of a refusal that are read. A problem document has a few hundred.
