@@ -165,7 +165,7 @@ async fn each_refusal_of_a_log_has_its_error() {
         ("409 Conflict", r#""reason":"closed""#, "ChannelClosed { end: None }"),
         ("403 Forbidden", r#""reason":"producer-fenced","epoch":7"#, "Fenced { epoch: Some(7) }"),
         ("409 Conflict", r#""reason":"producer-gap","expected":4"#, "ProducerGap { expected: Some(4) }"),
-        ("404 Not Found", r#""reason":"deleted""#, "Deleted"),
+        ("404 Not Found", r#""reason":"deleted""#, "Deleted { channel: None }"),
     ] {
         let server = serve(vec![vec![Request, refusal(status, members)]]);
         let error = Client::new(&server.url).unwrap().publish(Publish::new("x")).await.unwrap_err();
