@@ -476,11 +476,6 @@ mod tests {
     }
 
     #[test]
-    fn limits_md_has_the_defaults() {
-        tidewire_testkit::limits::check("tidewire-store: settings", &[&SettingsLimits::DEFAULT], &[]);
-    }
-
-    #[test]
     fn what_a_text_does_not_say_stays() {
         let retention = Retention::DEFAULT.with_max_messages(7).with_max_bytes(8).with_max_age_ms(Some(9));
         let base = ChannelSettings::DEFAULT.with_retain(Retain::Bounded(retention));

@@ -50,6 +50,11 @@ impl Fixture for InMemory {
     }
 }
 
+#[test]
+fn limits_md_has_the_defaults() {
+    tidewire_testkit::limits::check("tidewire-store: settings", &[&SettingsLimits::DEFAULT], &[]);
+}
+
 mod at_once {
     tidewire_store::store_suite!(super::in_memory);
 }
