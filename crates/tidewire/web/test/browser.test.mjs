@@ -128,10 +128,8 @@ for (const transport of TRANSPORTS) {
     await readAll(p, `${channel},other`, { transports: [transport], since: 'earliest' });
     await until('both', () => p.evaluate(() => got.length >= 2));
     await remove(server.base, channel);
-    // A 404 does not say which of several channels it is about.
-    const named = transport.endsWith('poll') ? `${channel},other` : channel;
-    await isOver(p, `404 ${named}`);
-    assert.deepEqual(await p.evaluate(() => errors), [`the channel was deleted: ${named}`]);
+    await isOver(p, `404 ${channel}`);
+    assert.deepEqual(await p.evaluate(() => errors), [`the channel was deleted: ${channel}`]);
     await isQuiet(channel);
 
     await readAll(p, channel, { transports: [transport] });
