@@ -55,6 +55,10 @@ use tidewire_chunked as chunked;
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// A clone reads and sends on from the same point. So a server can look at a request, and read it
+/// again later.
+#[derive(Clone)]
 pub struct Connection<R: Role> {
     pub(crate) limits: Limits,
     state: State,
@@ -443,6 +447,35 @@ impl Connection<Server> {
         let mut connection = Self::new(limits);
         connection.answer_for(Exchange::GET);
         connection
+    }
+
+    /// Goes on to the next request. A connection of [`answering_get`](Self::answering_get) answers
+    /// the complete one: so several answers can be under way at one time. They must be sent in the
+    /// order of their requests, and before the answers of this connection.
+    ///
+    /// Returns `false`, and changes nothing, if that connection would answer this request with
+    /// other bytes: it is a HEAD or CONNECT, is HTTP/1.0, offers an upgrade, or is the last one of
+    /// the connection. The same if the request is not complete, or its answer has begun.
+    ///
+    /// ```
+    /// use tidewire_http1::{BodyLength, Connection, Fields, Limits, Response, Server};
+    ///
+    /// let (mut fields, mut out) = (Fields::new(), Vec::new());
+    /// let mut reads = Connection::<Server>::new(Limits::DEFAULT);
+    /// for _ in 0..2 {
+    ///     reads.decode(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut fields)?;
+    ///     assert!(reads.answer_elsewhere());
+    /// }
+    /// for _ in 0..2 {
+    ///     let mut answers = Connection::<Server>::answering_get(Limits::DEFAULT);
+    ///     answers.send_head(&Response::new(200), BodyLength::Length(0), &mut out)?;
+    /// }
+    /// assert_eq!(out, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn answer_elsewhere(&mut self) -> bool {
+        self.exchange.is_answered_as_get() && self.answered_elsewhere()
     }
 
     /// Goes on to the next request; another connection answers the complete one. Returns `false`,

@@ -157,6 +157,12 @@ impl Exchange {
     /// An HTTP/1.1 GET without a body or an upgrade, on a connection that stays open.
     pub(crate) const GET: Self = Self::NEW;
 
+    /// Returns whether every response has the same bytes as one to [`GET`](Self::GET).
+    pub(crate) fn is_answered_as_get(&self) -> bool {
+        // A body only forbids a switch of protocols, which no such request asks for.
+        Self { has_body: false, wants_continue: false, ..*self } == Self::GET
+    }
+
     /// Begins with a request that was received. `closing` is a reason to close the connection
     /// after it in any case.
     #[inline(always)]

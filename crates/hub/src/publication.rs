@@ -74,6 +74,20 @@ impl Publication {
         self.messages.as_slice().iter().map(|message| message.data().len()).sum()
     }
 
+    /// Whether the message was sent to the store. Then nothing waits for it, and it need not be
+    /// polled.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.publishing.is_some()
+    }
+
+    /// What the store will answer.
+    ///
+    /// # Errors
+    /// The same publication, if the message was not sent to the store.
+    pub(crate) fn into_sent(mut self) -> Result<Publishing, Self> {
+        self.publishing.take().ok_or(self)
+    }
+
     /// The channel whose line it is in.
     pub(crate) fn channel(&self) -> Option<&Arc<Channel>> {
         self.channel.as_ref()

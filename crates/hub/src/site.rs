@@ -97,6 +97,12 @@ impl Handler for Site {
         self.responder.respond(segment, request, now_ms)
     }
 
+    /// Publishes of one connection may be in flight together: each is sent to the store before the
+    /// next one is handled, so they reach a log in their order.
+    fn is_pipelined(&self, head: &RequestHead<'_>) -> bool {
+        head.method() == Method::Post && head.path().starts_with(b"/c/")
+    }
+
     fn detached(&self, connection: Parked, ticket: Ticket) {
         self.driver.add(connection, ticket.0);
     }

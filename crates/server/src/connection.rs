@@ -6,6 +6,7 @@
 //!   READ ─► advance: head ─► handle ─┬─ Ready ──► append the answer ──────────┤ more requests in the
 //!            ▲                       ├─ Later ──► wait, forward the body ─────┤ same read: one write
 //!            │ (nothing complete)    ├─ stream ─► frame by frame ─────────────┤ has all their answers
+//!            │                       ├─ Pipelined ► under way (in_flight) ────┤
 //!            │                       └─ Detach ─► write the head, give the    │
 //!            │                                    socket away: END            │
 //!            └──── flush, wait ◄──────────────────────────────────────────────┘
@@ -16,9 +17,13 @@
 //!   a framing error: the earlier answers, then the refusal, then FIN, a short drain, close
 //! ```
 //!
-//! The cycle uses four parts. Each part knows only the parts below it, and none knows a handler:
+//! While answers are under way, only requests that may be pipelined are handled. Whatever else comes
+//! waits for these answers: other requests, the answers to them, a refusal, the end.
+//!
+//! The cycle uses five parts. Each part knows only the parts below it, and none knows a handler:
 //!
 //! ```text
+//!   in_flight         answers under way, while the requests behind them are handled
 //!   response_writer   answers, as far as they need no waiting
 //!   waiting           a handler that works, and streamed answers
 //!   request_body      the body of a request, from the socket to the handler
@@ -28,6 +33,7 @@
 //! The cycle is generic, so it is compiled in the crate of its handler. Functions of the
 //! parts that every request calls are `#[inline]`, so that they are compiled there too.
 
+mod in_flight;
 mod log;
 mod request_body;
 mod response_writer;
@@ -40,15 +46,17 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetForm};
+use tidewire_http1::{BodyLength, Connection, Error, Event, RequestHead, Server, TargetForm};
 
 use crate::connection_limits::Permit;
 use crate::parked::{Parked, Resume};
 use crate::reply::{DetachHead, LocalFuture, Reply};
+use crate::response::ResponseBody;
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
 use crate::turns::InTurns;
 use crate::{Handler, PreparedResponse, Problem, Request, Response, StreamBody};
+use in_flight::{InFlight, Next, Progress};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
 use transport::{Failure, MAX_OUTPUT, Transport};
@@ -67,6 +75,7 @@ async fn serve<H: Handler>(worker: Rc<Worker<H>>, stream: Stream, permit: Permit
         peer: permit.peer(),
         transport: Transport::new(worker.shared.clone(), stream, rest),
         request_body: RequestBody::NONE,
+        in_flight: None,
         now: Instant::now(),
         is_first: true,
         head_begun: false,
@@ -89,12 +98,15 @@ impl<H: Handler> Resume for Worker<H> {
     }
 }
 
-struct Cycle<H> {
+struct Cycle<H: Handler> {
     worker: Rc<Worker<H>>,
     transport: Transport,
     http: Connection<Server>,
     /// The body of the request that is being answered.
     request_body: RequestBody,
+    /// Answers under way. The parser is at a request behind theirs. `None` if there are none, so
+    /// that an idle connection has no memory for them.
+    in_flight: Option<Box<InFlight<H::Ticket>>>,
     peer: Peer,
     /// When bytes were last read, or when a handler that waited has finished.
     now: Instant,
@@ -130,6 +142,8 @@ enum Step<T> {
     Flush,
     /// Let other connections run, because the turn is over.
     Pause,
+    /// Wait for answers that are under way, and for more requests.
+    InFlight,
     /// Wait for the handler.
     Later(LocalFuture<Reply<T>>),
     /// Send a streamed body.
@@ -158,6 +172,10 @@ impl<H: Handler> Cycle<H> {
                 Step::Pause => match self.transport.pause().await {
                     Ok(()) => self.advance_input(),
                     Err(_) => return End::Disconnected,
+                },
+                Step::InFlight => match self.in_flight().await {
+                    Ok(step) => step,
+                    Err(end) => return end,
                 },
                 Step::Later(future) => match self.waiting().later(future).await {
                     Ok(reply) => {
@@ -235,6 +253,29 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
+    /// Waits until the answers under way are written, or there are more requests to handle.
+    async fn in_flight(&mut self) -> Result<Step<H::Ticket>, End<H::Ticket>> {
+        let Some(in_flight) = &mut self.in_flight else { return Ok(Step::Next) };
+        let (transport, gives_up) = (&mut self.transport, self.worker.handler.gives_up());
+        transport.deadline.clear();
+        match poll_fn(|cx| in_flight.poll(transport, gives_up, cx)).await {
+            Progress::Requests => return Ok(Step::Next),
+            Progress::Closed => return Ok(Step::Close),
+            Progress::Disconnected => return Err(End::Disconnected),
+            Progress::Over => {}
+        }
+        let Some(over) = self.in_flight.take() else { return Ok(Step::Next) };
+        self.now = Instant::now();
+        if over.closes {
+            self.http.close();
+        }
+        Ok(match over.next {
+            Next::Requests | Next::Request => Step::Next,
+            Next::Reply(reply) => self.reply(reply),
+            Next::Refusal(failure) => self.refuse(failure),
+        })
+    }
+
     /// Consumes bytes that were read. If one read brings a whole request, nothing is copied.
     fn consume(&mut self, bytes: &[u8]) -> Step<H::Ticket> {
         if self.transport.input.is_empty() {
@@ -277,6 +318,14 @@ impl<H: Handler> Cycle<H> {
             if self.transport.output.len() >= MAX_OUTPUT {
                 return (used, Step::Flush);
             }
+            let mut before = None;
+            if let Some(in_flight) = &mut self.in_flight {
+                in_flight.needs = 0;
+                if !in_flight.takes_more(shared.draining.get()) {
+                    return (used, Step::InFlight);
+                }
+                before = Some((used, self.http.clone()));
+            }
             let head = match self.http.decode(&input[used..], &mut fields) {
                 Ok((n, Some(Event::Request(head)))) => {
                     used += n;
@@ -284,16 +333,19 @@ impl<H: Handler> Cycle<H> {
                 }
                 // Before a head there is no other event: the head is incomplete, so read more
                 // bytes.
-                Ok((n, _)) => return (used + n, Step::Read),
-                Err(error) => return (used, self.refuse(Failure::Refused(error))),
+                Ok((n, _)) => return (used + n, self.read_on(input.len() - used - n)),
+                Err(error) => return (used, self.refuse_next(error)),
             };
+            if let Some((at, http)) = before.take_if(|_| !self.worker.handler.is_pipelined(&head)) {
+                return (at, self.read_again(http));
+            }
             (self.is_first, self.head_begun) = (false, false);
             self.request_body.length = head.body();
             if head.body() != BodyLength::Empty {
                 let limits = self.worker.handler.body_limits(&head, shared.limits.body());
                 (self.request_body.max, self.request_body.max_pause) = (limits.max, limits.max_pause);
                 if let Err(error) = self.http.limit_body(limits.max) {
-                    return (used, self.refuse(Failure::Refused(error)));
+                    return (used, self.refuse_next(error));
                 }
             }
             let begun = self.request_body.begin(&mut self.http, head.expects_continue(), &input[used..]);
@@ -302,8 +354,12 @@ impl<H: Handler> Cycle<H> {
                     used += n;
                     body
                 }
-                Err(error) => return (used, self.refuse(Failure::Refused(error))),
+                Err(error) => return (used, self.refuse_next(error)),
             };
+            if let Some((at, http)) = before.take_if(|_| !self.request_body.is_whole()) {
+                return (at, self.read_whole(http, used - at));
+            }
+            let body_len = body.as_whole().map_or(0, Bytes::len);
             let reply = if is_misdirected(&head) {
                 let detail = "This server serves only http:// targets. Send the request to a server of the \
                               target's scheme.";
@@ -311,12 +367,78 @@ impl<H: Handler> Cycle<H> {
             } else {
                 self.worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
             };
-            match self.reply(reply) {
+            match self.reply_to(reply, body_len) {
                 Step::Next if used < input.len() && shared.turns.is_over() => return (used, Step::Pause),
                 Step::Next => {}
                 step => return (used, step),
             }
         }
+    }
+
+    /// Reads more bytes than these, which were not consumed. If answers are under way, waits for them too.
+    fn read_on(&mut self, left: usize) -> Step<H::Ticket> {
+        let Some(in_flight) = &mut self.in_flight else { return Step::Read };
+        in_flight.needs = left + 1;
+        Step::InFlight
+    }
+
+    /// The request that was just read has not come whole: a head of this length, and a part of the
+    /// body. If the body is short, it may still be handled before the answers under way are there.
+    fn read_whole(&mut self, http: Connection<Server>, head_len: usize) -> Step<H::Ticket> {
+        let length = match self.request_body.length {
+            BodyLength::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        };
+        match &mut self.in_flight {
+            Some(in_flight) if length <= in_flight.room() => {
+                in_flight.needs = head_len + length;
+                (self.http, self.request_body) = (http, RequestBody::NONE);
+                Step::InFlight
+            }
+            _ => self.read_again(http),
+        }
+    }
+
+    /// The request that was just read must wait for the answers under way. `http` is as it was
+    /// before: the request is read again afterwards.
+    fn read_again(&mut self, http: Connection<Server>) -> Step<H::Ticket> {
+        self.http = http;
+        self.request_body = RequestBody::NONE;
+        self.follow(Next::Request)
+    }
+
+    /// Notes what follows the answers under way.
+    fn follow(&mut self, next: Next<H::Ticket>) -> Step<H::Ticket> {
+        if let Some(in_flight) = &mut self.in_flight {
+            in_flight.next = next;
+        }
+        Step::InFlight
+    }
+
+    /// Executes the reply to a request that was just read. The answers under way come first.
+    fn reply_to(&mut self, reply: Reply<H::Ticket>, body_len: usize) -> Step<H::Ticket> {
+        let is_behind = self.in_flight.is_some();
+        match reply {
+            Reply::Pipelined(answer) if self.request_body.is_whole() && self.http.answer_elsewhere() => {
+                self.push(answer, body_len)
+            }
+            Reply::Ready(answer)
+                if is_behind
+                    && matches!(answer.body, ResponseBody::Whole(_))
+                    && self.http.answer_elsewhere() =>
+            {
+                self.push(Box::pin(std::future::ready(answer)), body_len)
+            }
+            reply if is_behind => self.follow(Next::Reply(reply)),
+            reply => self.reply(reply),
+        }
+    }
+
+    /// Puts an answer behind those that are under way.
+    fn push(&mut self, answer: LocalFuture<Response>, body_len: usize) -> Step<H::Ticket> {
+        self.in_flight.get_or_insert_with(|| Box::new(InFlight::new())).push(answer, body_len);
+        self.request_body = RequestBody::NONE;
+        Step::Next
     }
 
     /// Executes a reply as far as possible without waiting. `Step::Next` means that the exchange is
@@ -326,6 +448,7 @@ impl<H: Handler> Cycle<H> {
             Reply::Ready(response) => self.respond(response),
             Reply::Shared(prepared) => self.respond_shared(&prepared),
             Reply::Later(future) => Step::Later(future),
+            Reply::Pipelined(answer) => Step::Later(Box::pin(async move { Reply::Ready(answer.await) })),
             Reply::Detach { head, first, ticket } => self.detach(head, first, ticket),
         }
     }
@@ -348,12 +471,9 @@ impl<H: Handler> Cycle<H> {
 
     /// A handler made a response that cannot be sent.
     fn respond_unsendable(&mut self) -> Step<H::Ticket> {
-        log::unsendable_response();
-        let problem = Problem::new(
-            500,
-            "The server made an answer that cannot be sent. This is a fault of the server.",
-        );
-        self.answer_and_close(problem)
+        self.request_body = RequestBody::NONE;
+        self.writer().refuse_unsendable();
+        Step::Close
     }
 
     fn detach(&mut self, head: Option<DetachHead>, first: Vec<Bytes>, ticket: H::Ticket) -> Step<H::Ticket> {
@@ -389,6 +509,12 @@ impl<H: Handler> Cycle<H> {
     fn next_exchange(&mut self) -> Step<H::Ticket> {
         self.request_body = RequestBody::NONE;
         if self.http.next_exchange().is_ok() { Step::Next } else { Step::Close }
+    }
+
+    /// Refuses a request that cannot be read. The answers under way come first.
+    fn refuse_next(&mut self, error: Error) -> Step<H::Ticket> {
+        let failure = Failure::Refused(error);
+        if self.in_flight.is_some() { self.follow(Next::Refusal(failure)) } else { self.refuse(failure) }
     }
 
     /// Answers a request that is refused before the handler has answered it, and closes the
@@ -434,6 +560,7 @@ impl<H: Handler> Cycle<H> {
             shared: &self.transport.shared,
             request_body: &self.request_body,
             now: self.now,
+            more: false,
         }
     }
 }

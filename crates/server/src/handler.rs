@@ -27,8 +27,18 @@ pub trait Handler: 'static {
     type Ticket: 'static;
 
     /// Answers one request. The engine calls it for the next request of the connection when this
-    /// answer is complete.
+    /// answer is complete. Only after [`Reply::Pipelined`] may it be earlier.
     fn handle(&self, request: Request<'_>) -> Reply<Self::Ticket>;
+
+    /// Returns whether this request may be handled while answers to requests before it are under
+    /// way: see [`Reply::Pipelined`]. The engine asks only then, and only for a request that has
+    /// come whole it calls [`handle`](Self::handle). Any other request waits until those answers
+    /// are complete. A handler says yes to the requests that it answers with `Reply::Pipelined`. By
+    /// default it says no.
+    fn is_pipelined(&self, head: &RequestHead<'_>) -> bool {
+        let _ = head;
+        false
+    }
 
     /// Returns the limits of this request's body. The engine calls it for each request with a body,
     /// before it reads any of the body. `usual` is what [`Limits`](crate::Limits) says. A body over

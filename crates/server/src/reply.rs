@@ -20,8 +20,22 @@ pub enum Reply<T> {
     Ready(Response),
     /// An answer that was made for many requests.
     Shared(Arc<PreparedResponse>),
-    /// The answer must be waited for.
+    /// The answer must be waited for. The next request of the connection waits for it too.
     Later(LocalFuture<Reply<T>>),
+    /// The answer must be waited for, and the next request of the connection may be handled
+    /// meanwhile, if [`Handler::is_pipelined`](crate::Handler::is_pipelined) says so. The answers
+    /// leave in the order of their requests, many in one write.
+    ///
+    /// For work whose order counts: everything that must happen before the next request is handled
+    /// has happened when [`Handler::handle`](crate::Handler::handle) returns this. The engine polls
+    /// the future when the answers before it are complete, and drops it if the connection fails.
+    ///
+    /// The body of the answer is whole. With a streamed one, the peer gets a 500. If the answer
+    /// closes the connection, those behind it are still sent.
+    ///
+    /// If the request has not come whole, is HTTP/1.0, or is the last one of its connection, this
+    /// is the same as [`Later`](Self::Later).
+    Pipelined(LocalFuture<Response>),
     /// The connection leaves the request cycle: for WebSocket, for an endless stream, or to wait
     /// without a task. The engine writes the head (if any) and `first`. Then
     /// [`Handler::detached`](crate::Handler::detached) receives the socket. If the head answers a
@@ -72,6 +86,7 @@ impl<T: 'static> Reply<T> {
             Reply::Ready(response) => Reply::Ready(response),
             Reply::Shared(prepared) => Reply::Shared(prepared),
             Reply::Later(reply) => Reply::Later(Box::pin(async move { reply.await.map_ticket(map) })),
+            Reply::Pipelined(response) => Reply::Pipelined(response),
             Reply::Detach { head, first, ticket } => Reply::Detach { head, first, ticket: map(ticket) },
         }
     }
@@ -83,6 +98,7 @@ impl<T> fmt::Debug for Reply<T> {
             Reply::Ready(response) => f.debug_tuple("Ready").field(response).finish(),
             Reply::Shared(prepared) => f.debug_tuple("Shared").field(prepared).finish(),
             Reply::Later(_) => f.write_str("Later(..)"),
+            Reply::Pipelined(_) => f.write_str("Pipelined(..)"),
             Reply::Detach { head, .. } => {
                 f.debug_struct("Detach").field("head", head).finish_non_exhaustive()
             }

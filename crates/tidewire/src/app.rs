@@ -184,6 +184,10 @@ impl Handler for App {
         self.page_or_script(route, &request)
     }
 
+    fn is_pipelined(&self, head: &RequestHead<'_>) -> bool {
+        self.site.is_pipelined(head)
+    }
+
     fn detached(&self, connection: Parked, ticket: AppTicket) {
         match (ticket.0, &self.playground) {
             (Destination::Site(ticket), _) => self.site.detached(connection, ticket),

@@ -62,16 +62,27 @@ pub(crate) fn handle(
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
         return Err(hub_refusal(HubError::MessageTooLarge { len: len as usize, limit }));
     }
-    let (context, access) = (context.clone(), access.clone());
     if let Some(data) = request.body.as_whole() {
         let mut publication = publish.with(data.clone())?;
-        return match at_once(&context.hub, &mut publication) {
-            Poll::Ready(outcome) => outcome.map(|published| created(published, &access).into()),
-            Poll::Pending => Ok(Reply::Later(Box::pin(async move {
-                answer(when_room(&context, publication).await, &access).into()
-            }))),
-        };
+        if let Poll::Ready(outcome) = at_once(&context.hub, &mut publication) {
+            return outcome.map(|published| created(published, access).into());
+        }
+        let access = access.clone();
+        return Ok(match publication.into_sent() {
+            // The store has it, so the next publish of this client may follow.
+            Ok(publishing) => Reply::Pipelined(Box::pin(async move {
+                answer(publishing.wait().await.map_err(hub_refusal), &access)
+            })),
+            // It must be the first to continue when there is room.
+            Err(publication) => {
+                let context = context.clone();
+                Reply::Later(Box::pin(async move {
+                    answer(when_room(&context, publication).await, &access).into()
+                }))
+            }
+        });
     }
+    let (context, access) = (context.clone(), access.clone());
     let body = request.body;
     Ok(Reply::Later(Box::pin(async move {
         let data = match body.collect(limit).await {
@@ -104,18 +115,21 @@ fn at_once(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, P
 /// refuses the message.
 async fn when_room(context: &SiteContext, mut publication: Publication) -> Result<Published, Problem> {
     let hub = &context.hub;
-    let mut stopping = pin!(context.stopping());
-    let mut longest = pin!(tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS)));
-    let in_time = poll_fn(|cx| match hub.poll_publish(cx, &mut publication) {
-        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
-        Poll::Pending => longest.as_mut().poll(cx).map(|()| None),
-    });
-    let outcome = match in_time.await {
-        Some(outcome) => outcome,
-        None => poll_fn(|cx| hub.poll_publish(cx, &mut publication)).await,
-    };
-    outcome.map_err(hub_refusal)
+    if !publication.is_sent() {
+        let mut stopping = pin!(context.stopping());
+        let mut longest = pin!(tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS)));
+        let in_time = poll_fn(|cx| match hub.poll_publish(cx, &mut publication) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            // The store answers in any case.
+            Poll::Pending if publication.is_sent() => Poll::Ready(None),
+            Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+            Poll::Pending => longest.as_mut().poll(cx).map(|()| None),
+        });
+        if let Some(outcome) = in_time.await {
+            return outcome.map_err(hub_refusal);
+        }
+    }
+    poll_fn(|cx| hub.poll_publish(cx, &mut publication)).await.map_err(hub_refusal)
 }
 
 fn answer(outcome: Result<Published, Problem>, access: &Access) -> Response {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use http_body::Body as _;
 use tidewire_http1::{BodyLength, Connection, FieldBlock, Response as Head, Server};
 
+use super::log;
 use super::request_body::RequestBody;
 use crate::output::Output;
 use crate::response::ResponseBody;
@@ -18,6 +19,9 @@ pub(super) struct ResponseWriter<'a> {
     pub(super) shared: &'a Shared,
     pub(super) request_body: &'a RequestBody,
     pub(super) now: Instant,
+    /// Whether answers to later requests follow, which were handled already. Then this answer
+    /// closes the connection only if the handler says so.
+    pub(super) more: bool,
 }
 
 /// How far an answer was written.
@@ -79,6 +83,15 @@ impl ResponseWriter<'_> {
         }
     }
 
+    /// Writes the last answer of the connection, instead of one that cannot be sent.
+    pub(super) fn refuse_unsendable(&mut self) {
+        log::unsendable_response();
+        self.refuse(Problem::new(
+            500,
+            "The server made an answer that cannot be sent. This is a fault of the server.",
+        ));
+    }
+
     /// Writes the head of an answer. `idle` is how many seconds the connection may be idle
     /// afterwards, or 0 if no further request comes on it.
     #[inline]
@@ -109,7 +122,7 @@ impl ResponseWriter<'_> {
         length: BodyLength,
         idle: u32,
     ) -> Result<(), Unsendable> {
-        if self.shared.draining.get() {
+        if self.shared.draining.get() && !self.more {
             self.http.close();
         }
         // Reserve once for a whole head.

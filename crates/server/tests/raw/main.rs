@@ -6,6 +6,7 @@
 //! | `framing.rs` | requests that must be refused, each followed by a second request that must never be answered |
 //! | `threats.rs` | attacks that worked on other servers, and every refusal of the wire documents |
 //! | `cycle.rs` | requests that are served: pipelining, bodies, `Expect`, keep-alive, HEAD |
+//! | `pipelined.rs` | several answers of one connection under way at one time |
 //! | `parts.rs` | bodies of several parts, long and short |
 //! | `time.rs` | deadlines, slow and absent peers, limits on connections |
 //! | `stopped.rs` | a process that did not run for a while |
@@ -29,6 +30,7 @@ mod inside;
 mod lengths;
 mod listeners;
 mod parts;
+mod pipelined;
 mod service;
 mod site;
 mod stop;
