@@ -1,0 +1,10 @@
+//! A hub over stores that are slow, fail, answer in another order, crash, and are shared.
+
+mod ends;
+mod life;
+mod publishing;
+mod reading;
+mod setup;
+mod silence;
+mod sites;
+mod uploads;
