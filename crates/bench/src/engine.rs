@@ -7,13 +7,13 @@
 mod bare_loop;
 mod load;
 mod report;
-mod results;
 mod servers;
 mod wire;
 
 use crate::process;
+use crate::results::Results;
+use crate::stores::{self, Plan};
 use clap::Subcommand;
-use results::Results;
 use servers::Started;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, global = true)]
     quick: bool,
     /// The number of rounds of interleaved runs.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, global = true, default_value_t = 5)]
     rounds: usize,
     /// Measure only these parts. Print the result and do not write the document.
     #[arg(long, value_delimiter = ',')]
@@ -52,6 +52,12 @@ enum Part {
 enum What {
     /// Delivery, plain requests, memory (the default).
     Engine,
+    /// The server over the store on a disk, beside the server over the store in memory.
+    Disk {
+        /// Measure only these parts. Print the result and do not write the document.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<stores::Part>,
+    },
     /// Run the load, in its own process.
     #[command(hide = true)]
     Load(load::Args),
@@ -63,6 +69,9 @@ enum What {
 pub(crate) fn run(args: &Args) -> Result {
     match &args.what {
         None | Some(What::Engine) => engine(args),
+        Some(What::Disk { only }) => {
+            stores::run(&Plan { quick: args.quick, rounds: args.rounds, only: only.clone() })
+        }
         Some(What::Load(load)) => load::run(load),
         Some(What::BareLoop { port }) => bare_loop::run(*port),
     }

@@ -9,7 +9,10 @@ mod compile_times;
 mod document;
 mod engine;
 mod process;
+mod results;
+mod stores;
 mod transports;
+mod wire;
 mod ws;
 
 use clap::{Parser, Subcommand};

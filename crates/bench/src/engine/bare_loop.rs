@@ -5,7 +5,8 @@
 //! and writes once to each subscriber. It has no limits, no checks and no time-outs, so it serves
 //! only as a reference.
 
-use super::wire::{Feed, length_of, listen};
+use super::wire::Feed;
+use crate::wire::{length_of, listen};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;

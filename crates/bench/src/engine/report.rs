@@ -1,8 +1,8 @@
 //! Writes the tables into docs/benchmarks.md.
 
-use super::results::Results;
 use super::wire::Feed;
 use crate::document::{machine, replace_benchmarks};
+use crate::results::Results;
 use std::fmt::Write as _;
 use tidewire_testkit::run::Result;
 

@@ -2,7 +2,8 @@
 
 use super::args::Args;
 use super::clients::read;
-use crate::engine::wire::{Place, connect};
+use crate::engine::wire::Place;
+use crate::wire::connect;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};

@@ -3,7 +3,8 @@
 use super::args::Args;
 use super::message::message;
 use super::scan::{Scan, Tally};
-use crate::engine::wire::{Feed, Place, Server, answer, connect};
+use crate::engine::wire::{Feed, Place, Server};
+use crate::wire::{answer, connect};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};

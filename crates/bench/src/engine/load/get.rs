@@ -3,7 +3,8 @@
 use super::args::Args;
 use super::clients::{Clients, read};
 use super::message::percentile;
-use crate::engine::wire::{Server, answer, connect};
+use crate::engine::wire::Server;
+use crate::wire::{answer, connect};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde_json::{Value, json};

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 
 /// What every run printed, by table cell and server.
 #[derive(Default)]
-pub(super) struct Results(BTreeMap<(String, &'static str), Vec<Value>>);
+pub(crate) struct Results(BTreeMap<(String, &'static str), Vec<Value>>);
 
 impl Results {
-    pub(super) fn add(&mut self, cell: &str, server: &'static str, value: Value) {
+    pub(crate) fn add(&mut self, cell: &str, server: &'static str, value: Value) {
         self.0.entry((cell.to_owned(), server)).or_default().push(value);
     }
 
     /// Returns `median (least - most)` of a figure, in this unit.
-    pub(super) fn spread(
+    pub(crate) fn spread(
         &self,
         cell: &str,
         server: &'static str,
@@ -27,17 +27,17 @@ impl Results {
     }
 
     /// Returns the median cost of tidewire divided by that of another server.
-    pub(super) fn ratio(&self, cell: &str, server: &'static str) -> String {
-        self.quotient(cell, "tidewire", server)
+    pub(crate) fn ratio(&self, cell: &str, server: &'static str) -> String {
+        self.quotient(cell, "cost", "tidewire", server)
     }
 
     /// Returns the median cost of another server divided by that of tidewire.
-    pub(super) fn inverse(&self, cell: &str, server: &'static str) -> String {
-        self.quotient(cell, server, "tidewire")
+    pub(crate) fn inverse(&self, cell: &str, server: &'static str) -> String {
+        self.quotient(cell, "cost", server, "tidewire")
     }
 
     /// Returns the sum of a figure of one server over all cells whose names have these prefixes.
-    pub(super) fn sum(&self, kinds: &[&str], server: &str, name: &str) -> f64 {
+    pub(crate) fn sum(&self, kinds: &[&str], server: &str, name: &str) -> f64 {
         let cells = self
             .0
             .iter()
@@ -45,8 +45,9 @@ impl Results {
         cells.flat_map(|(_, values)| values).filter_map(|value| value[name].as_f64()).sum()
     }
 
-    fn quotient(&self, cell: &str, over: &'static str, under: &'static str) -> String {
-        let (over, under) = (self.sorted(cell, over, "cost"), self.sorted(cell, under, "cost"));
+    /// Returns the median of a figure of one server divided by that of another one.
+    pub(crate) fn quotient(&self, cell: &str, name: &str, over: &'static str, under: &'static str) -> String {
+        let (over, under) = (self.sorted(cell, over, name), self.sorted(cell, under, name));
         if over.is_empty() || under.is_empty() {
             return "-".into();
         }
