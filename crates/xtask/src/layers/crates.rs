@@ -34,6 +34,7 @@ const WS: &str = "tidewire-ws";
 const SSE: &str = "tidewire-sse";
 const CHANNEL: &str = "tidewire-channel";
 const STORE: &str = "tidewire-store";
+const DISK: &str = "tidewire-disk";
 const SERVER: &str = "tidewire-server";
 const CLIENT: &str = "tidewire-client";
 const EXPLAIN: &str = "tidewire-explain";
@@ -73,10 +74,11 @@ const TABLE: &[Row] = &[
         always: &["base64", "serde", "serde_json"], optional: &[] } },
     // It offers the connection of an upgrade to the extractor of WS.
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
+    Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
     Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, STORE, SERVER],
           outside: Outside::Free },
-    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, CLIENT, HUB],
+    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, DISK, CLIENT, HUB],
           outside: Outside::Free },
     // rustix reads the CPU time of a thread, to measure work on a busy machine.
     Row { layer: DEV, name: TESTKIT, uses: &[],
