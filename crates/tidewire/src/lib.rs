@@ -11,6 +11,7 @@ pub use app::{App, AppTicket};
 pub use files::Files;
 pub use guide::guide;
 pub use playground::Playground;
+pub use tidewire_disk as disk;
 pub use tidewire_explain as explain;
 pub use tidewire_hub as hub;
 pub use tidewire_hub::server;

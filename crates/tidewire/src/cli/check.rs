@@ -32,6 +32,13 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), String> {
             "--threads must be at most {MAX_THREADS}; leave the option out to use one for each core"
         ));
     }
+    if args.sync.is_some() && args.data.is_none() {
+        return Err(
+            "--sync says when messages reach the disk, but without --data nothing does; name a folder \
+                    with --data, or leave --sync out"
+                .to_owned(),
+        );
+    }
     if let (Some(message), Some(kept)) = (args.max_message, args.retain_bytes)
         && message.0 > kept.0
     {

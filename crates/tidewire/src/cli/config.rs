@@ -32,6 +32,8 @@ fn merge(args: ServeArgs, file: ServeArgs) -> ServeArgs {
         listen: list(args.listen, file.listen),
         threads: args.threads.or(file.threads),
         public: args.public.or(file.public),
+        data: args.data.or(file.data),
+        sync: args.sync.or(file.sync),
         retain_messages: args.retain_messages.or(file.retain_messages),
         retain_bytes: args.retain_bytes.or(file.retain_bytes),
         retain_age: args.retain_age.or(file.retain_age),

@@ -1,5 +1,6 @@
-//! The command line: `serve` (the default), `pub`, `sub`, `explain`.
+//! The command line: `serve` (the default), `backup`, `pub`, `sub`, `explain`.
 
+mod backup;
 mod channel_url;
 mod check;
 mod config;
@@ -11,6 +12,7 @@ mod patterns;
 mod publish;
 mod sanitizer;
 mod serve;
+mod storage;
 mod subscribe;
 mod units;
 
@@ -38,6 +40,8 @@ struct Cli {
 enum Command {
     /// Serve channels over HTTP and WebSocket (the default command).
     Serve(Box<ServeArgs>),
+    /// Copy the folder of a server, also while the server runs.
+    Backup(backup::BackupArgs),
     /// Publish messages and print their cursors, or close a channel.
     Pub(publish::PubArgs),
     /// Read a channel over the first transport that works, and print its messages.
@@ -55,6 +59,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match cli.command {
         None => serve::run(cli.serve),
         Some(Command::Serve(args)) => serve::run(*args),
+        Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Pub(args)) => publish::run(args),
         Some(Command::Sub(args)) => subscribe::run(args),
         Some(Command::Explain(args)) => explain::run(*args),

@@ -34,6 +34,15 @@ pub(crate) struct ServeArgs {
         value_parser = BoolishValueParser::new()
     )]
     pub(super) public: Option<bool>,
+    /// Folder for the channels, so that they are there after a restart. It is created if it is
+    /// missing [default: none, the channels are in memory only]
+    #[arg(long, value_name = "DIR", env = "TIDEWIRE_DATA")]
+    pub(super) data: Option<PathBuf>,
+    /// What an acknowledgement promises, with --data. always: the message is on the disk. interval:
+    /// it survives a crash of the server, and is on the disk within 100 ms. never: it survives a
+    /// crash of the server [default: interval]
+    #[arg(long, value_name = "MODE", env = "TIDEWIRE_SYNC")]
+    pub(super) sync: Option<SyncChoice>,
     /// Number of messages that a channel keeps [default: 1000]
     #[arg(long, value_name = "N", env = "TIDEWIRE_RETAIN_MESSAGES")]
     pub(super) retain_messages: Option<usize>,
@@ -43,8 +52,8 @@ pub(crate) struct ServeArgs {
     /// How long a channel keeps a message; 0 means no limit [default: 1h]
     #[arg(long, value_name = "TIME", env = "TIDEWIRE_RETAIN_AGE")]
     pub(super) retain_age: Option<Span>,
-    /// Number of messages that a channel has in memory, for readers that keep up. The others are in
-    /// the store, which is in memory too [default: --retain-messages]
+    /// Number of messages that a channel has in memory, for readers that keep up. Readers that are
+    /// further behind get the others from --data [default: --retain-messages]
     #[arg(long, value_name = "N", env = "TIDEWIRE_WINDOW_MESSAGES")]
     pub(super) window_messages: Option<usize>,
     /// Bytes of messages that a channel has in memory [default: --retain-bytes]
@@ -59,7 +68,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "PATTERN?SETTINGS", env = "TIDEWIRE_CHANNEL", value_delimiter = ',')]
     pub(super) channel: Vec<String>,
     /// Room for the messages of all channels that keep all of theirs (retain=all). Without room,
-    /// their publishers get 507 [default: 1G]
+    /// their publishers get 507 [default: 1G; with --data, the disk is the limit]
     #[arg(long, value_name = "SIZE", env = "TIDEWIRE_RETAIN_ALL_BYTES")]
     pub(super) retain_all_bytes: Option<Size>,
     /// Largest message that is accepted [default: 1M]
@@ -154,6 +163,18 @@ pub(crate) enum Switch {
     On,
     /// It is not served.
     Off,
+}
+
+/// When messages reach the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SyncChoice {
+    /// Before they are acknowledged.
+    Always,
+    /// Within 100 ms.
+    Interval,
+    /// When the system writes them.
+    Never,
 }
 
 /// The form of a log line.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidewire::hub::Patterns;
-use tidewire::hub::store::{Limits as StoreLimits, MemoryStore};
+use tidewire::hub::store::Limits as StoreLimits;
 use tidewire::server::{Limits, Listen, Server, Signals};
 use tidewire::{App, Files, Hub, HubConfig, Origins, Playground, Settings, guide};
 
 use super::options::{ServeArgs, Switch};
+use super::storage::{Closed, Storage};
 use super::units::{Size, Span};
 use super::{check, config, log, patterns};
 
@@ -25,13 +26,15 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
         tracing::warn!(variables = ?unknown, "these environment variables are not options of this version");
     }
     check::check(&args)?;
-    let Plan { threads, listen, limits, hub_config, store, settings, playground, files } = plan(args)?;
+    let Plan { threads, listen, limits, hub_config, storage, settings, playground, files } = plan(args)?;
     let mut builder = Server::builder().threads(threads).limits(limits);
     for address in listen {
         builder = builder.listen(address);
     }
+    // Clients that connect from now on wait until the store is open, instead of being refused.
     let server = builder.bind()?;
-    let hub = Hub::with_store(hub_config, server.threads(), Arc::new(MemoryStore::new(store)));
+    let store = storage.open()?;
+    let hub = Hub::with_store(hub_config, server.threads(), store.shared());
     let signals = Signals::catch()?;
     let (shared, settings) = (hub.clone(), Arc::new(settings));
     let app = move |worker| {
@@ -43,12 +46,21 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
     print_addresses(running.addresses());
     let outcome = running.join_until(signals);
     log_work(&hub);
-    match outcome {
-        // A second signal ends the process without waiting.
-        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(ExitCode::from(130)),
-        outcome => Ok(outcome.map(|()| ExitCode::SUCCESS)?),
+    // A second signal ends the process without waiting.
+    if outcome.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
+        store.abandon();
+        return Ok(ExitCode::from(INTERRUPTED));
     }
+    let closed = store.close();
+    outcome?;
+    Ok(match closed? {
+        Closed::Well => ExitCode::SUCCESS,
+        Closed::Interrupted => ExitCode::from(INTERRUPTED),
+    })
 }
+
+/// The status of a process that a second signal has ended.
+const INTERRUPTED: u8 = 130;
 
 /// What the options ask for.
 struct Plan {
@@ -56,7 +68,7 @@ struct Plan {
     listen: Vec<Listen>,
     limits: Limits,
     hub_config: HubConfig,
-    store: StoreLimits,
+    storage: Storage,
     settings: Settings,
     playground: Option<Playground>,
     files: Option<Files>,
@@ -70,6 +82,8 @@ fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
         listen,
         threads,
         public,
+        data,
+        sync,
         retain_messages,
         retain_bytes,
         retain_age,
@@ -121,8 +135,8 @@ fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
     if !channel.is_empty() {
         hub_config.patterns = Patterns::new(move |name| patterns.settings_of(name).cloned());
     }
-    let mut store = StoreLimits::DEFAULT.with_max_logs(hub_config.max_channels);
-    store.max_kept_bytes = retain_all_bytes.map_or(store.max_kept_bytes, Size::bytes);
+    let store_limits = StoreLimits::DEFAULT.with_max_logs(hub_config.max_channels);
+    let storage = Storage::new(data, sync, store_limits, retain_all_bytes.map(Size::bytes));
 
     let mut settings = Settings::default().with_origins(origins(public, &allow_origin)?);
     settings.heartbeat = heartbeat.map_or(settings.heartbeat, |time| time.0);
@@ -137,7 +151,7 @@ fn plan(args: ServeArgs) -> Result<Plan, Box<dyn Error>> {
         listen,
         limits,
         hub_config,
-        store,
+        storage,
         settings,
         playground: self::playground(playground, public),
         files: folder(files.as_deref())?,

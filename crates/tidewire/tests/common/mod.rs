@@ -9,6 +9,7 @@
 //! | `comet.rs` | readers for the old Comet feeds |
 //! | `websockets.rs` | readers for WebSockets |
 //! | `publish.rs` | publishes messages, and records them |
+//! | `retries.rs` | publishers that repeat what fails |
 //! | `ws.rs` | a WebSocket that blocks |
 //! | `changes.rs` | a simple `tidewire.v1` client that changes its channels |
 //! | `cutting_proxy.rs` | a proxy that cuts connections at random bytes |
@@ -24,6 +25,7 @@ pub mod feeds;
 pub mod polls;
 pub mod publish;
 pub mod recording_proxy;
+pub mod retries;
 pub mod server;
 pub mod websockets;
 pub mod ws;

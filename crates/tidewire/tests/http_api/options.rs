@@ -68,6 +68,18 @@ fn rows() -> Vec<Row> {
         ),
         number("threads"),
         yes_or_no("public"),
+        row(
+            "data",
+            [("/a", "'/a'", "Some(\"/a\")"), ("/b", "'/b'", "Some(\"/b\")"), ("/c", "'/c'", "Some(\"/c\")")],
+        ),
+        row(
+            "sync",
+            [
+                ("always", "'always'", "Some(Always)"),
+                ("interval", "'interval'", "Some(Interval)"),
+                ("never", "'never'", "Some(Never)"),
+            ],
+        ),
         number("retain-messages"),
         size("retain-bytes"),
         time("retain-age"),
@@ -287,6 +299,8 @@ fn contradictory_options_are_an_error_at_the_start() {
         (vec!["--retain-bytes", "8MB"], "MiB"),
         (vec!["--retain-bytes", "99999999999G"], "larger than"),
         (vec!["--retain-bytes=-1"], "retain-bytes"),
+        (vec!["--sync", "always"], "name a folder with --data"),
+        (vec!["--data", "/no", "--sync", "often"], "interval"),
         (vec!["--window-messages", "0"], "at least 1"),
         (vec!["--window-bytes", "0"], "at least 1"),
         (vec!["--retain-all-bytes", "0k"], "at least 1"),

@@ -33,14 +33,13 @@ const HTTP1: &str = "tidewire-http1";
 const WS: &str = "tidewire-ws";
 const SSE: &str = "tidewire-sse";
 const CHANNEL: &str = "tidewire-channel";
-const DISK: &str = "tidewire-disk";
 const STORE: &str = "tidewire-store";
+const DISK: &str = "tidewire-disk";
 const SERVER: &str = "tidewire-server";
 const CLIENT: &str = "tidewire-client";
 const EXPLAIN: &str = "tidewire-explain";
 const HUB: &str = "tidewire-hub";
 const TIDEWIRE: &str = "tidewire";
-const LOSSYDISK: &str = "tidewire-lossydisk";
 const TESTKIT: &str = "tidewire-testkit";
 
 /// The highest layer without IO. Layers up to this one list every dependency.
@@ -73,20 +72,17 @@ const TABLE: &[Row] = &[
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
-    Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
     // It offers the connection of an upgrade to the extractor of WS.
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
+    Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
     Row { layer: 4, name: HUB,      uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE, CHANNEL, STORE, SERVER],
           outside: Outside::Free },
-    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, DISK, SERVER, CLIENT, HUB],
+    Row { layer: 5, name: TIDEWIRE, uses: &[GRAMMAR, HTTP1, WS, EXPLAIN, SERVER, DISK, CLIENT, HUB],
           outside: Outside::Free },
     // rustix reads the CPU time of a thread, to measure work on a busy machine.
     Row { layer: DEV, name: TESTKIT, uses: &[],
           outside: Outside::Only { always: &["rustix"], optional: &[] } },
-    // fuser speaks FUSE with the kernel, and rustix mounts.
-    Row { layer: DEV, name: LOSSYDISK, uses: &[TESTKIT],
-          outside: Outside::Only { always: &["fuser", "rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT, STORE, DISK], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
