@@ -54,11 +54,7 @@ pub struct Backed {
 ///
 /// # Errors
 /// [`BackupError`]. Then there is no database in `target`.
-pub fn backup(
-    data: &Path,
-    target: &Path,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Backed, BackupError> {
+pub fn backup(data: &Path, target: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Backed, BackupError> {
     let begun = Instant::now();
     let source_path = data.join(DATABASE);
     if !source_path.is_file() {
@@ -115,7 +111,8 @@ fn check_is_empty(target: &Path, part: &Path) -> Result<(), BackupError> {
 fn copy(source: &Connection, part: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), BackupError> {
     let failed = |error: rusqlite::Error| BackupError::Target(OpenError::sqlite(part, &error));
     directory::private(part).map_err(|error| BackupError::Target(OpenError::io(part, &error)))?;
-    let page: u64 = source.query_row("PRAGMA page_size", (), |row| row.get(0)).map_or(4096, i64::cast_unsigned);
+    let page: u64 =
+        source.query_row("PRAGMA page_size", (), |row| row.get(0)).map_or(4096, i64::cast_unsigned);
     let mut target = Connection::open(part).map_err(failed)?;
     // It is synced as a whole, before it gets its name.
     target.pragma_update(None, "synchronous", "OFF").map_err(failed)?;

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::entry::{self, Entry};
+use crate::sum::Sum;
 
 /// Messages in a full run.
 pub(crate) const RUN: usize = 128;
@@ -145,6 +146,13 @@ impl Index {
         self.runs.push_back(run);
     }
 
+    /// The runs are followed by messages that the disk does not have any more, up to the one before
+    /// this number. At the start, after the runs.
+    pub(crate) fn skip_to(&mut self, next: u64) {
+        debug_assert!(self.tail.is_empty() && next >= self.tail_first, "it comes after the runs");
+        self.tail_first = next;
+    }
+
     /// The messages that are in no run: the number of the first one, and all of them.
     pub(crate) fn tail(&self) -> (u64, &VecDeque<Entry>) {
         (self.tail_first, &self.tail)
@@ -272,7 +280,8 @@ pub(crate) fn is_corrupt(error: &rusqlite::Error) -> bool {
 pub(crate) fn read_run(db: &Connection, log: i64, first: u64) -> Result<Vec<Entry>, ReadRunError> {
     let mut statement = db
         .prepare_cached(
-            "SELECT count, bytes, last_appended, entries, sum FROM run WHERE log = ?1 AND first = ?2",
+            "SELECT count, bytes, last_appended, entries, entries_sum, sum FROM run \
+             WHERE log = ?1 AND first = ?2",
         )
         .map_err(ReadRunError::Database)?;
     let entries = statement.query_row(params![log, first.cast_signed()], |row| {
@@ -281,7 +290,9 @@ pub(crate) fn read_run(db: &Connection, log: i64, first: u64) -> Result<Vec<Entr
         let entries = row.get_ref(3)?.as_blob()?;
         let Ok(count) = u32::try_from(count) else { return Ok(None) };
         let run = Run { first, count, bytes, last_appended_ms };
-        if row.get_ref(4)?.as_i64()? != i64::from(sum(log, &run, entries)) {
+        let entries_sum = row.get_ref(4)?.as_i64()?;
+        if entries_sum != entries_sum_of(entries) || row.get_ref(5)?.as_i64()? != sum(log, &run, entries_sum)
+        {
             return Ok(None);
         }
         Ok(usize::try_from(count).ok().and_then(|count| entry::decode(entries, count)))
@@ -300,22 +311,24 @@ pub(crate) fn read_run(db: &Connection, log: i64, first: u64) -> Result<Vec<Entr
 /// The database failed.
 pub(crate) fn write_run(db: &Connection, log: i64, run: &Run, entries: &[Entry]) -> rusqlite::Result<()> {
     let entries = entry::encode(entries);
-    let sum = sum(log, run, &entries);
+    let entries_sum = entries_sum_of(&entries);
+    let sum = sum(log, run, entries_sum);
     let mut statement = db.prepare_cached(
-        "REPLACE INTO run (log, first, count, bytes, last_appended, entries, sum) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "REPLACE INTO run (log, first, count, bytes, last_appended, entries, entries_sum, sum) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     let (first, bytes) = (run.first.cast_signed(), run.bytes.cast_signed());
     let last_appended = run.last_appended_ms.cast_signed();
-    statement.execute(params![log, first, run.count, bytes, last_appended, entries, sum])?;
+    statement.execute(params![log, first, run.count, bytes, last_appended, entries, entries_sum, sum])?;
     Ok(())
 }
 
-/// The checksum of the row of a run.
-fn sum(log: i64, run: &Run, entries: &[u8]) -> u32 {
-    let mut hash = crc32fast::Hasher::new();
-    let numbers = [log.cast_unsigned(), run.first, u64::from(run.count), run.bytes, run.last_appended_ms];
-    numbers.into_iter().for_each(|number| hash.update(&number.to_le_bytes()));
-    hash.update(entries);
-    hash.finalize()
+/// The checksum of the row of a run: the start checks it without reading the entries.
+pub(crate) fn sum(log: i64, run: &Run, entries_sum: i64) -> i64 {
+    let sum = Sum::new().int(log).number(run.first).int(run.count.into()).number(run.bytes);
+    sum.number(run.last_appended_ms).int(entries_sum).get()
+}
+
+fn entries_sum_of(entries: &[u8]) -> i64 {
+    i64::from(crc32fast::hash(entries))
 }

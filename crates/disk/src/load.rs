@@ -18,13 +18,12 @@ use tidewire_store::Limits;
 use crate::bad_row::{LoadError, WRONG_SUM, bad};
 use crate::crashes::Crashes;
 use crate::entry::Entry;
-use crate::index::{Index, RUN, Run};
+use crate::index::{self, Index, RUN, Run};
 use crate::log_row::LogRow;
 use crate::meta::Meta;
 use crate::names::Names;
 use crate::once_row::{KeyRow, ProducerRow};
 use crate::row::{self, Header};
-use crate::sum::Sum;
 
 /// All that a database has, other than messages.
 #[derive(Debug)]
@@ -115,7 +114,8 @@ pub(crate) fn load_all(db: &Connection, limits: &Limits) -> Result<Loaded, LoadE
     let names = Names::load(&db, meta.epoch, *limits)?;
     let mut logs = load_logs(&db)?;
     load_runs(&db, &mut logs)?;
-    let mut tail = Tail { crashes: &crashes, folded: meta.folded, last_id: meta.folded, lost: 0, hints: Vec::new() };
+    let mut tail =
+        Tail { crashes: &crashes, folded: meta.folded, last_id: meta.folded, lost: 0, hints: Vec::new() };
     tail.load(&db, &mut logs)?;
     let (last_id, lost) = (tail.last_id.max(crashes.after()), tail.lost);
     for log in &mut logs {
@@ -167,8 +167,9 @@ fn load_runs(db: &Connection, logs: &mut [LoadedLog]) -> Result<(), LoadError> {
     while let Some(row) = rows.next()? {
         let number = |column: usize| row.get::<_, i64>(column).map(i64::cast_unsigned);
         let log: i64 = row.get(0)?;
-        let run = Run { first: number(1)?, count: row.get(2)?, bytes: number(3)?, last_appended_ms: number(4)? };
-        if run_sum(log, &run, row.get(5)?) != row.get::<_, i64>(6)? {
+        let run =
+            Run { first: number(1)?, count: row.get(2)?, bytes: number(3)?, last_appended_ms: number(4)? };
+        if index::sum(log, &run, row.get(5)?) != row.get::<_, i64>(6)? {
             return Err(bad("run", format_args!("{log}, {}", run.first), WRONG_SUM));
         }
         while current.as_ref().is_some_and(|current| current.log.row.id < log) {
@@ -182,12 +183,6 @@ fn load_runs(db: &Connection, logs: &mut [LoadedLog]) -> Result<(), LoadError> {
     }
     current.map_or(Ok(()), Runs::finish)?;
     logs.try_for_each(|log| Runs::of(log).finish())
-}
-
-/// The column `sum` of a run.
-pub(crate) fn run_sum(log: i64, run: &Run, entries_sum: i64) -> i64 {
-    let sum = Sum::new().int(log).number(run.first).int(run.count.into()).number(run.bytes);
-    sum.number(run.last_appended_ms).int(entries_sum).get()
 }
 
 /// Takes the runs of a log, in order.

@@ -100,7 +100,9 @@ impl SyncState {
     }
 
     fn fail(&self, what: String) {
-        tracing::error!("{what}; nothing more is written: look for errors of the disk, then restart the server");
+        tracing::error!(
+            "{what}; nothing more is written: look for errors of the disk, then restart the server"
+        );
         self.lock().failure.get_or_insert(what);
         self.changed.notify_all();
     }
@@ -180,7 +182,8 @@ impl SyncState {
     fn sync_often(&self, wal: &File) {
         let mut warned: Option<Instant> = None;
         loop {
-            let guard = self.wait_while(self.lock(), |state| state.dirty_since.is_none() && !state.is_stopping);
+            let guard =
+                self.wait_while(self.lock(), |state| state.dirty_since.is_none() && !state.is_stopping);
             let Some(since) = guard.dirty_since else { return };
             let left = INTERVAL.saturating_sub(since.elapsed());
             let waited = self.changed.wait_timeout_while(guard, left, |state| !state.is_stopping);
@@ -264,8 +267,9 @@ impl Wal {
     fn checkpoint(db: &Connection, mode: &str) -> rusqlite::Result<Self> {
         let mut statement = db.prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?;
         statement.query_row((), |row| {
-            let pages = |column| Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0));
-            Ok(Self { pages: pages(1)?, copied: pages(2)? })
+            // -1: there is no write-ahead log.
+            let pages = |pages: i64| u64::try_from(pages).unwrap_or(0);
+            Ok(Self { pages: pages(row.get(1)?), copied: pages(row.get(2)?) })
         })
     }
 
