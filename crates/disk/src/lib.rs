@@ -25,6 +25,8 @@ mod settings;
 mod shared;
 mod sum;
 mod sync;
+#[cfg(test)]
+mod testing;
 mod troubles;
 
 pub use backup::{Backed, Progress, backup};

@@ -44,11 +44,11 @@ pub(crate) struct Loaded {
     pub(crate) lost: u64,
 }
 
-/// A log, with its tail and all crashes applied.
+/// A log, with its tail.
 #[derive(Debug)]
 pub(crate) struct LoadedLog {
-    /// Its row. The lineage, its times and `crashes` are those of now. `head` is still the newest
-    /// message in a run.
+    /// Its row. The lineage, its times and `crashes` are those after the tail. `head` is still the
+    /// newest message in a run.
     pub(crate) row: LogRow,
     /// Its own messages. Those in no run are the tail.
     pub(crate) index: Index,
@@ -75,7 +75,8 @@ impl Loaded {
     }
 
     /// Notes that the store runs, and that messages may be lost if they may be. Returns whether
-    /// they may be: then each log that is not closed has begun an epoch.
+    /// they may be. Then each log that is not closed begins an epoch. Also without that, a log may
+    /// have the epoch of an earlier crash only after this.
     ///
     /// Use a connection that syncs its commits. Then this is on the disk before anybody is served.
     pub(crate) fn begin(&mut self, db: &mut Connection, time_ms: u64) -> rusqlite::Result<bool> {
@@ -118,8 +119,7 @@ pub(crate) fn load_all(db: &Connection, limits: &Limits) -> Result<Loaded, LoadE
         Tail { crashes: &crashes, folded: meta.folded, last_id: meta.folded, lost: 0, hints: Vec::new() };
     tail.load(&db, &mut logs)?;
     let (last_id, lost) = (tail.last_id.max(crashes.after()), tail.lost);
-    for log in &mut logs {
-        log.apply(&crashes);
+    for log in &logs {
         if log.row.earliest > log.head() {
             return Err(bad("log", log.row.id, "its earliest message is after its newest one"));
         }
@@ -370,3 +370,6 @@ fn load_writers(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
