@@ -56,7 +56,7 @@ impl Shared {
         }
         match begin(&state, request) {
             Begin::Page(page) => Look::Answer(Ok(page)),
-            Begin::Rows(..) => Look::Rows,
+            Begin::Rows { .. } => Look::Rows,
         }
     }
 }
