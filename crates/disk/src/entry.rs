@@ -60,15 +60,15 @@ pub(crate) fn decode(bytes: &[u8], count: usize) -> Option<Vec<Entry>> {
 }
 
 fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while let Some(low @ 0..=0x7f) = Some(number & 0x7f) {
-        let low = low as u8;
+    while number > 0x7f {
+        bytes.push(low_bits(number) | 0x80);
         number >>= 7;
-        if number == 0 {
-            bytes.push(low);
-            return;
-        }
-        bytes.push(low | 0x80);
     }
+    bytes.push(low_bits(number));
+}
+
+fn low_bits(number: u64) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
 }
 
 /// Takes a varint from the front. It has one spelling: no number begins with zeros.

@@ -278,24 +278,13 @@ pub(crate) fn is_corrupt(error: &rusqlite::Error) -> bool {
 /// # Errors
 /// [`ReadRunError`].
 pub(crate) fn read_run(db: &Connection, log: i64, first: u64) -> Result<Vec<Entry>, ReadRunError> {
-    let mut statement = db
-        .prepare_cached(
-            "SELECT count, bytes, last_appended, entries, entries_sum, sum FROM run \
-             WHERE log = ?1 AND first = ?2",
-        )
-        .map_err(ReadRunError::Database)?;
+    let sql = "SELECT count, entries, entries_sum FROM run WHERE log = ?1 AND first = ?2";
+    let mut statement = db.prepare_cached(sql).map_err(ReadRunError::Database)?;
     let entries = statement.query_row(params![log, first.cast_signed()], |row| {
-        let number = |index| Ok::<u64, rusqlite::Error>(row.get_ref(index)?.as_i64()?.cast_unsigned());
-        let (count, bytes, last_appended_ms) = (number(0)?, number(1)?, number(2)?);
-        let entries = row.get_ref(3)?.as_blob()?;
-        let Ok(count) = u32::try_from(count) else { return Ok(None) };
-        let run = Run { first, count, bytes, last_appended_ms };
-        let entries_sum = row.get_ref(4)?.as_i64()?;
-        if entries_sum != entries_sum_of(entries) || row.get_ref(5)?.as_i64()? != sum(log, &run, entries_sum)
-        {
-            return Ok(None);
-        }
-        Ok(usize::try_from(count).ok().and_then(|count| entry::decode(entries, count)))
+        let count = usize::try_from(row.get_ref(0)?.as_i64()?).unwrap_or(usize::MAX);
+        let (entries, sum) = (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_i64()?);
+        let is_right = sum == entries_sum(log, first, entries);
+        Ok(if is_right { entry::decode(entries, count) } else { None })
     });
     match entries.optional() {
         Ok(entries) => entries.flatten().ok_or(ReadRunError::Damaged),
@@ -311,24 +300,31 @@ pub(crate) fn read_run(db: &Connection, log: i64, first: u64) -> Result<Vec<Entr
 /// The database failed.
 pub(crate) fn write_run(db: &Connection, log: i64, run: &Run, entries: &[Entry]) -> rusqlite::Result<()> {
     let entries = entry::encode(entries);
-    let entries_sum = entries_sum_of(&entries);
-    let sum = sum(log, run, entries_sum);
+    let entries_sum = entries_sum(log, run.first, &entries);
     let mut statement = db.prepare_cached(
-        "REPLACE INTO run (log, first, count, bytes, last_appended, entries, entries_sum, sum) \
+        "REPLACE INTO run (log, first, count, bytes, last_appended, entries_sum, sum, entries) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    let (first, bytes) = (run.first.cast_signed(), run.bytes.cast_signed());
-    let last_appended = run.last_appended_ms.cast_signed();
-    statement.execute(params![log, first, run.count, bytes, last_appended, entries, entries_sum, sum])?;
+    statement.execute(params![
+        log,
+        run.first.cast_signed(),
+        run.count,
+        run.bytes.cast_signed(),
+        run.last_appended_ms.cast_signed(),
+        entries_sum,
+        sum(log, run, entries_sum),
+        entries,
+    ])?;
     Ok(())
 }
 
-/// The checksum of the row of a run: the start checks it without reading the entries.
-pub(crate) fn sum(log: i64, run: &Run, entries_sum: i64) -> i64 {
-    let sum = Sum::new().int(log).number(run.first).int(run.count.into()).number(run.bytes);
-    sum.number(run.last_appended_ms).int(entries_sum).get()
+/// The sum of the entries of a run. It covers which run they are of.
+fn entries_sum(log: i64, first: u64, entries: &[u8]) -> i64 {
+    Sum::new().int(log).number(first).blob(entries).get()
 }
 
-fn entries_sum_of(entries: &[u8]) -> i64 {
-    i64::from(crc32fast::hash(entries))
+/// The sum of the other columns of a run. The start reads them without the entries.
+pub(crate) fn sum(log: i64, run: &Run, entries_sum: i64) -> i64 {
+    let sum = Sum::new().int(log).number(run.first).number(u64::from(run.count)).number(run.bytes);
+    sum.number(run.last_appended_ms).int(entries_sum).get()
 }
