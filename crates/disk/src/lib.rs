@@ -5,15 +5,24 @@
 mod bad_row;
 mod crashes;
 mod directory;
+mod entry;
 mod error;
+mod index;
 mod log_row;
 mod meta;
 mod names;
 mod once_row;
 mod options;
+mod page;
+mod reads;
+mod row;
+mod rows;
 mod schema;
+mod seen;
 mod settings;
+mod shared;
 mod sum;
+mod troubles;
 
 pub use error::{BackupError, OpenError};
 pub use options::{DiskOptions, SyncMode};
