@@ -2,13 +2,13 @@
 //!
 //! The rules are those of the store in memory, in the same order.
 
-use rusqlite::params;
 use tidewire_channel::{Cursor, Refused, RefusedKind};
 use tidewire_store::{Append, Appended, Batch, ChannelName, Message, Once, Refusal, UploadStep};
 
 use crate::entry::Entry;
 use crate::kept::Entries;
 use crate::log::{Log, Slot};
+use crate::once_row::{KeyRow, ProducerRow};
 use crate::row::{self, MessageRow};
 use crate::steps::Step;
 use crate::writer::Writer;
@@ -127,6 +127,7 @@ impl Writer {
             let is_first = log.kept.earliest == log.head;
             log.head = number;
             log.kept.push(is_first, size, log.clock_ms);
+            log.tail_bytes = log.tail_bytes.saturating_add(size as u64);
             self.unfolded.add(size);
             if log.keeps_all() {
                 self.kept_for_good = self.kept_for_good.saturating_add(size as u64);
@@ -153,26 +154,18 @@ impl Writer {
         let limits = &self.options.limits;
         let Some(log) = self.logs.touch(slot) else { return Ok(()) };
         log.writers_mut(limits).remember(append.now_ms, append.once.as_log(), cursor);
-        let (epoch, number) = (cursor.epoch().get().cast_signed(), cursor.seq().cast_signed());
-        let appended = append.now_ms.cast_signed();
+        let appended_ms = log.clock_ms.max(append.now_ms);
         match &append.once {
             Once::No => {}
             Once::Key { text, fingerprint } => {
-                let mut statement = self.db.prepare_cached(
-                    "INSERT INTO key (log, text, fingerprint, epoch, number, appended) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?;
-                let fingerprint = fingerprint.0.as_slice();
-                statement.execute(params![log.id, &**text, fingerprint, epoch, number, appended])?;
+                self.has_keys = true;
+                let (text, fingerprint) = (text.clone(), *fingerprint);
+                KeyRow { log: log.id, text, fingerprint, cursor, appended_ms }.insert(&self.db)?;
             }
-            Once::Producer { id, epoch: run, seq } => {
+            Once::Producer { id, epoch, seq } => {
                 log.has_new_producers = true;
-                let mut statement = self.db.prepare_cached(
-                    "REPLACE INTO producer (log, name, epoch, seq, cursor_epoch, cursor_number, appended) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?;
-                let (run, seq) = (run.cast_signed(), seq.cast_signed());
-                statement.execute(params![log.id, &**id, run, seq, epoch, number, appended])?;
+                let (name, epoch, seq) = (id.clone(), *epoch, *seq);
+                ProducerRow { log: log.id, name, epoch, seq, cursor, appended_ms }.save(&self.db)?;
             }
         }
         Ok(())

@@ -71,7 +71,9 @@ impl Writer {
                 Leave::Forgotten => self.shared.names().forget(&self.db, &name)?,
             }
             let Some(log) = self.logs.touch(slot) else { return Ok(()) };
-            log.is_changed = true;
+            if log.keeps_all() {
+                self.kept_for_good = self.kept_for_good.saturating_sub(log.own_bytes());
+            }
             log.kept = Kept::new(log.head);
             let Some(source) = log.source else { return Ok(()) };
             self.to_fold(source);

@@ -20,6 +20,7 @@ use tidewire_store::{ChannelName, ChannelSettings, Fork, Limits, LogInfo, Retain
 
 use crate::entry::Entry;
 use crate::kept::Kept;
+use crate::log_row::{LogRow, SourceRow};
 use crate::seen::Seen;
 
 /// The place of a log in the table of the writer.
@@ -40,6 +41,8 @@ pub(crate) struct Log {
     pub(crate) head: u64,
     /// The number of the newest message that is in a run, or was in one.
     pub(crate) folded: u64,
+    /// The sum of the sizes of the messages after `folded`.
+    pub(crate) tail_bytes: u64,
     pub(crate) kept: Kept,
     /// The messages of the open transaction, before readers see them.
     pub(crate) fresh: Vec<Entry>,
@@ -73,6 +76,8 @@ pub(crate) struct Log {
     pub(crate) is_new: bool,
     /// Whether the open transaction must write its row.
     pub(crate) is_changed: bool,
+    /// Whether the open transaction has freed its name.
+    pub(crate) is_renamed: bool,
     /// Whether it is among the logs that the open transaction has touched.
     pub(crate) is_touched: bool,
     /// Whether it is among the logs that the next fold visits.
@@ -116,6 +121,13 @@ impl Log {
         self.settings.retain == Retain::All
     }
 
+    /// The bytes of all of its own messages that are on the disk.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        let state = self.seen.lock();
+        let runs = state.index.runs().map(|run| run.bytes);
+        runs.fold(self.tail_bytes, u64::saturating_add)
+    }
+
     /// Notes that it is in use.
     pub(crate) fn touch(&mut self, now_ms: u64) {
         self.used_ms = self.used_ms.max(now_ms);
@@ -124,6 +136,40 @@ impl Log {
     /// Whether its expiry has come.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
         self.settings.expiry.is_some_and(|expiry| expiry.is_over(self.used_ms, now_ms))
+    }
+
+    /// Its row: with what is in runs, and without the messages of the tail.
+    pub(crate) fn row(&self, source: Option<i64>) -> LogRow {
+        let bytes = if self.kept.earliest > self.folded {
+            0
+        } else {
+            self.kept.bytes.saturating_sub(self.tail_bytes)
+        };
+        let source = source.zip(self.origin.as_deref());
+        LogRow {
+            id: self.id,
+            name: self.name.clone(),
+            lineage: self.lineage.clone(),
+            crashes: self.crashes,
+            head: self.folded,
+            earliest: self.kept.earliest,
+            bytes,
+            last_time_ms: self.last_time_ms,
+            last_appended_ms: self.clock_ms,
+            is_closed: self.is_closed,
+            upload_open: self.upload_open,
+            stream_seq: self.stream_seq.clone(),
+            settings: self.settings.clone(),
+            is_created: self.is_created,
+            is_deleted: self.is_deleted,
+            used_ms: self.used_ms,
+            source: source.map(|(log, fork)| SourceRow {
+                log,
+                at: fork.at,
+                bytes: fork.bytes,
+                base: self.base,
+            }),
+        }
     }
 
     /// The keys and producers, which may be none yet.
@@ -137,6 +183,7 @@ impl Log {
             name: self.name.clone(),
             head: self.head,
             folded: self.folded,
+            tail_bytes: self.tail_bytes,
             kept: self.kept.without_front(),
             stream_seq: self.stream_seq.clone(),
             forks: self.forks.clone(),
@@ -157,6 +204,7 @@ impl Log {
         self.name = before.name;
         self.head = before.head;
         self.folded = before.folded;
+        self.tail_bytes = before.tail_bytes;
         self.kept = before.kept;
         self.stream_seq = before.stream_seq;
         self.forks = before.forks;
@@ -168,7 +216,7 @@ impl Log {
         self.is_open = before.is_open;
         self.is_deleted = before.is_deleted;
         self.upload_open = before.upload_open;
-        (self.is_changed, self.is_touched) = (false, false);
+        (self.is_changed, self.is_touched, self.is_renamed) = (false, false, false);
     }
 }
 
@@ -184,6 +232,7 @@ struct Before {
     name: Option<ChannelName>,
     head: u64,
     folded: u64,
+    tail_bytes: u64,
     kept: Kept,
     stream_seq: Option<Box<str>>,
     forks: Vec<Slot>,
@@ -203,7 +252,6 @@ pub(crate) struct Logs {
     slots: Vec<Option<Box<Log>>>,
     free: Vec<Slot>,
     by_name: HashMap<ChannelName, Slot>,
-    by_id: HashMap<i64, Slot>,
     /// The logs that the open transaction has touched. `None`: it has made it.
     touched: Vec<(Slot, Option<Box<Before>>)>,
 }
@@ -226,10 +274,6 @@ impl Logs {
 
     pub(crate) fn find(&self, name: &ChannelName) -> Option<Slot> {
         self.by_name.get(name).copied()
-    }
-
-    pub(crate) fn find_id(&self, id: i64) -> Option<Slot> {
-        self.by_id.get(&id).copied()
     }
 
     pub(crate) fn get(&self, slot: Slot) -> Option<&Log> {
@@ -257,7 +301,6 @@ impl Logs {
             self.slots.push(None);
             Slot(self.slots.len().saturating_sub(1))
         });
-        self.by_id.insert(log.id, slot);
         if let Some(name) = &log.name {
             self.by_name.insert(name.clone(), slot);
         }
@@ -281,7 +324,9 @@ impl Logs {
 
     /// The name of a log is free, from this transaction on.
     pub(crate) fn unname(&mut self, slot: Slot) -> Option<ChannelName> {
-        let name = self.touch(slot)?.name.take()?;
+        let log = self.touch(slot)?;
+        let name = log.name.take()?;
+        (log.is_renamed, log.is_changed) = (true, true);
         self.by_name.remove(&name);
         Some(name)
     }
@@ -289,7 +334,6 @@ impl Logs {
     /// Removes a log that is in no use and not touched.
     pub(crate) fn remove(&mut self, slot: Slot) {
         let Some(log) = self.slots.get_mut(slot.0).and_then(Option::take) else { return };
-        self.by_id.remove(&log.id);
         if let Some(name) = &log.name
             && self.by_name.get(name) == Some(&slot)
         {
@@ -315,7 +359,7 @@ impl Logs {
         let Self { slots, touched, .. } = self;
         for (slot, before) in touched.drain(..) {
             let Some(log) = slots.get_mut(slot.0).and_then(Option::as_deref_mut) else { continue };
-            (log.is_touched, log.is_changed) = (false, false);
+            (log.is_touched, log.is_changed, log.is_renamed) = (false, false, false);
             show(slot, log, before.and_then(|before| before.name));
             log.is_new = false;
         }

@@ -36,11 +36,11 @@ impl Request {
 #[derive(Debug)]
 pub(crate) enum Reply {
     Open(ChannelName, u64, Responder<Result<Opened, Failed>>, Opened),
-    Append(Responder<Result<Appended, AppendError>>, Result<Appended, Refusal>),
+    Append(Responder<Result<Appended, AppendError>>, Result<Appended, AppendError>),
     Create(Responder<Result<Created, CreateError>>, Result<Created, CreateError>),
-    Delete(Responder<Result<bool, Failed>>, bool),
-    Touch(Responder<Result<(), Failed>>),
-    Sweep(Responder<Result<Swept, Failed>>, Swept),
+    Delete(Responder<Result<bool, Failed>>, Result<bool, Failed>),
+    Touch(Responder<Result<(), Failed>>, Result<(), Failed>),
+    Sweep(Responder<Result<Swept, Failed>>, Result<Swept, Failed>),
     Read(ReadRequest, Responder<Result<Page, ReadError>>),
 }
 

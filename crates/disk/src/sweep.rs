@@ -58,7 +58,8 @@ impl Writer {
             log.is_open = false;
         }
         self.expire(slot, now_ms)?;
-        if self.logs.get(slot).is_some_and(|log| is_forgettable(log, now_ms, false)) {
+        let week_ms = self.options.limits.channel.producer_age_ms;
+        if self.logs.get(slot).is_some_and(|log| is_forgettable(log, now_ms, week_ms)) {
             self.leave(slot, Leave::Forgotten)?;
         }
         Ok(())
@@ -130,6 +131,8 @@ impl Writer {
         // Room for new logs goes before what writers of old ones have left.
         let max_logs = self.options.limits.max_logs;
         let is_full = self.logs.len() >= max_logs.saturating_sub(max_logs / 8);
+        let week_ms = self.options.limits.channel.producer_age_ms;
+        let writers_ms = if is_full { week_ms.min(HOUR_MS) } else { week_ms };
         let (mut at, mut work, mut swept) = (self.sweep_at, 0_u64, Swept::default());
         while at < self.logs.end() && work < WORK_A_STEP {
             let slot = self.logs.slot_at(at);
@@ -140,7 +143,7 @@ impl Writer {
             work = work.saturating_add(WORK_OF_A_LOG).saturating_add(self.expire(slot, now_ms)?);
             if self.delete_if(slot, now_ms, |log| log.is_expired(now_ms))? {
                 swept.expired.push(name);
-            } else if self.logs.get(slot).is_some_and(|log| is_forgettable(log, now_ms, is_full)) {
+            } else if self.logs.get(slot).is_some_and(|log| is_forgettable(log, now_ms, writers_ms)) {
                 self.leave(slot, Leave::Forgotten)?;
             }
         }
@@ -165,12 +168,10 @@ impl Writer {
 /// A log that was closed is remembered for as long as it would keep a message. Producers and the
 /// stream sequence are remembered for a week, so there may be many logs with nothing else. If the
 /// store is nearly full, they are forgotten after an hour without use.
-fn is_forgettable(log: &Log, now_ms: u64, is_full: bool) -> bool {
+fn is_forgettable(log: &Log, now_ms: u64, writers_ms: u64) -> bool {
     let producers = log.writers.as_ref().map_or(0, |writers| writers.producers());
     let keys = log.writers.as_ref().map_or(0, |writers| writers.keys());
     let has_no_writers = producers == 0 && log.stream_seq.is_none();
-    let week_ms = tidewire_channel::Limits::DEFAULT.producer_age_ms;
-    let writers_ms = if is_full { week_ms.min(HOUR_MS) } else { week_ms };
     let is_past = |max_age_ms| now_ms.saturating_sub(log.used_ms) >= max_age_ms;
     !log.is_open
         && !log.is_created
