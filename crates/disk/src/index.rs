@@ -146,6 +146,13 @@ impl Index {
         self.runs.push_back(run);
     }
 
+    /// The runs are followed by messages that the disk does not have any more, up to the one before
+    /// this number. At the start, after the runs.
+    pub(crate) fn skip_to(&mut self, next: u64) {
+        debug_assert!(self.tail.is_empty() && next >= self.tail_first, "it comes after the runs");
+        self.tail_first = next;
+    }
+
     /// The messages that are in no run: the number of the first one, and all of them.
     pub(crate) fn tail(&self) -> (u64, &VecDeque<Entry>) {
         (self.tail_first, &self.tail)

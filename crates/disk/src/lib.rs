@@ -2,12 +2,14 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+mod backup;
 mod bad_row;
 mod crashes;
 mod directory;
 mod entry;
 mod error;
 mod index;
+mod load;
 mod log_row;
 mod meta;
 mod names;
@@ -22,7 +24,11 @@ mod seen;
 mod settings;
 mod shared;
 mod sum;
+mod sync;
+#[cfg(test)]
+mod testing;
 mod troubles;
 
+pub use backup::{Backed, Progress, backup};
 pub use error::{BackupError, OpenError};
 pub use options::{DiskOptions, SyncMode};
