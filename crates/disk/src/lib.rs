@@ -6,6 +6,8 @@ mod bad_row;
 mod crashes;
 mod directory;
 mod entry;
+#[cfg(test)]
+mod entry_tests;
 mod error;
 mod index;
 mod log_row;

@@ -158,6 +158,7 @@ impl Parts<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek, SeekFrom, Write};
     use std::path::Path;
 
     use tidewire_store::Mark;
@@ -227,7 +228,7 @@ mod tests {
     }
 
     /// The size of a page of the file.
-    const PAGE: usize = 1_024;
+    const PAGE: usize = 512;
 
     /// Whatever bit of the file flips: a row is what was written, or is not there, or is bad, or
     /// the database says that it is damaged.
@@ -240,7 +241,7 @@ mod tests {
             let db = Connection::open(&path).expect("a database");
             // The smallest file: the flips of each bit take a while.
             db.execute_batch(
-                "PRAGMA page_size = 1024; PRAGMA journal_mode = DELETE;
+                "PRAGMA page_size = 512; PRAGMA journal_mode = DELETE;
                 CREATE TABLE message(id INTEGER PRIMARY KEY, log INTEGER NOT NULL, number INTEGER NOT NULL,
                 epoch INTEGER NOT NULL, appended INTEGER NOT NULL, time INTEGER NOT NULL, event TEXT,
                 type TEXT, data BLOB NOT NULL, sum INTEGER NOT NULL)",
@@ -256,15 +257,21 @@ mod tests {
             all(&db).expect("rows").into_iter().map(|row| row.expect("a good one")).collect()
         };
         let bytes = std::fs::read(&path).expect("the file");
+        assert_eq!(bytes.len(), 2 * PAGE);
+        std::fs::copy(&path, &flipped).expect("a copy");
+        let mut file = std::fs::OpenOptions::new().write(true).open(&flipped).expect("the copy");
+        let mut write = |at: usize, byte: u8| {
+            file.seek(SeekFrom::Start(at as u64)).expect("a place in it");
+            file.write_all(&[byte]).expect("a byte");
+        };
+        let uri = format!("file:{}?immutable=1", flipped.display());
         let (mut bad, mut refused) = (0, 0);
         // The first page has the names of the tables, so every fifth bit is enough. The second one
         // has the rows.
-        assert_eq!(bytes.len(), 2 * PAGE);
         for bit in (0..PAGE * 8).step_by(5).chain(PAGE * 8..bytes.len() * 8) {
-            let mut bytes = bytes.clone();
-            bytes[bit / 8] ^= 1 << (bit % 8);
-            std::fs::write(&flipped, &bytes).expect("a file");
-            let rows = Connection::open(&flipped).and_then(|db| all(&db));
+            write(bit / 8, bytes[bit / 8] ^ 1 << (bit % 8));
+            let rows = Connection::open(&uri).and_then(|db| all(&db));
+            write(bit / 8, bytes[bit / 8]);
             match rows {
                 Ok(rows) => {
                     bad += usize::from(rows.iter().any(Option::is_none));
