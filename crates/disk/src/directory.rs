@@ -135,6 +135,9 @@ fn set_up(db: &Connection) -> rusqlite::Result<()> {
     db.pragma_update(None, "wal_autocheckpoint", 0)?;
     // A statement that sorts must not make files elsewhere.
     db.pragma_update(None, "temp_store", "MEMORY")?;
+    // On macOS, an ordinary sync leaves the data in the cache of the disk. No effect elsewhere.
+    db.pragma_update(None, "fullfsync", true)?;
+    db.pragma_update(None, "checkpoint_fullfsync", true)?;
     db.pragma_update(None, "cell_size_check", true)
 }
 
@@ -153,7 +156,18 @@ pub(crate) fn make(path: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| OpenError::io(path, &error))
+    let is_new = !path.exists();
+    let made = builder.create(path).and_then(|()| match path.parent() {
+        Some(parent) if is_new && !parent.as_os_str().is_empty() => sync(parent),
+        _ => Ok(()),
+    });
+    made.map_err(|error| OpenError::io(path, &error))
+}
+
+/// Syncs the names in a directory. Elsewhere than on Unix, a directory cannot be opened, and the
+/// system does this by itself.
+pub(crate) fn sync(path: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { fs::File::open(path)?.sync_all() } else { Ok(()) }
 }
 
 /// Makes an empty file that only its owner can use, if there is none. SQLite gives its other files

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+mod backup;
 mod bad_row;
 mod crashes;
 mod directory;
@@ -10,6 +11,7 @@ mod entry;
 mod entry_tests;
 mod error;
 mod index;
+mod load;
 mod log_row;
 mod meta;
 mod names;
@@ -24,7 +26,11 @@ mod seen;
 mod settings;
 mod shared;
 mod sum;
+mod sync;
+#[cfg(test)]
+mod testing;
 mod troubles;
 
+pub use backup::{Backed, Progress, backup};
 pub use error::{BackupError, OpenError};
 pub use options::{DiskOptions, SyncMode};

@@ -162,7 +162,8 @@ impl LogRow {
             (Some(log), Some(at), Some(bytes)) => Some(SourceRow {
                 log,
                 at: at.parse().map_err(|_| wrong("source_at is no cursor"))?,
-                bytes: usize::try_from(bytes).map_err(|_| wrong("source_bytes is too large"))?,
+                bytes: usize::try_from(bytes.cast_unsigned())
+                    .map_err(|_| wrong("source_bytes is too large"))?,
                 base: number(19)?,
             }),
             (None, None, None) => None,

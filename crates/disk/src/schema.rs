@@ -6,6 +6,9 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::crashes::random_epoch;
+use crate::meta::Meta;
+
 /// What `PRAGMA application_id` says of a database of Tidewire: "Tide".
 pub(crate) const APPLICATION_ID: i32 = 0x5469_6465;
 
@@ -75,7 +78,9 @@ pub(crate) fn version(db: &Connection) -> Result<i64, MigrateError> {
 }
 
 fn create(db: &Transaction<'_>) -> rusqlite::Result<()> {
-    db.execute_batch(FORMAT_1)
+    db.execute_batch(FORMAT_1)?;
+    // There is nothing that could be lost.
+    Meta { epoch: random_epoch(), folded: 0, is_clean: true, is_copy: false }.save(db)
 }
 
 /// What an operator sees with `.schema`.

@@ -1,0 +1,106 @@
+//! A database that a test fills row by row, as the writer would.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tidewire_channel::{Cursor, Epoch, Lineage};
+use tidewire_store::{ChannelName, ChannelSettings, Limits, Message};
+
+use crate::directory::Directory;
+use crate::entry::Entry;
+use crate::index::{RUN, Run, write_run};
+use crate::load::{Loaded, load_all};
+use crate::log_row::LogRow;
+use crate::meta::Meta;
+use crate::row::{self, MessageRow};
+
+pub(crate) fn name(text: &str) -> ChannelName {
+    ChannelName::new(text).expect("a good name")
+}
+
+/// A directory and the connection of its writer.
+pub(crate) struct Database {
+    pub(crate) dir: Directory,
+    pub(crate) db: Connection,
+    pub(crate) next_id: u64,
+}
+
+impl Database {
+    pub(crate) fn open(path: &Path) -> Self {
+        let dir = Directory::open(path).expect("it can be used");
+        let db = dir.open_writer().expect("it can be opened");
+        // A test writes each row in a transaction of its own.
+        db.pragma_update(None, "synchronous", "OFF").expect("this is a pragma");
+        Self { dir, db, next_id: 1 }
+    }
+
+    pub(crate) fn load(&self) -> Loaded {
+        load_all(&self.db, &Limits::DEFAULT).expect("it is good")
+    }
+
+    pub(crate) fn load_error(&self) -> String {
+        load_all(&self.db, &Limits::DEFAULT).expect_err("it is damaged").to_string()
+    }
+
+    /// A log with this id, in the epoch `id + 100`.
+    pub(crate) fn add_log(&self, id: i64) -> LogRow {
+        let lineage = Lineage::from_parts(&[(Epoch::new(1), 0)], Epoch::new(id.unsigned_abs() + 100));
+        let row = LogRow {
+            id,
+            name: Some(name(&format!("log{id}"))),
+            lineage: lineage.expect("they increase"),
+            crashes: 0,
+            head: 0,
+            earliest: 0,
+            bytes: 0,
+            last_time_ms: 0,
+            last_appended_ms: 0,
+            is_closed: false,
+            upload_open: false,
+            stream_seq: None,
+            settings: Arc::new(ChannelSettings::DEFAULT),
+            is_created: false,
+            is_deleted: false,
+            used_ms: 0,
+            source: None,
+        };
+        row.insert(&self.db).expect("it is written");
+        row
+    }
+
+    /// Appends a message with the next id, and returns its entry.
+    pub(crate) fn append(&mut self, log: i64, cursor: Cursor, text: &str) -> Entry {
+        let (id, appended_ms) = (self.next_id, 1_000 + self.next_id);
+        self.next_id += 1;
+        let message = Message::new(text.to_owned().into(), appended_ms + 7);
+        let row = MessageRow { id, log, cursor, appended_ms, message: &message };
+        row::insert(&self.db, &row).expect("it is written");
+        Entry { id, size: message.weight(), appended_ms }
+    }
+
+    /// Appends messages to a log that has none in its tail, and puts them into runs.
+    pub(crate) fn append_folded(&mut self, row: &mut LogRow, count: u64) {
+        let first = row.head + 1;
+        let entries: Vec<Entry> = (first..first + count)
+            .map(|number| self.append(row.id, row.lineage.at(number), "text"))
+            .collect();
+        for (entries, first) in entries.chunks(RUN).zip((first..).step_by(RUN)) {
+            write_run(&self.db, row.id, &Run::new(first, entries), entries).expect("it is written");
+        }
+        row.head += count;
+        row.bytes += entries.iter().map(|entry| entry.size as u64).sum::<u64>();
+        row.update(&self.db).expect("it is written");
+        Meta::change(&self.db, |meta| meta.folded = self.next_id - 1).expect("it is written");
+    }
+
+    pub(crate) fn set_meta(&self, change: impl FnOnce(&mut Meta)) {
+        Meta::change(&self.db, change).expect("it is written");
+    }
+
+    /// Changes rows behind the back of the store, as a flipped bit would.
+    pub(crate) fn damage(&self, sql: &str) {
+        let changed = self.db.execute(sql, ()).expect("this is SQL");
+        assert_eq!(changed, 1, "{sql}");
+    }
+}
