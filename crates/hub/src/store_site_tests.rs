@@ -19,7 +19,7 @@ use crate::store_tests::{faulty, hub, hub_with_short_windows, name, publish, pub
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves a hub with one worker.
-fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
+pub(crate) fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
     let server =
         Server::builder().listen("127.0.0.1:0".parse::<Listen>().unwrap()).threads(1).bind().unwrap();
     let (hub, settings) = (hub.clone(), Arc::<Settings>::default());
@@ -28,7 +28,7 @@ fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
     (running, address)
 }
 
-fn ask(address: SocketAddr, request: &str) -> TcpStream {
+pub(crate) fn ask(address: SocketAddr, request: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.write_all(request.as_bytes()).unwrap();
@@ -50,7 +50,7 @@ fn post(target: &str) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
 }
 
-fn get(target: &str) -> String {
+pub(crate) fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
