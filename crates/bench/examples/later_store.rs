@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use tidewire_hub::server::{Listen, Server};
+use tidewire_hub::server::http1::RequestHead;
+use tidewire_hub::server::{Handler, Listen, Parked, Reply, Request, Server};
 use tidewire_hub::store::{
     Answer, Append, AppendError, Appended, ChannelName, Create, CreateError, Created, Failed, Limits,
     MemoryStore, Opened, Page, ReadError, Responder, Store, Swept, later,
 };
-use tidewire_hub::{Budget, Hub, HubConfig, Settings, Since, Site};
+use tidewire_hub::{Budget, Hub, HubConfig, Settings, Since, Site, Ticket};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -43,26 +44,31 @@ fn main() {
 fn compare() {
     for threads in [1, 2] {
         for channels in [1, 1000] {
-            let servers = [("memory", 0), ("later", 0), ("later", 3000)]
+            let servers = [("memory", 0), ("later", 0), ("later", 3000), ("serial", 0)]
                 .map(|(store, spin)| Started::start(store, threads, spin));
-            let mut rates = [const { Vec::new() }; 3];
-            for _ in 0..5 {
-                for (server, rates) in servers.iter().zip(&mut rates) {
-                    rates.push(load(server.port, channels, 16, Duration::from_secs(1)));
+            let mut figures = [const { (Vec::new(), Vec::new()) }; 4];
+            for _ in 0..7 {
+                for (server, (rates, costs)) in servers.iter().zip(&mut figures) {
+                    let (before, start) = (server.cpu(), Instant::now());
+                    let rate = load(server.port, channels, 16, Duration::from_secs(1));
+                    costs.push((server.cpu() - before) / (rate * start.elapsed().as_secs_f64()));
+                    rates.push(rate);
                 }
             }
-            let [memory, later, works] = rates.map(|mut rates| {
-                rates.sort_by(f64::total_cmp);
-                rates[rates.len() / 2]
-            });
-            println!(
-                "{threads} threads, {channels} channels: memory {memory:.0}/s, later {later:.0}/s ({:.0} %), \
-                 later with 3 µs for each message {works:.0}/s ({:.0} %)",
-                100.0 * later / memory,
-                100.0 * works / memory
-            );
+            let figures = figures.map(|(rates, costs)| (median(rates), median(costs)));
+            println!("{threads} threads, {channels} channels");
+            for (name, (rate, cost)) in ["memory", "later", "later, 3 µs", "one by one"].iter().zip(figures)
+            {
+                let part = 100.0 * rate / figures[0].0;
+                println!("  {name:12} {rate:7.0}/s {part:4.0} %  {:.2} µs of CPU in the server", cost * 1e6);
+            }
         }
     }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 struct Started {
@@ -82,6 +88,13 @@ impl Started {
         let port = line.trim().rsplit(':').next().unwrap().parse().unwrap();
         Started { child, port }
     }
+
+    /// The CPU time of the server so far, in seconds.
+    fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let ticks: u64 = stat.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        ticks as f64 / 100.0
+    }
 }
 
 impl Drop for Started {
@@ -91,8 +104,31 @@ impl Drop for Started {
     }
 }
 
+/// A site whose publishes wait for each other, as they did once.
+struct Serial(Site, bool);
+
+impl Handler for Serial {
+    type Ticket = Ticket;
+
+    fn handle(&self, request: Request<'_>) -> Reply<Ticket> {
+        match self.0.handle(request) {
+            Reply::Pipelined(answer) if self.1 => Reply::Later(Box::pin(async { answer.await.into() })),
+            reply => reply,
+        }
+    }
+
+    fn is_pipelined(&self, head: &RequestHead<'_>) -> bool {
+        self.0.is_pipelined(head)
+    }
+
+    fn detached(&self, connection: Parked, ticket: Ticket) {
+        self.0.detached(connection, ticket);
+    }
+}
+
 fn serve(store: &str, port: u16, threads: usize, spin: u64) {
     let memory = MemoryStore::new(Limits::DEFAULT);
+    let is_serial = store == "serial";
     let store: Arc<dyn Store> = match store {
         "memory" => Arc::new(memory),
         _ => LaterStore::start(memory, Duration::from_nanos(spin)),
@@ -101,7 +137,8 @@ fn serve(store: &str, port: u16, threads: usize, spin: u64) {
     let server = Server::builder().listen(listen).threads(threads).bind().unwrap();
     let hub = Hub::with_store(HubConfig::DEFAULT, server.threads(), store);
     let settings = Arc::new(Settings::DEFAULT);
-    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
+    let site = move |worker| Serial(Site::new(hub.clone(), settings.clone(), worker), is_serial);
+    let running = server.serve(site).unwrap();
     println!("{}", running.addresses()[0]);
     running.join().unwrap();
 }

@@ -109,11 +109,12 @@ impl Channel {
             Ok(answer) => self.answered(guard, append.now_ms, batch, Some(answer)),
             Err(later) => {
                 let (this, publishing) = (self.arc(), Flight::new());
-                let (lands, freight) = (publishing.clone(), self.freight(&batch));
+                let lands = publishing.clone();
+                self.common.flying.add(batch.weight());
                 guard.departs(&batch);
                 guard.note_flight(append.now_ms, publishing.clone());
                 drop(guard);
-                later.then(move |answer| this.landed(&batch, answer, &lands, freight));
+                later.then(move |answer| this.landed(&batch, answer, &lands));
                 Ok(Sent::Flying(publishing))
             }
         }
@@ -144,7 +145,9 @@ impl Channel {
                 outcome.map(Sent::Done)
             }
             None => {
-                let (publishing, freight) = (Flight::new(), self.freight(&batch));
+                let publishing = Flight::new();
+                self.common.flying.add(batch.weight());
+                let freight = Freight::new(&self.common.flying, batch.weight());
                 guard.note_flight(now_ms, publishing.clone());
                 guard.keep_early(batch, answer, publishing.clone(), freight);
                 self.make_room(guard, now_ms);
@@ -155,22 +158,24 @@ impl Channel {
     }
 
     /// The store has answered an append that was in flight.
-    fn landed(
-        &self,
-        batch: &Batch,
-        answer: Option<Result<Appended, AppendError>>,
-        publishing: &Publishing,
-        freight: Freight,
-    ) {
+    fn landed(&self, batch: &Batch, answer: Option<Result<Appended, AppendError>>, publishing: &Publishing) {
         let (now_ms, mut woken) = (self.common.now_ms(), Woken::default());
         let mut guard = self.lock();
+        let was_open = guard.life == Life::Open;
         guard.arrives(batch);
         let outcome = guard.take(now_ms, batch, &answer, |settings| self.window(settings), &mut woken);
         if outcome.is_none() {
+            let freight = Freight::new(&self.common.flying, batch.weight());
             guard.keep_early(batch.clone(), answer, publishing.clone(), freight);
+        } else {
+            self.common.flying.remove(batch.weight());
+            guard.forget_flight(publishing);
         }
         let done = guard.settle_early(now_ms, false, &mut woken);
-        self.note_open(&guard);
+        // Look-ups read what this writes, so it is not written each time.
+        if !was_open {
+            self.note_open(&guard);
+        }
         let must_catch_up = guard.must_catch_up();
         self.make_room(guard, now_ms);
         self.wake(woken);
@@ -181,10 +186,6 @@ impl Channel {
         if must_catch_up {
             self.catch_up_if_needed();
         }
-    }
-
-    fn freight(&self, batch: &Batch) -> Freight {
-        Freight::new(&self.common.flying, batch.weight())
     }
 
     /// Releases the lock, and wakes those for whom there is room now.

@@ -91,9 +91,17 @@ impl Flying {
     pub(crate) fn is_full(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= MAX_FLYING
     }
+
+    pub(crate) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
-/// The bytes of one append that is on its way.
+/// The bytes of one append that the window cannot take yet.
 #[derive(Debug)]
 pub(crate) struct Freight {
     flying: Arc<Flying>,
@@ -101,15 +109,15 @@ pub(crate) struct Freight {
 }
 
 impl Freight {
+    /// Takes over bytes that were [added](Flying::add). Dropping it removes them.
     pub(crate) fn new(flying: &Arc<Flying>, bytes: usize) -> Self {
-        flying.0.fetch_add(bytes, Ordering::Relaxed);
         Freight { flying: flying.clone(), bytes }
     }
 }
 
 impl Drop for Freight {
     fn drop(&mut self) {
-        self.flying.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.flying.remove(self.bytes);
     }
 }
 

@@ -34,6 +34,8 @@ mod out;
 mod pages;
 #[cfg(test)]
 mod pages_tests;
+#[cfg(test)]
+mod pipelining_tests;
 mod poll;
 mod positions;
 mod publication;

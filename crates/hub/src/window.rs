@@ -8,6 +8,7 @@
 //!                early: waits for the answers before it, or until the store was read
 //! ```
 
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use tidewire_channel::{Continuity, Epoch, Log, Retention};
@@ -162,6 +163,14 @@ impl State {
         self.flights.push_back((now_ms, publishing));
     }
 
+    /// The store has answered an append. Most answers come in the order of the appends, so this is
+    /// the first one that is noted.
+    pub(crate) fn forget_flight(&mut self, publishing: &Publishing) {
+        if self.flights.front().is_some_and(|(_, first)| Arc::ptr_eq(first, publishing)) {
+            self.flights.pop_front();
+        }
+    }
+
     /// Takes those who have waited for an answer for too long. The answer may still come, and then
     /// the window takes the messages. Until then, the later ones must not wait for it.
     pub(crate) fn take_unanswered(&mut self, now_ms: u64) -> Vec<Publishing> {
@@ -285,8 +294,6 @@ fn is_late(since_ms: u64, now_ms: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tidewire_channel::{Cursor, Lineage, ResetReason};
     use tidewire_store::{ChannelSettings, LogInfo, Message};
 

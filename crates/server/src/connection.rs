@@ -180,7 +180,7 @@ impl<H: Handler> Cycle<H> {
                 Step::Later(future) => match self.waiting().later(future).await {
                     Ok(reply) => {
                         self.now = Instant::now();
-                        self.reply(reply)
+                        self.reply_to(reply, 0)
                     }
                     Err(failure) => self.refuse(failure),
                 },
@@ -271,7 +271,7 @@ impl<H: Handler> Cycle<H> {
         }
         Ok(match over.next {
             Next::Requests | Next::Request => Step::Next,
-            Next::Reply(reply) => self.reply(reply),
+            Next::Reply(reply) => self.reply_to(reply, 0),
             Next::Refusal(failure) => self.refuse(failure),
         })
     }

@@ -14,7 +14,7 @@ use tidewire_store::{ChannelName, Message};
 use super::producer::Producer;
 use super::query::{Query, flag};
 use super::{content, published};
-use crate::channel_state::Published;
+use crate::channel_state::{Published, Publishing};
 use crate::context::SiteContext;
 use crate::cors::Access;
 use crate::error::HubError;
@@ -62,27 +62,16 @@ pub(crate) fn handle(
     if let Some(len) = request.body.length().filter(|&len| len > limit as u64) {
         return Err(hub_refusal(HubError::MessageTooLarge { len: len as usize, limit }));
     }
-    if let Some(data) = request.body.as_whole() {
-        let mut publication = publish.with(data.clone())?;
-        if let Poll::Ready(outcome) = at_once(&context.hub, &mut publication) {
-            return outcome.map(|published| created(published, access).into());
-        }
-        let access = access.clone();
-        return Ok(match publication.into_sent() {
-            // The store has it, so the next publish of this client may follow.
-            Ok(publishing) => Reply::Pipelined(Box::pin(async move {
-                answer(publishing.wait().await.map_err(hub_refusal), &access)
-            })),
-            // It must be the first to continue when there is room.
-            Err(publication) => {
-                let context = context.clone();
-                Reply::Later(Box::pin(async move {
-                    answer(when_room(&context, publication).await, &access).into()
-                }))
-            }
-        });
-    }
     let (context, access) = (context.clone(), access.clone());
+    if let Some(data) = request.body.as_whole() {
+        let publication = publish.with(data.clone())?;
+        return match Begun::at_once(&context.hub, publication) {
+            Ok(begun) => begun.into_reply(access),
+            Err(publication) => Ok(Reply::Later(Box::pin(async move {
+                Begun::when_room(&context, publication).await.into_reply_in_task(access)
+            }))),
+        };
+    }
     let body = request.body;
     Ok(Reply::Later(Box::pin(async move {
         let data = match body.collect(limit).await {
@@ -93,49 +82,78 @@ pub(crate) fn handle(
             )),
             Err(error) => Err(bad_request(error)),
         };
-        let outcome = match data.and_then(|data| publish.with(data)) {
-            Ok(mut publication) => match at_once(&context.hub, &mut publication) {
-                Poll::Ready(outcome) => outcome,
-                Poll::Pending => when_room(&context, publication).await,
+        let begun = match data.and_then(|data| publish.with(data)) {
+            Ok(publication) => match Begun::at_once(&context.hub, publication) {
+                Ok(begun) => begun,
+                Err(publication) => Begun::when_room(&context, publication).await,
             },
-            Err(problem) => Err(problem),
+            Err(problem) => Begun::Done(Err(problem)),
         };
-        answer(outcome, &access).into()
+        begun.into_reply_in_task(access)
     })))
 }
 
-/// Tries to publish with a waker that does nothing. If there is no room, the publication is in the
-/// line. Then poll it again with the waker of a task.
-fn at_once(hub: &Hub, publication: &mut Publication) -> Poll<Result<Published, Problem>> {
-    let mut nobody = Context::from_waker(Waker::noop());
-    hub.poll_publish(&mut nobody, publication).map_err(hub_refusal)
+/// A publish that waits for nothing but the store.
+enum Begun {
+    Done(Result<Published, Problem>),
+    /// The store has it and answers later. So the next publish of the client may follow.
+    Sent(Publishing),
 }
 
-/// Publishes when there is room or the longest wait is over. If the server stops meanwhile, the hub
-/// refuses the message.
-async fn when_room(context: &SiteContext, mut publication: Publication) -> Result<Published, Problem> {
-    let hub = &context.hub;
-    if !publication.is_sent() {
+impl Begun {
+    /// Tries to publish with a waker that does nothing.
+    ///
+    /// # Errors
+    /// There is no room. The publication is in the line: poll it again with the waker of a task.
+    fn at_once(hub: &Hub, mut publication: Publication) -> Result<Self, Publication> {
+        match hub.poll_publish(&mut Context::from_waker(Waker::noop()), &mut publication) {
+            Poll::Ready(outcome) => Ok(Begun::Done(outcome.map_err(hub_refusal))),
+            Poll::Pending => publication.into_sent().map(Begun::Sent),
+        }
+    }
+
+    /// Publishes when there is room or the longest wait is over. If the server stops meanwhile, the
+    /// hub refuses the message.
+    async fn when_room(context: &SiteContext, mut publication: Publication) -> Self {
+        let hub = &context.hub;
         let mut stopping = pin!(context.stopping());
         let mut longest = pin!(tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS)));
         let in_time = poll_fn(|cx| match hub.poll_publish(cx, &mut publication) {
             Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            // The store answers in any case.
             Poll::Pending if publication.is_sent() => Poll::Ready(None),
             Poll::Pending if stopping.as_mut().poll(cx).is_ready() => Poll::Ready(None),
             Poll::Pending => longest.as_mut().poll(cx).map(|()| None),
         });
-        if let Some(outcome) = in_time.await {
-            return outcome.map_err(hub_refusal);
+        let outcome = match in_time.await {
+            Some(outcome) => outcome,
+            None => match publication.into_sent() {
+                Ok(publishing) => return Begun::Sent(publishing),
+                Err(mut publication) => poll_fn(|cx| hub.poll_publish(cx, &mut publication)).await,
+            },
+        };
+        Begun::Done(outcome.map_err(hub_refusal))
+    }
+
+    async fn outcome(self) -> Result<Published, Problem> {
+        match self {
+            Begun::Done(outcome) => outcome,
+            Begun::Sent(publishing) => publishing.wait().await.map_err(hub_refusal),
         }
     }
-    poll_fn(|cx| hub.poll_publish(cx, &mut publication)).await.map_err(hub_refusal)
-}
 
-fn answer(outcome: Result<Published, Problem>, access: &Access) -> Response {
-    match outcome {
-        Ok(published) => created(published, access),
-        Err(problem) => refusal(access, problem),
+    fn into_reply(self, access: Access) -> Result<Reply<Ticket>, Problem> {
+        match self {
+            Begun::Done(outcome) => outcome.map(|published| created(published, &access).into()),
+            sent => Ok(Reply::Pipelined(Box::pin(async move {
+                let outcome = sent.outcome().await;
+                outcome.map_or_else(|problem| refusal(&access, problem), |done| created(done, &access))
+            }))),
+        }
+    }
+
+    /// The same where nobody else refuses.
+    fn into_reply_in_task(self, access: Access) -> Reply<Ticket> {
+        self.into_reply(access.clone()).unwrap_or_else(|problem| refusal(&access, problem).into())
     }
 }
 
@@ -217,15 +235,16 @@ mod tests {
         let channel = hub.channel(&name).unwrap();
         let watch = channel.watch(channel.head(), channel.head(), Waiter::Worker(0));
         assert!(matches!(watch, Watch::Waiting(_)));
-        let mut publication = Publication::new(name.clone(), Message::new("x".into(), 0), None);
-        assert!(at_once(&hub, &mut publication).is_ready());
-        let mut publication = Publication::new(name, Message::new("x".into(), 0), None);
-        assert!(at_once(&hub, &mut publication).is_pending());
-        (hub, channel, publication)
+        let publication = || Publication::new(name.clone(), Message::new("x".into(), 0), None);
+        assert!(matches!(Begun::at_once(&hub, publication()), Ok(Begun::Done(Ok(_)))));
+        let Err(waits) = Begun::at_once(&hub, publication()) else { panic!("there is no room") };
+        (hub, channel, waits)
     }
 
-    fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    /// Publishes when there is room.
+    fn run(context: &SiteContext, publication: Publication) -> Result<Published, Problem> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async { Begun::when_room(context, publication).await.outcome().await })
     }
 
     #[test]
@@ -233,7 +252,7 @@ mod tests {
         let (hub, _, publication) = waiting();
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = Instant::now();
-        assert!(run(when_room(&context, publication)).is_ok());
+        assert!(run(&context, publication).is_ok());
         assert!(start.elapsed() >= Duration::from_millis(LONGEST_WAIT_MS - 1_000), "the wait was too short");
     }
 
@@ -243,7 +262,7 @@ mod tests {
         let (context, _stop) = SiteContext::new(hub, Arc::default());
         let start = channel.head();
         let worker = std::thread::spawn(move || channel.served(0, start));
-        assert_eq!(run(when_room(&context, publication)).unwrap().cursor.seq(), 2);
+        assert_eq!(run(&context, publication).unwrap().cursor.seq(), 2);
         worker.join().unwrap();
     }
 
@@ -255,7 +274,7 @@ mod tests {
             hub.stop();
             stop.send_replace(true);
         });
-        assert_eq!(run(when_room(&context, publication)).unwrap_err().status, 503);
+        assert_eq!(run(&context, publication).unwrap_err().status, 503);
         stops.join().unwrap();
     }
 }
