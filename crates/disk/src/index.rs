@@ -333,3 +333,6 @@ pub(crate) fn sum(log: i64, run: &Run, entries_sum: i64) -> i64 {
     let sum = Sum::new().int(log).number(run.first).number(u64::from(run.count)).number(run.bytes);
     sum.number(run.last_appended_ms).int(entries_sum).get()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ mod create;
 mod delete;
 mod directory;
 mod entry;
+#[cfg(test)]
+mod entry_tests;
 mod error;
 mod fold;
 mod graveyard;
