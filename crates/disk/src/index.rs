@@ -189,16 +189,17 @@ impl Index {
         run.filter(|run| number < run.end()).map_or(Place::Absent, Place::Run)
     }
 
-    /// Forgets the messages before a number, but for those that share a run with a later one.
-    /// Returns the runs that are gone. Look at the [`tail`](Self::tail) before to see which of its
-    /// messages this forgets.
-    pub(crate) fn drop_before(&mut self, number: u64) -> Vec<Run> {
-        let gone = self.runs.partition_point(|run| run.end() <= number);
-        let gone = self.runs.drain(..gone).collect();
-        if self.runs.is_empty() {
-            self.cut_tail(number);
+    /// Forgets the runs that begin with these numbers, which increase.
+    pub(crate) fn forget(&mut self, gone: &[u64]) {
+        let Some((&first, &last)) = gone.first().zip(gone.last()) else { return };
+        let from = self.runs.partition_point(|run| run.first < first);
+        let to = self.runs.partition_point(|run| run.first <= last);
+        if from == 0 && to == gone.len() {
+            // The usual case: the oldest are gone.
+            self.runs.drain(..to);
+            return;
         }
-        gone
+        self.runs.retain(|run| gone.binary_search(&run.first).is_err());
     }
 
     /// Adds where the messages from one number to another are, until the pieces are full. It takes
@@ -245,10 +246,14 @@ impl Index {
     }
 
     /// Forgets the messages of the tail before a number.
-    fn cut_tail(&mut self, number: u64) {
+    pub(crate) fn cut_tail(&mut self, number: u64) {
         let count = usize::try_from(number.saturating_sub(self.tail_first)).unwrap_or(usize::MAX);
         let count = count.min(self.tail.len());
         self.tail.drain(..count);
+        if self.tail.is_empty() {
+            // Most logs are idle.
+            self.tail = VecDeque::new();
+        }
         self.tail_first = self.tail_first.saturating_add(count as u64);
     }
 }
@@ -328,3 +333,6 @@ pub(crate) fn sum(log: i64, run: &Run, entries_sum: i64) -> i64 {
     let sum = Sum::new().int(log).number(run.first).number(u64::from(run.count)).number(run.bytes);
     sum.number(run.last_appended_ms).int(entries_sum).get()
 }
+
+#[cfg(test)]
+mod tests;

@@ -165,3 +165,6 @@ impl fmt::Debug for ReadPool {
         f.debug_struct("ReadPool").field("waiting", &lock(&self.inner.queue).jobs.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,5 +62,13 @@ impl Troubles {
     }
 }
 
+#[cfg(test)]
+impl Troubles {
+    /// The number of messages of which it has told.
+    pub(crate) fn told(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 /// Lines about messages that cannot be read. A damaged disk may have millions of them.
 const MAX_TOLD: usize = 1_000;
