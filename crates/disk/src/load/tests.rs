@@ -213,20 +213,24 @@ fn rows_of_a_dropped_log_are_not_used() {
     row.drop_name(&database.db).expect("it is written");
     database.damage("DELETE FROM run WHERE first = 129");
     assert_eq!(database.load().logs[0].head(), 300, "its runs are being deleted");
+    database.next_id += 2;
+    database.append(1, row.lineage.at(303), "a row of the tail");
+    let loaded = database.load();
+    assert_eq!((loaded.logs[0].head(), loaded.lost), (303, 0), "rows of its tail too");
     database.db.execute("DELETE FROM run", ()).expect("this is SQL");
     LogRow::delete(&database.db, 1).expect("it is written");
-    database.append(1, Cursor::new(Epoch::new(9), 301), "a row that is deleted later");
+    database.append(1, Cursor::new(Epoch::new(9), 304), "a row that is deleted later");
     KeyRow {
         log: 1,
         text: (*b"key").into(),
         fingerprint: Fingerprint([7; 16]),
-        cursor: Cursor::new(Epoch::new(9), 301),
+        cursor: Cursor::new(Epoch::new(9), 304),
         appended_ms: 7,
     }
     .insert(&database.db)
     .expect("it is written");
     let loaded = database.load();
-    assert_eq!((loaded.logs.len(), loaded.next_id, loaded.lost), (0, 302, 0));
+    assert_eq!((loaded.logs.len(), loaded.next_id, loaded.lost), (0, 305, 0));
 }
 
 #[test]
