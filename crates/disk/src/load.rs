@@ -7,10 +7,11 @@
 //!   key, producer, forgotten, deleted
 //! ```
 //!
-//! Every row has a sum, and what one row says must agree with the others. If something is wrong, the
-//! store does not start: half of a database would tell wrong things to readers. One case differs. A
-//! row of the tail with a wrong sum is a lost message, and nobody knows whether it was the newest of
-//! its log. So it counts as a crash, and its number, if it can be told, as a lost message.
+//! Every row has a sum, and what one row says must agree with the others. If something is wrong,
+//! the store does not start: half of a database would tell wrong things to readers. One case
+//! differs. A row of the tail with a wrong sum is a lost message, and nobody knows whether it was
+//! the newest of its log. So it counts as a crash, and its number, if it can be told, as a lost
+//! message.
 
 use rusqlite::Connection;
 use tidewire_store::Limits;

@@ -114,9 +114,8 @@ fn look(store: &DiskStore) -> String {
                     }
                 };
                 let earliest = info.earliest;
-                format!(
-                    "closed {closed}, upload {upload}, after {earliest}, {retain}, {expiry:?}, {content_type:?}"
-                )
+                let more = format!("{retain}, {expiry:?}, {content_type:?}");
+                format!("closed {closed}, upload {upload}, after {earliest}, {more}")
             }
             Opened::Absent { start } => format!("absent at {start}"),
             other => format!("{other:?}"),

@@ -2,6 +2,8 @@ use tidewire_channel::{Cursor, Epoch, Fingerprint};
 
 use super::*;
 use crate::log_row::SourceRow;
+use crate::options::DiskOptions;
+use crate::store::DiskStore;
 use crate::testing::{Database, database, full};
 
 fn reopened(dir: &tempfile::TempDir, database: Database) -> Database {
@@ -383,4 +385,13 @@ fn a_large_database_is_loaded() {
     // With `--nocapture`, and sizes in the environment, this measures the start.
     eprintln!("{logs} logs with {each} messages each: loaded in {:?}", begun.elapsed());
     assert_eq!((loaded.logs.len() as u64, loaded.messages()), (logs, logs * each));
+    drop((loaded, database));
+    for was_clean in [true, false] {
+        let options = DiskOptions::DEFAULT.with_limits(Limits::DEFAULT.with_max_logs(usize::MAX));
+        let store = DiskStore::open(dir.path().join("data"), options).expect("it is good");
+        let report = *store.start_report();
+        assert_eq!((report.logs as u64, report.messages, report.was_clean), (logs, logs * each, was_clean));
+        eprintln!("opened in {:?}, after a stop in order: {was_clean}", report.took);
+        store.abandon();
+    }
 }
