@@ -28,7 +28,7 @@ impl LossyDisk {
     /// "needs root and /dev/fuse".
     pub fn mount(folder: impl AsRef<Path>) -> Result<Self> {
         let shared = Arc::new(Shared::new(SIZE));
-        let mount = Mount::new(folder.as_ref(), LossyFs(Arc::clone(&shared)))?;
+        let mount = Mount::new(folder.as_ref(), LossyFs::new(Arc::clone(&shared)))?;
         Ok(Self { mount, shared })
     }
 
