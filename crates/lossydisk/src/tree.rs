@@ -310,6 +310,20 @@ impl Tree {
         Ok(())
     }
 
+    /// Flips a bit of a byte on the disk. Returns whether the file is that long.
+    pub(crate) fn flip(&mut self, number: u64, offset: u64, bit: u8) -> Result<bool> {
+        let content = self.content(number)?;
+        if offset >= content.now().size() {
+            return Ok(false);
+        }
+        let before = content.now().allocated();
+        content.flip(offset, bit);
+        // A hole is a page now.
+        let more = content.now().allocated() - before;
+        self.used += more * PAGE;
+        Ok(true)
+    }
+
     fn reserve(&mut self, number: u64, offset: u64, len: u64) -> Result {
         if offset.saturating_add(len) > LONGEST {
             return Err(Errno::EFBIG);
