@@ -40,6 +40,7 @@ const CLIENT: &str = "tidewire-client";
 const EXPLAIN: &str = "tidewire-explain";
 const HUB: &str = "tidewire-hub";
 const TIDEWIRE: &str = "tidewire";
+const LOSSYDISK: &str = "tidewire-lossydisk";
 const TESTKIT: &str = "tidewire-testkit";
 
 /// The highest layer without IO. Layers up to this one list every dependency.
@@ -83,6 +84,9 @@ const TABLE: &[Row] = &[
     // rustix reads the CPU time of a thread, to measure work on a busy machine.
     Row { layer: DEV, name: TESTKIT, uses: &[],
           outside: Outside::Only { always: &["rustix"], optional: &[] } },
+    // fuser speaks FUSE with the kernel, and rustix mounts.
+    Row { layer: DEV, name: LOSSYDISK, uses: &[TESTKIT],
+          outside: Outside::Only { always: &["fuser", "rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
