@@ -48,7 +48,9 @@ async fn run(sync: &str, cuts: usize, seed: &Seed) -> Run {
     block_in_place(|| {
         // The first message of each channel is safe: a channel of which nothing is left is another
         // one, and its readers are told so.
-        CHANNELS.map(|channel| Post::new("first").to(&server.address, channel));
+        for channel in CHANNELS {
+            Post::new("first").to(&server.address, channel);
+        }
         server.stop();
         load.next_life();
         server.again(&[]);
