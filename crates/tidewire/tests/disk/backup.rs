@@ -38,7 +38,7 @@ async fn a_copy_under_load_has_all_that_was_acknowledged_before_it() {
         (before, outcome)
     });
     assert_eq!((outcome.code, &*outcome.stderr), (Some(0), ""), "{outcome:?}");
-    let says = ["copied ", " in ", text(&copy)];
+    let says = ["copied 3 channels with ", " messages", " in ", text(&copy)];
     assert!(says.iter().all(|part| outcome.stdout.contains(part)), "{outcome:?}");
     load.stop();
     sent_by(publishers).await;

@@ -76,21 +76,21 @@ fn a_damaged_structure_is_refused_with_a_sentence() {
     server.stop();
     let file = data.join(DATABASE);
     let good = fs::read(&file).unwrap();
-    let damaged = |change: &dyn Fn(&mut Vec<u8>)| {
+    let damaged = |says: &[&str], change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = good.clone();
         change(&mut bytes);
         fs::write(&file, &bytes).unwrap();
         let outcome = refused(&data, &[]);
-        assert!(outcome.stderr.contains("damaged"), "{outcome:?}");
-        assert!(outcome.stderr.contains("backup"), "it says what to do: {outcome:?}");
-        assert_eq!(fs::read(&file).unwrap().len(), bytes.len(), "nothing was repaired");
+        assert!(says.iter().all(|part| outcome.stderr.contains(part)), "{outcome:?}");
+        assert_eq!(fs::read(&file).unwrap(), bytes, "nothing was changed");
     };
+    let is_damaged = ["is damaged", "`tidewire backup`"];
     // All pages but the first are zeros.
-    damaged(&|bytes| bytes[4096..].fill(0));
+    damaged(&is_damaged, &|bytes| bytes[4096..].fill(0));
     // The file is cut.
-    damaged(&|bytes| bytes.truncate(bytes.len() / 2 / 4096 * 4096));
+    damaged(&is_damaged, &|bytes| bytes.truncate(bytes.len() / 2 / 4096 * 4096));
     // It begins with other bytes.
-    damaged(&|bytes| bytes[..100].fill(b'x'));
+    damaged(&["no database of Tidewire"], &|bytes| bytes[..100].fill(b'x'));
     fs::write(&file, &good).unwrap();
     server.again(&[]);
     server.stop();
@@ -106,7 +106,7 @@ fn files_of_others_are_refused_with_a_sentence() {
     let file = data.join(DATABASE);
     let good = fs::read(&file).unwrap();
     // The places of user_version and application_id in the head of a file of SQLite.
-    for (at, says) in [(60, "later version"), (68, "another program")] {
+    for (at, says) in [(60, "later version of Tidewire"), (68, "no database of Tidewire")] {
         let mut bytes = good.clone();
         bytes[at..at + 4].copy_from_slice(&99_u32.to_be_bytes());
         fs::write(&file, &bytes).unwrap();
