@@ -14,6 +14,7 @@ pub const TARGETS: &[Target] = &[
     ("chunked", targets::chunked::run),
     ("chunked_roundtrip", targets::chunked_roundtrip::run),
     ("cursor", targets::cursor::run),
+    ("disk_entries", targets::disk_entries::run),
     ("http1_connection", targets::http1_connection::run),
     ("http1_exchange", targets::http1_exchange::run),
     ("http1_observer", targets::http1_observer::run),

@@ -74,6 +74,22 @@ impl Keys {
         self.first.insert(key, (cursor, fingerprint));
     }
 
+    /// Remembers a key that was known before a restart. If it is there already, the later one
+    /// counts: the earlier one was forgotten before the key was used again.
+    pub(crate) fn remember(
+        &mut self,
+        now_ms: u64,
+        key: &[u8],
+        cursor: Cursor,
+        fingerprint: Fingerprint,
+        limits: &Limits,
+    ) {
+        if self.first.remove(key).is_some() {
+            self.by_age.retain(|(_, known)| **known != *key);
+        }
+        self.insert(now_ms, key, cursor, fingerprint, limits);
+    }
+
     /// Forgets keys that are too old. Time only moves forward, as in the log.
     pub(crate) fn expire(&mut self, now_ms: u64, limits: &Limits) {
         self.clock_ms = self.clock_ms.max(now_ms);

@@ -87,6 +87,19 @@ impl Message {
         [Mark::End, Mark::Aborted].into_iter().find(|mark| self.event() == Some(mark.event()))
     }
 
+    /// A message with exactly these parts, for a store that has kept them. It checks nothing: the
+    /// parts were those of a message, perhaps of a [mark](Self::mark), whose name nobody else may
+    /// set.
+    #[must_use]
+    pub fn from_parts(
+        event: Option<Box<str>>,
+        content_type: Option<Box<str>>,
+        data: Bytes,
+        time_ms: u64,
+    ) -> Self {
+        Message { event, content_type, ..Message::new(data, time_ms) }
+    }
+
     /// The same message with another time.
     #[must_use]
     pub fn with_time(&self, time_ms: u64) -> Self {
@@ -145,9 +158,15 @@ impl Message {
 
     /// Bytes that the message counts in a log: the payload, the names and the bookkeeping.
     pub fn weight(&self) -> usize {
-        [self.data.len(), self.event().map_or(0, str::len), self.content_type().map_or(0, str::len)]
-            .into_iter()
-            .fold(size_of::<Self>(), usize::saturating_add)
+        let len = |name: Option<&str>| name.map_or(0, str::len);
+        Self::weight_of(self.data.len(), len(self.event()), len(self.content_type()))
+    }
+
+    /// The [`weight`](Self::weight) of a message whose parts have these lengths in bytes; 0 for a
+    /// name that it does not have.
+    #[must_use]
+    pub const fn weight_of(data: usize, event: usize, content_type: usize) -> usize {
+        size_of::<Self>().saturating_add(data).saturating_add(event).saturating_add(content_type)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod channel_settings;
 pub mod chunked;
 pub mod chunked_roundtrip;
 pub mod cursor;
+pub mod disk_entries;
 pub mod http1_connection;
 pub mod http1_exchange;
 pub mod http1_observer;
@@ -22,6 +23,9 @@ pub mod ws_tungstenite;
 // The test subjects and oracles of the protocol crates.
 #[path = "../../../crates/chunked/tests/subject/mod.rs"]
 mod chunked_subject;
+// The file itself, since the crate would bring its database.
+#[path = "../../../crates/disk/src/entry.rs"]
+mod disk_entry;
 #[path = "../../../crates/http1/tests/observer/capture.rs"]
 mod http1_capture;
 #[path = "../../../crates/http1/tests/oracle/mod.rs"]

@@ -1,0 +1,517 @@
+//! The thread that changes the database.
+//!
+//! ```text
+//!   queue ──► group: all that waits, at most 4,096 requests or 8 MiB
+//!               one transaction ──► commit ──► show each touched log to the readers ──► answers
+//!                     │ failed
+//!                     └──► the logs become what they were ──► answers: nothing was done
+//!   between two groups: a piece of a fold, of the drop of a log, of the deletion of dead messages
+//! ```
+//!
+//! No lock is held while answers run, because they run code of the hub.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tidewire_store::{ChannelName, Failed, Opened, Swept};
+
+use crate::error::Cause;
+use crate::fold::{Folding, Tuning, Unfolded};
+use crate::graveyard::Graveyard;
+use crate::log::{Log, Logs, Slot};
+use crate::options::DiskOptions;
+use crate::queue::{Queue, Stop};
+use crate::reads::ReadPool;
+use crate::request::{Failure, Reply, Request};
+use crate::shared::Shared;
+use crate::steps::{Step, Steps};
+use crate::sync::SyncState;
+
+/// Requests of one group.
+const GROUP: usize = 4_096;
+
+/// Bytes of messages of one group.
+const GROUP_BYTES: usize = 8 << 20;
+
+/// While the disk is full, one group is tried in this time.
+const FULL_RETRY: Duration = Duration::from_millis(100);
+
+/// Rows that a group deletes for each that it adds, so that deletion keeps up with publishing.
+const DELETES_A_MESSAGE: u64 = 2;
+
+/// Bytes of pages that each commit writes beside messages, about.
+const PAGES_A_COMMIT: u64 = 4 * 4_096;
+
+/// The writer: its connection, and all that it knows.
+pub(crate) struct Writer {
+    pub(crate) db: Connection,
+    pub(crate) options: DiskOptions,
+    pub(crate) tuning: Tuning,
+    pub(crate) steps: Steps,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reads: Arc<ReadPool>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) sync: Arc<SyncState>,
+    pub(crate) logs: Logs,
+    /// The id of the next message.
+    pub(crate) next_id: u64,
+    pub(crate) next_log: i64,
+    /// The number of crashes: a new log accounts for all of them.
+    pub(crate) crashes: u64,
+    /// The bytes of all logs that keep all messages.
+    pub(crate) kept_for_good: u64,
+    pub(crate) has_keys: bool,
+    pub(crate) unfolded: Unfolded,
+    /// Messages that were evicted without an append since the last fold began.
+    pub(crate) evicted: u64,
+    /// The logs that the next fold visits.
+    pub(crate) to_fold: Vec<Slot>,
+    pub(crate) folding: Option<Folding>,
+    pub(crate) graveyard: Graveyard,
+    /// The logs whose messages go in pieces.
+    pub(crate) dropping: VecDeque<Slot>,
+    /// The logs that have no message any more, but a row.
+    pub(crate) buried: Vec<Slot>,
+    /// The slot with which the next piece of a sweep begins.
+    pub(crate) sweep_at: usize,
+    pub(crate) health: Health,
+    pub(crate) is_in_transaction: bool,
+    /// Bytes of the messages of the open transaction.
+    pub(crate) written: u64,
+    pub(crate) inbox: VecDeque<Request>,
+    pub(crate) replies: Vec<Reply>,
+}
+
+/// Whether the disk takes what is written.
+#[derive(Clone, Debug)]
+pub(crate) enum Health {
+    Good,
+    /// It was full at this time.
+    Full(Instant),
+    /// It has failed, and nobody knows what is on it.
+    Stopped(Failed),
+}
+
+/// Why a transaction was not committed.
+struct Broken {
+    error: rusqlite::Error,
+    /// Whether it may be on the disk.
+    is_unknown: bool,
+}
+
+impl From<rusqlite::Error> for Broken {
+    fn from(error: rusqlite::Error) -> Self {
+        Self { error, is_unknown: false }
+    }
+}
+
+impl Writer {
+    /// Works until the queue stops it. Returns how it was stopped, and itself.
+    pub(crate) fn run(mut self) -> (Stop, Self) {
+        let mut taken = Vec::new();
+        loop {
+            let patience = if self.inbox.is_empty() { self.patience() } else { Some(Duration::ZERO) };
+            let stop = self.queue.take(&mut taken, patience);
+            self.inbox.extend(taken.drain(..));
+            if stop == Some(Stop::Abandon) {
+                return (Stop::Abandon, self);
+            }
+            self.look_at_disk();
+            if !self.inbox.is_empty() {
+                self.group();
+            } else if stop.is_some() {
+                return (Stop::Close, self);
+            }
+            self.maintain();
+        }
+    }
+
+    /// How long the writer may sleep if there is no request. `None`: until there is one.
+    fn patience(&self) -> Option<Duration> {
+        match self.health {
+            Health::Stopped(_) => None,
+            Health::Full(_) => self.has_upkeep().then_some(FULL_RETRY),
+            Health::Good => self.has_upkeep().then_some(Duration::ZERO),
+        }
+    }
+
+    /// What the threads that sync and make checkpoints have to say.
+    fn look_at_disk(&mut self) {
+        if let Some(what) = self.sync.failure() {
+            self.stop(&what);
+            return;
+        }
+        if self.sync.wants_checkpoint() {
+            self.sync.finish_checkpoint(&self.db);
+        }
+        if !matches!(self.health, Health::Stopped(_)) {
+            self.sync.wait_for_room();
+        }
+    }
+
+    /// Carries out a group of the requests that wait, and answers them.
+    fn group(&mut self) {
+        let (mut count, mut weight) = (0_usize, 0_usize);
+        let kept_for_good = self.kept_for_good;
+        let first_id = self.next_id;
+        let refuses = self.refuses();
+        while count < GROUP && weight < GROUP_BYTES {
+            let Some(request) = self.inbox.pop_front() else { break };
+            // A fork looks at the messages of its source, which are shown after the commit.
+            let is_fork = matches!(&request, Request::Create { create, .. } if create.fork.is_some());
+            if is_fork && count > 0 {
+                self.inbox.push_front(request);
+                break;
+            }
+            count = count.saturating_add(1);
+            weight = weight.saturating_add(request.weight());
+            if let Some(failure) = &refuses
+                && !(matches!(failure, Failure::Full) && matches!(request, Request::Delete { .. }))
+            {
+                self.refuse(request, failure);
+                continue;
+            }
+            if let Err(error) = self.carry_out_request(request) {
+                self.kept_for_good = kept_for_good;
+                return self.fail(error.into());
+            }
+        }
+        if let Err(broken) = self.commit(self.next_id.saturating_sub(first_id)) {
+            self.kept_for_good = kept_for_good;
+            return self.fail(broken);
+        }
+        self.answer(None);
+    }
+
+    /// Carries out a request in the open transaction. Its answer waits for the commit.
+    fn carry_out_request(&mut self, request: Request) -> rusqlite::Result<()> {
+        let (reply, result) = match request {
+            Request::Open { name, now_ms, respond } => match self.open(&name, now_ms) {
+                Ok(opened) => (Reply::Open(name, now_ms, respond, opened), Ok(())),
+                Err(error) => (Reply::Open(name, now_ms, respond, Opened::Deleted), Err(error)),
+            },
+            Request::Release { name, now_ms } => return self.release(&name, now_ms),
+            Request::Append { name, append, respond } => match self.append(&name, &append) {
+                Ok(result) => (Reply::Append(respond, result.map_err(Into::into)), Ok(())),
+                Err(error) => (Reply::Append(respond, Err(Failure::Full.append())), Err(error)),
+            },
+            Request::Create { name, create, respond } => match self.create(&name, &create) {
+                Ok(result) => (Reply::Create(respond, result), Ok(())),
+                Err(error) => (Reply::Create(respond, Err(Failure::Full.create())), Err(error)),
+            },
+            Request::Delete { name, now_ms, respond } => match self.delete(&name, now_ms) {
+                Ok(deleted) => (Reply::Delete(respond, Ok(deleted)), Ok(())),
+                Err(error) => (Reply::Delete(respond, Ok(false)), Err(error)),
+            },
+            Request::Touch { name, now_ms, respond } => {
+                (Reply::Touch(respond, Ok(())), self.touch(&name, now_ms))
+            }
+            Request::Sweep { now_ms, respond } => match self.sweep(now_ms) {
+                Ok(swept) => (Reply::Sweep(respond, Ok(swept)), Ok(())),
+                Err(error) => (Reply::Sweep(respond, Ok(Swept::default())), Err(error)),
+            },
+            Request::Read { request, respond } => {
+                let slot = self.logs.find(&request.name);
+                let now_ms = request.now_ms;
+                let result = slot.map_or(Ok(0), |slot| self.expire(slot, now_ms));
+                (Reply::Read(request, respond), result.map(drop))
+            }
+        };
+        self.replies.push(reply);
+        result
+    }
+
+    /// Begins a transaction, if none is open.
+    pub(crate) fn begin(&mut self) -> rusqlite::Result<()> {
+        if self.is_in_transaction {
+            return Ok(());
+        }
+        self.steps.at(Step::Begin)?;
+        self.db.prepare_cached("BEGIN IMMEDIATE")?.execute(())?;
+        self.is_in_transaction = true;
+        Ok(())
+    }
+
+    /// Commits a group that has added this number of messages, and shows its logs to the readers.
+    fn commit(&mut self, added: u64) -> Result<(), Broken> {
+        self.write_rows()?;
+        if self.is_in_transaction {
+            let max = usize::try_from(added.saturating_mul(DELETES_A_MESSAGE)).unwrap_or(usize::MAX);
+            let max = max.min(self.tuning.step_deletes);
+            if max > 0 && self.graveyard.len() > 0 {
+                self.delete_dead(max)?;
+                self.commit_open()?;
+                self.note_deleted(max);
+            } else {
+                self.commit_open()?;
+            }
+        }
+        self.show();
+        Ok(())
+    }
+
+    /// Commits a transaction that touches no log.
+    pub(crate) fn commit_alone(&mut self) -> rusqlite::Result<()> {
+        self.commit_open().map_err(|broken| broken.error)
+    }
+
+    fn commit_open(&mut self) -> Result<(), Broken> {
+        self.steps.at(Step::Commit)?;
+        let committed = self.db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(()));
+        // A sync that fails comes after the messages are written.
+        committed.map_err(|error| Broken { error, is_unknown: true })?;
+        self.is_in_transaction = false;
+        self.steps.at(Step::Sync).map_err(|error| Broken { error, is_unknown: true })?;
+        self.sync.committed(std::mem::take(&mut self.written).saturating_add(PAGES_A_COMMIT));
+        if matches!(self.health, Health::Full(_)) {
+            tracing::info!("the disk has room again");
+            self.health = Health::Good;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows of logs that have changed.
+    fn write_rows(&mut self) -> rusqlite::Result<()> {
+        for index in 0..self.logs.touched() {
+            let Some((slot, log)) = self.logs.touched_at(index) else { continue };
+            if !log.is_changed {
+                continue;
+            }
+            self.begin()?;
+            self.steps.at(Step::Log)?;
+            let source = self.source_id(slot);
+            let Some((_, log)) = self.logs.touched_at(index) else { continue };
+            let mut row = log.row(source);
+            log.saved_used_ms = log.used_ms;
+            if log.is_new {
+                row.insert(&self.db)?;
+            } else if log.is_renamed {
+                row.drop_name(&self.db)?;
+            } else {
+                row.update(&self.db)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of the source of a log.
+    pub(crate) fn source_id(&self, slot: Slot) -> Option<i64> {
+        let source = self.logs.get(slot)?.source?;
+        Some(self.logs.get(source)?.id)
+    }
+
+    /// Shows what is committed to the readers.
+    pub(crate) fn show(&mut self) {
+        let (mut named, mut gone) = (Vec::new(), Vec::new());
+        let (dropping, shared) = (&mut self.dropping, &self.shared);
+        let mut has_names = false;
+        self.logs.committed(|slot, log, name_before| {
+            show_log(log);
+            match (&log.name, name_before) {
+                (Some(name), None) => named.push((name.clone(), log.seen.clone())),
+                (None, before) => {
+                    dropping.push_back(slot);
+                    has_names = true;
+                    gone.extend(before.map(|name| (name, log.seen.clone())));
+                }
+                (Some(_), Some(_)) => {}
+            }
+        });
+        if named.is_empty() && !has_names {
+            shared.names().commit();
+        } else {
+            shared.change(|logs, names| {
+                names.commit();
+                for (name, seen) in gone {
+                    if logs.get(&name).is_some_and(|there| Arc::ptr_eq(there, &seen)) {
+                        logs.remove(&name);
+                    }
+                }
+                logs.extend(named);
+            });
+        }
+    }
+
+    /// A group has failed. All that it has changed in memory is taken back.
+    fn fail(&mut self, broken: Broken) {
+        let failure = self.roll_back(broken);
+        self.answer(Some(&failure));
+    }
+
+    fn roll_back(&mut self, broken: Broken) -> Failure {
+        let Broken { error, is_unknown } = broken;
+        if !self.db.is_autocommit() {
+            // Some errors have rolled it back already.
+            drop(self.db.prepare_cached("ROLLBACK").and_then(|mut rollback| rollback.execute(())));
+        }
+        self.is_in_transaction = false;
+        let reread = self.logs.undo();
+        self.shared.names().roll_back();
+        let failure = match Cause::of(&error) {
+            Cause::Full => {
+                if matches!(self.health, Health::Good) {
+                    tracing::error!(%error, "the disk is full: publishes are refused until there is room");
+                }
+                self.health = Health::Full(Instant::now());
+                Failure::Full
+            }
+            Cause::Busy => Failure::Failed(Failed::clean(format!(
+                "another program holds the database: {error}; end that program"
+            ))),
+            _ => {
+                self.stop(&format!("the database has failed: {error}"));
+                let detail = format!("the database has failed: {error}");
+                let failed = if is_unknown { Failed::unknown(detail) } else { Failed::clean(detail) };
+                return Failure::Failed(failed);
+            }
+        };
+        if let Err(error) = self.reread_writers(&reread) {
+            self.stop(&format!("the database cannot be read: {error}"));
+        }
+        failure
+    }
+
+    /// Nothing is written any more.
+    fn stop(&mut self, what: &str) {
+        if matches!(self.health, Health::Stopped(_)) {
+            return;
+        }
+        tracing::error!(
+            "{what}; nothing more is written: look for errors of the disk, then restart the server"
+        );
+        self.health = Health::Stopped(Failed::clean(format!("{what}; restart the server")));
+    }
+
+    /// Why a group is not even tried.
+    fn refuses(&self) -> Option<Failure> {
+        match &self.health {
+            Health::Good => None,
+            Health::Full(at) => (at.elapsed() < FULL_RETRY).then_some(Failure::Full),
+            Health::Stopped(failed) => Some(Failure::Failed(failed.clone())),
+        }
+    }
+
+    /// Answers a request that is not tried.
+    fn refuse(&mut self, request: Request, failure: &Failure) {
+        let reply = match request {
+            Request::Release { name, .. } => {
+                if let Some(log) = self.logs.find(&name).and_then(|slot| self.logs.get_mut(slot)) {
+                    log.is_open = false;
+                }
+                return;
+            }
+            Request::Read { request, respond } => Reply::Read(request, respond),
+            Request::Open { name, now_ms, respond } => {
+                let opened = self.open_shown(&name, now_ms);
+                Reply::Open(name, now_ms, respond, opened)
+            }
+            Request::Append { respond, .. } => Reply::Append(respond, Err(failure.append())),
+            Request::Create { respond, .. } => Reply::Create(respond, Err(failure.create())),
+            Request::Delete { respond, .. } => Reply::Delete(respond, Err(failure.failed())),
+            Request::Touch { respond, .. } => Reply::Touch(respond, Err(failure.failed())),
+            Request::Sweep { respond, .. } => Reply::Sweep(respond, Err(failure.failed())),
+        };
+        self.replies.push(reply);
+    }
+
+    /// What there is under a name, as of the last commit.
+    fn open_shown(&mut self, name: &ChannelName, now_ms: u64) -> Opened {
+        if let Some(log) = self.logs.find(name).and_then(|slot| self.logs.get_mut(slot)) {
+            if log.is_deleted {
+                return Opened::SoftDeleted;
+            }
+            log.is_open = true;
+            return Opened::Log(log.info());
+        }
+        let names = self.shared.names();
+        if names.is_deleted(name, now_ms) {
+            return Opened::Deleted;
+        }
+        Opened::Absent { start: names.start(name) }
+    }
+
+    /// Answers the requests of a group. `failure`: none was carried out.
+    fn answer(&mut self, failure: Option<&Failure>) {
+        let mut replies = std::mem::take(&mut self.replies);
+        for reply in replies.drain(..) {
+            match (reply, failure) {
+                (Reply::Open(name, now_ms, respond, _), Some(_)) => {
+                    respond.answer(Ok(self.open_shown(&name, now_ms)));
+                }
+                (Reply::Open(_, _, respond, opened), None) => respond.answer(Ok(opened)),
+                (Reply::Append(respond, _), Some(failure)) => respond.answer(Err(failure.append())),
+                (Reply::Append(respond, result), None) => respond.answer(result),
+                (Reply::Create(respond, _), Some(failure)) => respond.answer(Err(failure.create())),
+                (Reply::Create(respond, result), None) => respond.answer(result),
+                (Reply::Delete(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
+                (Reply::Delete(respond, result), None) => respond.answer(result),
+                (Reply::Touch(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
+                (Reply::Touch(respond, result), None) => respond.answer(result),
+                (Reply::Sweep(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
+                (Reply::Sweep(respond, result), None) => respond.answer(result),
+                (Reply::Read(request, respond), _) => self.reads.read(request, respond),
+            }
+        }
+        self.replies = replies;
+    }
+
+    /// Does a piece of the work between two groups.
+    fn maintain(&mut self) {
+        let is_good = match self.health {
+            Health::Good => true,
+            Health::Full(at) => at.elapsed() >= FULL_RETRY,
+            Health::Stopped(_) => false,
+        };
+        if !is_good || !self.has_upkeep() {
+            return;
+        }
+        if let Err(error) = self.upkeep() {
+            self.roll_back(error.into());
+        }
+    }
+
+    /// Folds all, and deletes what is dead. For a stop in order.
+    ///
+    /// # Errors
+    /// What has failed.
+    pub(crate) fn finish(&mut self) -> Result<(), Failed> {
+        if let Health::Stopped(failed) = &self.health {
+            return Err(failed.clone());
+        }
+        // A long log that is being dropped goes on at the next start.
+        for slot in std::mem::take(&mut self.dropping) {
+            let Some(log) = self.logs.get(slot) else { continue };
+            let mut state = log.seen.lock();
+            let (_, tail) = state.index.tail();
+            self.graveyard.add(tail.iter().map(|entry| entry.id));
+            state.index.cut_tail(u64::MAX);
+        }
+        loop {
+            if self.folding.is_none() && !self.to_fold.is_empty() {
+                self.begin_fold();
+            }
+            if self.folding.is_none() && self.graveyard.is_empty() && self.buried.is_empty() {
+                return Ok(());
+            }
+            if let Err(error) = self.upkeep() {
+                return Err(self.roll_back(error.into()).failed());
+            }
+        }
+    }
+}
+
+/// Shows a log to the readers.
+fn show_log(log: &mut Log) {
+    let (len, oldest_ms) = (log.len(), log.kept.oldest_ms);
+    let mut state = log.seen.lock();
+    log.fresh.drain(..).for_each(|entry| state.index.push(entry));
+    let info = &mut state.info;
+    (info.head, info.earliest) = (log.head, log.kept.earliest);
+    (info.is_closed, info.upload_open) = (log.is_closed, log.upload_open);
+    info.last_time_ms = log.last_time_ms;
+    state.is_deleted = log.is_deleted || log.name.is_none();
+    // If it is not known, the next read goes through the writer, which finds out.
+    state.oldest_ms = (len > 0).then(|| oldest_ms.unwrap_or(0));
+}
