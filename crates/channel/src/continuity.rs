@@ -29,7 +29,7 @@ pub enum Continuity {
         /// The cursor that the reader came with.
         from: Cursor,
         /// The position up to which messages are missing: the position before the earliest message
-        /// kept.
+        /// kept, or after a message that a store has lost.
         to: Cursor,
         /// The number of missing messages; at least 1.
         missed: u64,

@@ -187,7 +187,17 @@ pub(crate) enum Reading {
     /// All that it asked for.
     Here(Page),
     /// The next messages are before the window.
-    Behind { start: Cursor, continuity: Continuity, budget: Budget },
+    Behind(Behind),
+}
+
+/// A read of messages that are before the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behind {
+    pub(crate) start: Cursor,
+    pub(crate) continuity: Continuity,
+    pub(crate) budget: Budget,
+    /// The position at which it stops. A page may have a gap, so the budget alone does not say it.
+    pub(crate) ceiling: Option<Cursor>,
 }
 
 /// What [`Channel::read`](crate::Channel::read) returns. Messages are shared, not copied.
@@ -348,15 +358,14 @@ impl State {
     /// Reads from a position. The read stops at `ceiling`, a position of the log.
     pub(crate) fn read(&self, since: Since, mut budget: Budget, ceiling: Option<Cursor>) -> Reading {
         let log = self.log.log();
-        if let (Some(ceiling), Since::After(from)) = (ceiling, since)
-            && log.has(from)
-        {
+        let ceiling = ceiling.filter(|_| matches!(since, Since::After(from) if log.has(from)));
+        if let (Some(ceiling), Since::After(from)) = (ceiling, since) {
             let below = usize::try_from(ceiling.seq().saturating_sub(from.seq())).unwrap_or(usize::MAX);
             budget.messages = budget.messages.min(below);
         }
         let (start, continuity) = log.lineage().locate(since, self.bounds());
         if start.seq() < log.bounds().earliest {
-            return Reading::Behind { start, continuity, budget };
+            return Reading::Behind(Behind { start, continuity, budget, ceiling });
         }
         let read = log.read(Since::After(start), budget);
         Reading::Here(Page {

@@ -18,7 +18,7 @@ use tidewire_channel::{Budget, Continuity, Cursor, Since, WaitKey};
 use tidewire_store::{Page as Stored, ReadError};
 
 use crate::channel::{Channel, Watch};
-use crate::channel_state::{Life, Page, Reading, Waiter, Woken};
+use crate::channel_state::{Behind, Life, Page, Reading, Waiter, Woken};
 use crate::error::HubError;
 use crate::pages::{Content, PAGE, PageWaiter, Part, Place, Want};
 
@@ -48,12 +48,13 @@ impl Channel {
         let reading = self.lock().read(since, budget, ceiling);
         match reading {
             Reading::Here(page) => page,
-            Reading::Behind { start, continuity, budget } => self.read_behind(start, continuity, budget),
+            Reading::Behind(behind) => self.read_behind(behind),
         }
     }
 
     #[cold]
-    fn read_behind(&self, start: Cursor, continuity: Continuity, budget: Budget) -> Page {
+    fn read_behind(&self, behind: Behind) -> Page {
+        let Behind { start, continuity, budget, ceiling } = behind;
         let page = |continuity, messages: Vec<_>, cursor, waits| Page {
             continuity,
             messages,
@@ -71,10 +72,24 @@ impl Channel {
             part = pages.get(self.number, start, budget);
         }
         match part {
-            Some(Part { continuity: of_page, messages, cursor }) => {
-                page(joined(continuity, of_page), messages, cursor, false)
+            Some(part) => {
+                let Part { continuity: of_page, messages, cursor } = part.up_to(ceiling);
+                page(self.joined(continuity, of_page), messages, cursor, false)
             }
             None => page(continuity, Vec::new(), start, true),
+        }
+    }
+
+    /// How a page continues a position: the log did as `continuity` says, and then the page.
+    fn joined(&self, continuity: Continuity, page: Continuity) -> Continuity {
+        let Continuity::Gap { to, missed: more, .. } = page else { return continuity };
+        match continuity {
+            // It has no position, so it misses nothing that was evicted. But the store may have
+            // lost a message that it should keep.
+            Continuity::Fresh if to.seq() <= self.earliest().seq() => continuity,
+            Continuity::Fresh | Continuity::Resumed => page,
+            Continuity::Gap { from, missed, .. } => Continuity::Gap { from, to, missed: missed + more },
+            Continuity::Reset { reason, .. } => Continuity::Reset { reason, to },
         }
     }
 
@@ -88,7 +103,7 @@ impl Channel {
         let reading = state.read(Since::After(position), Budget::messages(0), None);
         let is_open = state.life == Life::Open;
         drop(state);
-        let Reading::Behind { start, .. } = reading else { return PageAt::Ready };
+        let Reading::Behind(Behind { start, .. }) = reading else { return PageAt::Ready };
         if !is_open {
             return PageAt::Ready;
         }
@@ -140,7 +155,8 @@ impl Channel {
         let is_gap = matches!(page.continuity, Continuity::Gap { .. });
         let is_reset = matches!(page.continuity, Continuity::Reset { .. });
         let is_longer = state.cut_at_head(&mut page);
-        if is_reset || (!is_gap || is_longer) && page.messages.is_empty() {
+        let is_ahead = page.start.seq() > state.log.log().head().seq();
+        if is_reset || is_ahead || !is_gap && page.messages.is_empty() {
             // The log in the store is not the one that the window knows.
             state.is_uncertain = true;
             drop(state);
@@ -258,18 +274,6 @@ pub(crate) fn fetch(mut places: Vec<Place<Channel>>) {
             Ok(page) => places.extend(channel.page_came(start, Some(page))),
             Err(later) => later.then(move |page| fetch(channel.page_came(start, page))),
         }
-    }
-}
-
-/// How a page continues a position: the log did as `continuity` says, and then the page.
-fn joined(continuity: Continuity, page: Continuity) -> Continuity {
-    let Continuity::Gap { to, missed: more, .. } = page else { return continuity };
-    match continuity {
-        // It has no position, so it misses nothing.
-        Continuity::Fresh => continuity,
-        Continuity::Resumed => page,
-        Continuity::Gap { from, missed, .. } => Continuity::Gap { from, to, missed: missed + more },
-        Continuity::Reset { reason, .. } => Continuity::Reset { reason, to },
     }
 }
 

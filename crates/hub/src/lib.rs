@@ -16,8 +16,6 @@ mod counters;
 mod credit;
 mod directory;
 mod driver;
-#[cfg(test)]
-mod end_tests;
 mod error;
 mod feeds;
 mod fetching;
@@ -51,11 +49,7 @@ mod settings;
 mod shape;
 #[cfg(test)]
 mod shape_tests;
-#[cfg(test)]
-mod silence_tests;
 mod site;
-#[cfg(test)]
-mod store_site_tests;
 #[cfg(test)]
 mod store_tests;
 mod sync;

@@ -114,7 +114,7 @@ struct Loaded {
 pub(crate) struct Content {
     /// The position that was asked for.
     pub(crate) asked: Cursor,
-    /// Whether messages were evicted before they were read.
+    /// Whether messages were evicted before they were read, or the store has lost them.
     pub(crate) continuity: Continuity,
     /// The position before the first message.
     pub(crate) start: Cursor,
@@ -128,6 +128,23 @@ pub(crate) struct Part {
     pub(crate) messages: Vec<(Cursor, Arc<Message>)>,
     /// The position after the messages.
     pub(crate) cursor: Cursor,
+}
+
+impl Part {
+    /// What there is up to a position of the log.
+    pub(crate) fn up_to(mut self, ceiling: Option<Cursor>) -> Self {
+        let Some(ceiling) = ceiling.filter(|ceiling| ceiling.seq() < self.cursor.seq()) else { return self };
+        let known = self.messages.partition_point(|(cursor, _)| cursor.seq() <= ceiling.seq());
+        self.messages.truncate(known);
+        self.cursor = ceiling;
+        if let Continuity::Gap { to, missed, .. } = &mut self.continuity
+            && to.seq() > ceiling.seq()
+        {
+            *missed = missed.saturating_sub(to.seq() - ceiling.seq()).max(1);
+            *to = ceiling;
+        }
+        self
+    }
 }
 
 /// Who waits for a page. Each waits once.

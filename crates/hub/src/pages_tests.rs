@@ -79,6 +79,25 @@ fn a_page_tells_a_gap_to_those_who_asked_for_what_is_gone() {
 }
 
 #[test]
+fn a_part_and_its_gap_end_at_a_ceiling() {
+    let gap = Continuity::Gap { from: at(10), to: at(12), missed: 2 };
+    let part = || {
+        let messages = content(12, 3).messages;
+        Part { continuity: gap, messages, cursor: at(15) }
+    };
+    let ends = |ceiling| {
+        let part = part().up_to(Some(at(ceiling)));
+        let Continuity::Gap { to, missed, .. } = part.continuity else { panic!("a gap stays one") };
+        (to.seq(), missed, part.messages.len(), part.cursor.seq())
+    };
+    assert_eq!(ends(11), (11, 1, 0, 11));
+    assert_eq!(ends(12), (12, 2, 0, 12));
+    assert_eq!(ends(14), (12, 2, 2, 14));
+    assert_eq!(ends(20), (12, 2, 3, 15));
+    assert_eq!(part().up_to(None).cursor, at(15));
+}
+
+#[test]
 fn pages_give_way_when_they_were_read_or_nobody_came() {
     let case = Case::new(4 * PAGE);
     for (number, start) in [10, 20, 30].into_iter().enumerate() {

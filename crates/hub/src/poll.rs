@@ -85,7 +85,8 @@ pub(crate) struct Read<'f> {
 
 /// Reads as much as one answer holds, and advances `positions`. Returns a 410 problem if the log
 /// cannot continue from there. A JSONP answer reports that in its body instead, because the page
-/// cannot see the status.
+/// cannot see the status. So does the answer to a client without a cursor: it has asked for what
+/// there is, and the store may have lost the first message of that.
 ///
 /// A 410 has no messages. It names a position, and the client continues there. If messages or the
 /// end of one channel come before the gap of another, they are the answer, and the next poll gets
@@ -94,10 +95,10 @@ pub(crate) fn read<'f>(
     channels: &Channels,
     positions: &mut Positions,
     budget: Budget,
-    callback: Option<&'f str>,
+    (callback, has_cursor): (Option<&'f str>, bool),
     forms: &'f FormCache,
 ) -> Result<Read<'f>, Problem> {
-    read_to(channels, positions, (budget, None), callback, forms)
+    read_to(channels, positions, (budget, None), (callback, has_cursor), forms)
 }
 
 /// The same up to a ceiling, if there is one.
@@ -105,7 +106,7 @@ fn read_to<'f>(
     channels: &Channels,
     positions: &mut Positions,
     (budget, ceiling): (Budget, Option<&Positions>),
-    callback: Option<&'f str>,
+    (callback, has_cursor): (Option<&'f str>, bool),
     forms: &'f FormCache,
 ) -> Result<Read<'f>, Problem> {
     let start = positions.clone();
@@ -119,7 +120,9 @@ fn read_to<'f>(
                 answer.message(&envelope);
                 messages += 1;
             }
-            Item::Discontinuity { what, cursor } if callback.is_some() => answer.discontinuity(&what, cursor),
+            Item::Discontinuity { what, cursor } if callback.is_some() || !has_cursor => {
+                answer.discontinuity(&what, cursor);
+            }
             Item::Discontinuity { what, cursor } => {
                 gone = Some((self::gone(&what, cursor), moved));
                 return (Flow::End, 0);
@@ -146,7 +149,7 @@ fn read_to<'f>(
         Some((_, moved)) => {
             let mut reached = std::mem::replace(positions, start);
             reached.0[moved.channel] = moved.before;
-            read_to(channels, positions, (budget, Some(&reached)), callback, forms)
+            read_to(channels, positions, (budget, Some(&reached)), (callback, has_cursor), forms)
         }
     }
 }
@@ -245,7 +248,7 @@ mod tests {
             let budget = Budget { messages: 10_000, bytes: 64 * 1024 };
             let mut got = 0;
             loop {
-                let read = read(&channels, &mut positions, budget, None, &forms).unwrap();
+                let read = read(&channels, &mut positions, budget, (None, true), &forms).unwrap();
                 if !read.any {
                     break;
                 }
@@ -281,7 +284,7 @@ mod tests {
         let place = |object: &Value| format!("{} {}", object["type"].as_str().unwrap(), object["cursor"]);
         let next = |positions: &mut Positions, messages| {
             let budget = Budget { messages, bytes: 64 * 1024 };
-            let read = read(&channels, positions, budget, None, &forms).unwrap();
+            let read = read(&channels, positions, budget, (None, true), &forms).unwrap();
             let (object, any) = answer(read, positions);
             let places: Vec<_> = object["messages"].as_array().unwrap().iter().map(place).collect();
             let last = format!("\"{}\"", positions.to_text());
@@ -302,7 +305,7 @@ mod tests {
             publish(&names[1]);
         }
         assert_eq!(next(&mut behind, 10), (vec![end(end_a, at_b)], true, false));
-        let gone = read(&channels, &mut behind, Budget::messages(10), None, &forms).err().unwrap();
+        let gone = read(&channels, &mut behind, Budget::messages(10), (None, true), &forms).err().unwrap();
         let lost: Value = serde_json::from_slice(&gone.to_json()).unwrap();
         assert_eq!(behind.0[0], end_a);
         let (from, reached) = (format!("{end_a}.{at_b}"), behind.to_text());

@@ -114,6 +114,11 @@ impl Start {
         Ok(Start::After(cursors.as_slice().to_vec()))
     }
 
+    /// Whether the client has read something before.
+    pub(crate) fn is_cursor(&self) -> bool {
+        matches!(self, Start::After(_))
+    }
+
     /// Reads the last event id that a client sends. A text that is not a cursor for these channels
     /// comes from another server, or from a page that stored something else. A refusal would stop
     /// an `EventSource` for good. So the text becomes a position in no log, and the client gets a

@@ -8,11 +8,13 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tidewire_channel::Cursor;
 use tidewire_server::{BodyCut, LocalFuture};
 use tidewire_store::{Mark, Message};
 
 use crate::feeds::raw::{self, MAX_JOINED};
 use crate::raw_reader::{RawReader, RawStop};
+use crate::upload_state::RawStartError;
 
 /// The response body for a raw reader. It holds at most [`MAX_JOINED`] bytes and one message.
 /// Everything else stays in the log until the connection asks for it.
@@ -36,14 +38,27 @@ impl RawBody {
     }
 
     /// Waits for the first message, without taking it. `None` if there will be none.
-    pub(crate) async fn first(&mut self) -> Option<Arc<Message>> {
+    ///
+    /// # Errors
+    /// [`RawStartError`]: it is lost.
+    pub(crate) async fn first(&mut self) -> Result<Option<Arc<Message>>, RawStartError> {
         poll_fn(|cx| {
             if self.stopping.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(None);
+                return Poll::Ready(Ok(None));
             }
-            self.reader.poll_peek(cx).map(Result::ok)
+            self.reader.poll_peek(cx).map(|first| match first {
+                Ok(message) => Ok(Some(message)),
+                Err(RawStop::Broken(lost)) => Err(lost),
+                Err(RawStop::Lost | RawStop::Ended) => Ok(None),
+            })
         })
         .await
+    }
+
+    /// Returns the position before the first message. It counts from now on.
+    pub(crate) fn begin(&mut self) -> Cursor {
+        self.reader.begin();
+        self.reader.position()
     }
 
     /// The first message, if it is there already.
@@ -76,7 +91,7 @@ impl RawBody {
                 },
                 Err(RawStop::Ended) => self.next = Next::End,
                 Err(RawStop::Lost) if self.reader.is_deleted() => self.next = Next::Cut(raw::DELETED),
-                Err(RawStop::Lost) => self.next = Next::Cut(raw::LOST),
+                Err(RawStop::Broken(_) | RawStop::Lost) => self.next = Next::Cut(raw::LOST),
             }
         }
         Poll::Ready(bytes)

@@ -1,10 +1,11 @@
 //! Reads the bytes of a channel, one message after another. A gap cannot be reported between bytes.
-//! So a raw reader either continues exactly at its position, or its position is lost.
+//! So a raw reader either continues exactly at its position, or its position is lost. A reader that
+//! asked for the oldest message has no position before it has the first one.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tidewire_channel::{Budget, Cursor, Since, WaitKey};
+use tidewire_channel::{Budget, Continuity, Cursor, Since, WaitKey};
 use tidewire_store::Message;
 
 use crate::channel::{Channel, Watch};
@@ -23,13 +24,17 @@ pub(crate) struct RawReader {
     /// The position after the message that was returned last.
     after_next: Cursor,
     wait: Option<WaitKey>,
+    /// Whether it begins after messages that the store has lost.
+    may_skip: bool,
 }
 
 /// Why there is no next message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RawStop {
-    /// It is no longer kept, because the reader was too slow; or the hub has forgotten the channel,
-    /// or it was deleted; or the store has failed.
+    /// It is no longer kept, because the reader was too slow, or the store has lost it. Or the
+    /// position is of another log by now.
+    Broken(RawStartError),
+    /// The hub has forgotten the channel, or it was deleted; or the store has failed.
     Lost,
     /// The channel has ended, and the reader has everything.
     Ended,
@@ -43,12 +48,18 @@ impl RawReader {
     pub(crate) fn new(channel: &Arc<Channel>, start: RawStart) -> Result<Self, RawStartError> {
         let (id, position) = channel.add_raw_reader(start)?;
         channel.add_subscriber();
-        Ok(RawReader { channel: channel.clone(), id, position, after_next: position, wait: None })
+        let may_skip = start == RawStart::Earliest;
+        Ok(RawReader { channel: channel.clone(), id, position, after_next: position, wait: None, may_skip })
     }
 
     /// The position after the last message that was taken.
     pub(crate) fn position(&self) -> Cursor {
         self.position
+    }
+
+    /// The position counts from now on: the client was told of it.
+    pub(crate) fn begin(&mut self) {
+        self.may_skip = false;
     }
 
     /// Whether the channel was deleted.
@@ -61,8 +72,21 @@ impl RawReader {
         loop {
             self.unwatch();
             let mut page = self.channel.read(Since::After(self.position), Budget::messages(1));
-            if page.continuity.is_broken() {
-                return Poll::Ready(Err(RawStop::Lost));
+            match page.continuity {
+                Continuity::Fresh | Continuity::Resumed => {}
+                Continuity::Gap { to, .. } if self.may_skip => {
+                    self.position = to;
+                    self.channel.advance_raw_reader(self.id, to);
+                    continue;
+                }
+                Continuity::Gap { from, to, missed } => {
+                    let lost = RawStartError::Gap { from, missed, earliest: to };
+                    return Poll::Ready(Err(RawStop::Broken(lost)));
+                }
+                Continuity::Reset { reason, to } => {
+                    let lost = RawStartError::Reset { reason, earliest: to };
+                    return Poll::Ready(Err(RawStop::Broken(lost)));
+                }
             }
             if let Some((after, message)) = page.messages.pop() {
                 self.after_next = after;
@@ -93,7 +117,7 @@ impl RawReader {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arc<Message>, RawStop>> {
         let next = self.poll_peek(cx);
         if let Poll::Ready(Ok(_)) = next {
-            self.position = self.after_next;
+            (self.position, self.may_skip) = (self.after_next, false);
             self.channel.advance_raw_reader(self.id, self.position);
         }
         next

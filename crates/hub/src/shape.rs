@@ -168,7 +168,7 @@ fn encode_poll(
     budget: Budget,
     forms: &FormCache,
 ) -> (Rope, Tally) {
-    match poll::read(channels, positions, budget, shape.callback.as_deref(), forms) {
+    match poll::read(channels, positions, budget, (shape.callback.as_deref(), true), forms) {
         Ok(poll::Read { any: false, waits, .. }) => (Rope::default(), Tally { waits, ..Tally::default() }),
         Ok(read) => {
             let tally =

@@ -10,7 +10,7 @@
 
 use std::task::{Poll, Waker};
 
-use tidewire_channel::{Epoch, Log, Retention};
+use tidewire_channel::{Continuity, Epoch, Log, Retention};
 use tidewire_store::{AppendError, Appended, Batch, ChannelSettings, Outcome, Page as Stored, Refusal};
 
 use crate::channel_state::{Early, GiveUp, Life, Published, Publishing, State, Woken};
@@ -205,8 +205,21 @@ impl State {
 
     /// Takes from a page what is after the head of the window: nobody sees a message before the
     /// window has it. Otherwise a reader would be ahead of the log. Returns whether there was some.
+    /// A page that begins after the head stays as it is if the log has evicted all before.
     pub(crate) fn cut_at_head(&self, page: &mut Stored) -> bool {
         let head = self.log.log().head();
+        if let Continuity::Gap { to, missed, .. } = &mut page.continuity
+            && to.seq() > head.seq()
+        {
+            if page.info.earliest > head.seq() {
+                return false;
+            }
+            // The store has lost messages that the window does not know yet.
+            *missed = missed.saturating_sub(to.seq() - head.seq()).max(1);
+            (*to, page.start, page.cursor) = (head, head, head);
+            page.messages.clear();
+            return true;
+        }
         let known = page.messages.partition_point(|(cursor, _)| cursor.seq() <= head.seq());
         if known == page.messages.len() {
             return false;
@@ -274,7 +287,7 @@ fn is_late(since_ms: u64, now_ms: u64) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use tidewire_channel::{Continuity, Cursor, Lineage, ResetReason};
+    use tidewire_channel::{Cursor, Lineage, ResetReason};
     use tidewire_store::{ChannelSettings, LogInfo, Message};
 
     use super::*;

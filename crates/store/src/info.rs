@@ -81,7 +81,8 @@ impl LogInfo {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Page {
-    /// How the messages continue the position that was asked for.
+    /// How the messages continue the position that was asked for. A gap is before the earliest
+    /// message that is kept, or where the store has lost messages.
     pub continuity: Continuity,
     /// The position before the first message.
     pub start: Cursor,
@@ -89,7 +90,7 @@ pub struct Page {
     pub messages: Vec<(Cursor, Arc<Message>)>,
     /// The position after the last message: read on from here.
     pub cursor: Cursor,
-    /// Whether the budget ended the read, so that more messages follow.
+    /// Whether more messages follow: the budget ended the read, or a message is lost.
     pub more: bool,
     /// The log as it was when the page was made.
     pub info: LogInfo,

@@ -57,6 +57,15 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// position continues. [`Since::Now`] reads none. It is no use of the log that prolongs its
     /// life: [`touch`](Self::touch) is.
     ///
+    /// **A message that the store has lost**, as by a fault of a disk, is told as a gap. The page
+    /// before it ends there, with `more` set. A read from there on continues with
+    /// [`Continuity::Gap`](tidewire_channel::Continuity::Gap): `from` is the position that was
+    /// asked for, `to` is the position after the lost messages, and `missed` is their number. The
+    /// page starts at `to`, although `from` is not before `info.earliest`. It may have no message
+    /// although more follow. So several lost messages next to each other are one gap or several.
+    /// A read of [`Since::Earliest`] that begins with a lost message has a gap, too. A read without
+    /// a budget for messages may overlook what is lost.
+    ///
     /// # Errors
     /// In the answer: [`ReadError`].
     fn read(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidewire_channel::Budget;
 use tidewire_http1::{FieldBlock, Method, RequestHead, Version};
 use tidewire_server::{DetachHead, Problem, Reply, Request, Response};
-use tidewire_store::ChannelName;
+use tidewire_store::{ChannelName, Message};
 use tidewire_ws::handshake::server::Options;
 
 use super::conditions::matches_etag;
@@ -124,7 +124,7 @@ fn short_poll(
 ) -> Result<Response, NotYet> {
     let budget = Budget { messages: params.limit, bytes: short::MAX_BYTES };
     let poll::Read { answer, waits, .. } =
-        poll::read(channels, &mut positions, budget, None, &context.forms)?;
+        poll::read(channels, &mut positions, budget, (None, params.start.is_cursor()), &context.forms)?;
     if waits {
         return Err(NotYet::Fetching(channels.clone(), positions));
     }
@@ -151,7 +151,7 @@ fn long_poll(
     let callback = (params.delivery == Delivery::Jsonp).then_some(params.callback.as_str());
     let budget = Budget { messages: params.limit, bytes: longpoll::MAX_BYTES };
     let poll::Read { any, answer, waits, .. } =
-        poll::read(&channels, &mut positions, budget, callback, &context.forms)?;
+        poll::read(&channels, &mut positions, budget, (callback, params.start.is_cursor()), &context.forms)?;
     if waits {
         drop(answer);
         return Err(NotYet::Fetching(channels, positions));
@@ -289,16 +289,21 @@ fn raw_bytes(
         Start::After(cursors) => RawStart::After(cursors[0]),
     };
     let reader = RawReader::new(channel, start).map_err(|error| gone(error, start))?;
-    let response = uncached(Response::new(200)).with("Tidewire-Cursor", reader.position().to_string());
-    let response = vary(access, response);
     let mut body = RawBody::new(reader, context.stopping());
+    let answer = |access: &Access, body: &mut RawBody, first: Option<&Message>| {
+        let response = uncached(Response::new(200)).with("Tidewire-Cursor", body.begin().to_string());
+        raw::head(vary(access, response), first)
+    };
     if head.method() == Method::Head {
-        return Ok(raw::head(response, body.first_now().as_deref()).without_body(None).into());
+        let first = body.first_now();
+        return Ok(answer(access, &mut body, first.as_deref()).without_body(None).into());
     }
-    let wait = params.wait.min(longpoll::MAX_WAIT);
+    let (wait, access) = (params.wait.min(longpoll::MAX_WAIT), access.clone());
     Ok(Reply::Later(Box::pin(async move {
-        let first = tokio::time::timeout(wait, body.first()).await.ok().flatten();
-        raw::head(response, first.as_deref()).stream(body).into()
+        match tokio::time::timeout(wait, body.first()).await.unwrap_or(Ok(None)) {
+            Ok(first) => answer(&access, &mut body, first.as_deref()).stream(body).into(),
+            Err(error) => refusal(&access, gone(error, start)).into(),
+        }
     })))
 }
 

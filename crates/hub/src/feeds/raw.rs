@@ -49,6 +49,6 @@ pub(crate) fn join(bytes: Bytes, payload: &Bytes) -> Bytes {
 // Reasons for an incomplete body. None of them is an error of the server, and each may affect every
 // reader of a channel.
 pub(crate) const ABORTED: BodyCut = BodyCut("the upload was aborted");
-pub(crate) const LOST: BodyCut = BodyCut("the reader was too slow: its next bytes are no longer kept");
+pub(crate) const LOST: BodyCut = BodyCut("the next bytes of the reader are no longer kept");
 pub(crate) const DELETED: BodyCut = BodyCut("the channel was deleted");
 pub(crate) const STOPPING: BodyCut = BodyCut("the server is stopping");

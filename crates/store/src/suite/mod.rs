@@ -1,5 +1,5 @@
 //! The tests that every store passes, and stores for the tests of programs over stores: one that
-//! fails, and one that crashes.
+//! fails, one that crashes, and one that has lost messages.
 //!
 //! A store implements [`Fixture`] in its tests. [`store_suite`](crate::store_suite) makes a test of
 //! each case:
@@ -28,6 +28,7 @@
 // Tests may panic, and that is what a wrapped number does in them.
 #![allow(clippy::arithmetic_side_effects)]
 
+mod bad_rows;
 mod closing;
 mod faults;
 mod faulty;
@@ -44,6 +45,7 @@ mod tools;
 
 use std::sync::Arc;
 
+pub use bad_rows::BadRows;
 pub use faulty::{Fault, FaultyStore, Held, Rates, RequestKind, Seen};
 pub use journal::{JournalStore, Loss};
 #[cfg(test)]

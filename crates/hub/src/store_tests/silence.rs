@@ -7,11 +7,11 @@ use tidewire_channel::Retention;
 use tidewire_store::suite::{Fault, RequestKind};
 use tidewire_store::{ChannelSettings, Retain};
 
+use super::setup::{UNKNOWN, all, faulty, hub, name, poll, publication, publish, texts};
 use crate::channel::Watch;
 use crate::channel_state::Waiter;
 use crate::error::HubError;
 use crate::flight::{MAX_FLYING, at_once};
-use crate::store_tests::{UNKNOWN, all, faulty, hub, name, poll, publication, publish, texts};
 
 #[test]
 fn an_append_that_is_never_answered_does_not_stop_those_after_it() {

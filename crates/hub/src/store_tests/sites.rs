@@ -1,58 +1,18 @@
 //! A site over a store that is slow or fails: what its clients get.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::io::Read;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tidewire_server::{Listen, Running, Server};
 use tidewire_store::suite::{Fault, RequestKind};
 
+use super::setup::{
+    ask, faulty, get, hub, hub_with_short_windows, name, post, publish, publish_many, read_until, release,
+    serve, websocket,
+};
 use crate::flight::at_once;
-use crate::hub::Hub;
 use crate::pages::MAX_ATTEMPTS;
-use crate::settings::Settings;
-use crate::site::Site;
-use crate::store_tests::{faulty, hub, hub_with_short_windows, name, publish, publish_many, release};
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Serves a hub with one worker.
-fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
-    let server =
-        Server::builder().listen("127.0.0.1:0".parse::<Listen>().unwrap()).threads(1).bind().unwrap();
-    let (hub, settings) = (hub.clone(), Arc::<Settings>::default());
-    let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
-    let address = running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
-    (running, address)
-}
-
-fn ask(address: SocketAddr, request: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket.write_all(request.as_bytes()).unwrap();
-    socket
-}
-
-fn read_until(socket: &mut TcpStream, text: &str) -> String {
-    let mut all = Vec::new();
-    while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
-        let mut bytes = [0; 4096];
-        let n = socket.read(&mut bytes).unwrap();
-        assert!(n > 0, "no {text:?} in {}", String::from_utf8_lossy(&all));
-        all.extend_from_slice(&bytes[..n]);
-    }
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-fn post(target: &str) -> String {
-    format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
-}
-
-fn get(target: &str) -> String {
-    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
-}
 
 #[test]
 fn a_slow_store_blocks_no_worker() {
@@ -118,13 +78,11 @@ fn readers_behind_the_window_get_everything_in_order() {
     publish_many(&hub, (0..COUNT).map(text));
     let (running, address) = serve(&hub);
     store.always(RequestKind::Read, Some(Fault::HoldRequest));
-    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let streams = [
         get(&format!("/c/a?feed=sse&since={start}")),
         get(&format!("/c/a?feed=stream&since={start}")),
         get(&format!("/c/a?feed=raw&since={start}")),
-        format!("GET /c/a?since={start} HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n"),
+        websocket(&format!("/c/a?since={start}"), false),
     ];
     let mut sockets = streams.map(|request| ask(address, &request));
     let mut long_poll = ask(address, &get(&format!("/c/a?feed=longpoll&wait=30&since={start}")));

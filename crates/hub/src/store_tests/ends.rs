@@ -1,45 +1,25 @@
 //! The end of a channel and its deletion, over stores that are slow.
 
 use std::future::poll_fn;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tidewire_channel::{Cursor, Retention};
-use tidewire_server::{Listen, Running, Server};
-use tidewire_store::suite::{Fault, FaultyStore, RequestKind};
-use tidewire_store::{ChannelName, ChannelSettings, Limits, MemoryStore, Message, Retain};
+use tidewire_channel::Cursor;
+use tidewire_server::Running;
+use tidewire_store::suite::{Fault, RequestKind};
+use tidewire_store::{ChannelName, Message};
 
-use crate::config::{HubConfig, Patterns};
+use super::setup::{Faulty, ask, faulty, get, hub_with_short_windows, name, read_until, websocket};
 use crate::flight::at_once;
 use crate::hub::Hub;
 use crate::publication::Publication;
-use crate::settings::Settings;
-use crate::site::Site;
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
-type Faulty = Arc<FaultyStore<MemoryStore>>;
-
-/// A hub with one worker, whose channels keep everything and have the last two messages in memory.
 fn serve() -> (Faulty, Arc<Hub>, Running, SocketAddr) {
-    let store = Arc::new(FaultyStore::new(MemoryStore::new(Limits::DEFAULT)));
-    let settings = Arc::new(ChannelSettings::DEFAULT.with_retain(Retain::All));
-    let window = Retention::DEFAULT.with_max_messages(2);
-    let config =
-        HubConfig::DEFAULT.with_window(window).with_patterns(Patterns::new(move |_| Some(settings.clone())));
-    let hub = Hub::with_store(config, 1, store.clone());
-    let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
-    let server = Server::builder().listen(listen).threads(1).bind().unwrap();
-    let (shared, settings) = (hub.clone(), Arc::<Settings>::default());
-    let running = server.serve(move |worker| Site::new(shared.clone(), settings.clone(), worker)).unwrap();
-    let address = running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let (running, address) = super::setup::serve(&hub);
     (store, hub, running, address)
-}
-
-fn name(text: &str) -> ChannelName {
-    ChannelName::new(text).unwrap()
 }
 
 /// Closes a channel. Returns the cursor of the end.
@@ -48,28 +28,6 @@ fn close(hub: &Hub, name: &ChannelName) -> Cursor {
     at_once(poll_fn(|cx| hub.poll_publish(cx, &mut closing))).unwrap().end.unwrap()
 }
 
-fn ask(address: SocketAddr, target: &str, fields: &str) -> TcpStream {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-    socket.write_all(request.as_bytes()).unwrap();
-    socket
-}
-
-fn read_until(socket: &mut TcpStream, text: &str) -> String {
-    let mut all = Vec::new();
-    while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
-        let mut bytes = [0; 4096];
-        let n = socket.read(&mut bytes).unwrap();
-        assert!(n > 0, "no {text:?} in {}", String::from_utf8_lossy(&all));
-        all.extend_from_slice(&bytes[..n]);
-    }
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-const V1: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n";
-
 /// A publisher may wait for the store when its own subscription ends.
 #[test]
 fn a_publish_is_answered_before_the_connection_is_closed() {
@@ -77,9 +35,9 @@ fn a_publish_is_answered_before_the_connection_is_closed() {
     for deletes in [false, true] {
         let own = name(&format!("own-{deletes}"));
         hub.publish(&own, Message::new("first".into(), 0), None).unwrap();
-        let mut socket = ask(address, &format!("/c/{own}"), V1);
+        let mut socket = ask(address, &websocket(&format!("/c/{own}"), true));
         read_until(&mut socket, "\"hello\"");
-        let mut witness = ask(address, &format!("/c/{own}?feed=stream"), "");
+        let mut witness = ask(address, &get(&format!("/c/{own}?feed=stream")));
         read_until(&mut witness, "\"hello\"");
         store.plan(RequestKind::Append, Fault::HoldAnswer);
         let command = r#"{"type":"publish","id":7,"channel":"other","data":"x"}"#;
@@ -113,7 +71,7 @@ fn a_reader_that_waits_for_the_store_is_told_of_a_deletion() {
     }
     let channel = hub.channel(&name("old")).unwrap();
     store.always(RequestKind::Read, Some(Fault::HoldRequest));
-    let mut reader = ask(address, "/c/old?feed=stream&since=earliest", "");
+    let mut reader = ask(address, &get("/c/old?feed=stream&since=earliest"));
     read_until(&mut reader, "\"hello\"");
     store.wait_held(1);
     assert_eq!(at_once(hub.delete(channel.name())), Ok(true));
@@ -133,7 +91,7 @@ fn a_reader_that_waits_for_the_store_gets_everything_before_the_end() {
         hub.publish(&name("old"), Message::new(format!("<{number}>").into(), 0), None).unwrap();
     }
     store.always(RequestKind::Read, Some(Fault::HoldRequest));
-    let mut reader = ask(address, "/c/old?feed=stream&since=earliest", "");
+    let mut reader = ask(address, &get("/c/old?feed=stream&since=earliest"));
     read_until(&mut reader, "\"hello\"");
     store.wait_held(1);
     let end = close(&hub, &name("old"));
