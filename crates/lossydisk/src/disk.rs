@@ -28,7 +28,7 @@ impl LossyDisk {
     /// "needs root and /dev/fuse".
     pub fn mount(folder: impl AsRef<Path>) -> Result<Self> {
         let shared = Arc::new(Shared::new(SIZE));
-        let mount = Mount::new(folder.as_ref(), LossyFs(Arc::clone(&shared)))?;
+        let mount = Mount::new(folder.as_ref(), LossyFs::new(Arc::clone(&shared)))?;
         Ok(Self { mount, shared })
     }
 
@@ -104,14 +104,14 @@ impl LossyDisk {
         let path = file.as_ref();
         let path = path.strip_prefix(self.path()).unwrap_or(path);
         let mut state = self.shared.lock();
-        let number = state.tree.find(path).map_err(|error| Error::from_raw_os_error(error.code()))?;
-        let content = state.tree.content(number).map_err(|error| Error::from_raw_os_error(error.code()))?;
-        if offset >= content.now().size() {
-            let text = format!("{} has only {} bytes", path.display(), content.now().size());
-            return Err(Error::new(ErrorKind::UnexpectedEof, text));
-        }
-        content.flip(offset, bit);
+        let flipped = (state.tree.find(path))
+            .and_then(|number| Ok((number, state.tree.flip(number, offset, bit)?)))
+            .map_err(|error| Error::from_raw_os_error(error.code()))?;
         drop(state);
+        let (number, true) = flipped else {
+            let text = format!("{} has no byte {offset}", path.display());
+            return Err(Error::new(ErrorKind::UnexpectedEof, text));
+        };
         self.forget(number);
         Ok(())
     }

@@ -187,3 +187,109 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::Loss;
+    use std::collections::HashSet;
+    use tidewire_testkit::Rng;
+
+    fn bytes(pages: &Pages) -> Vec<u8> {
+        pages.read(0, u64::MAX)
+    }
+
+    fn change(content: &mut Content, rng: &mut Rng) {
+        let at = rng.below(20_000) as u64;
+        match rng.below(10) {
+            0 => content.resize(at),
+            1 => content.allocate(at, 1 + rng.below(5_000) as u64, rng.chance(50)),
+            _ => {
+                let len = 1 + rng.below(6_000);
+                content.write(at, &rng.bytes(len));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_loses_all_or_nothing_since_the_last_sync() {
+        for seed in 0..300 {
+            for loss in [Loss::AllUnsynced, Loss::Nothing] {
+                let mut rng = Rng::new(seed);
+                let mut content = Content::default();
+                let mut synced = Vec::new();
+                for _ in 0..rng.below(40) {
+                    change(&mut content, &mut rng);
+                    if rng.chance(20) {
+                        // A slow sync does not have what comes while it runs.
+                        let point = content.point();
+                        synced = bytes(content.now());
+                        (0..rng.below(3)).for_each(|_| change(&mut content, &mut rng));
+                        content.sync_to(point);
+                    }
+                }
+                let wanted = if loss == Loss::Nothing { bytes(content.now()) } else { synced };
+                assert!(bytes(&content.cut(&mut Dice::new(loss))) == wanted, "seed {seed}, {loss:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_sector_is_one_that_was_in_memory() {
+        let sectors = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            bytes.resize(32_768, 0);
+            bytes.chunks(SECTOR as usize).map(<[u8]>::to_vec).enumerate().collect::<Vec<_>>()
+        };
+        for seed in 0..300 {
+            let mut rng = Rng::new(seed);
+            let mut content = Content::default();
+            let mut seen = HashSet::new();
+            seen.extend(sectors(&[]));
+            for _ in 0..rng.below(20) {
+                let (at, len) = (rng.below(20_000) as u64, 1 + rng.below(6_000));
+                content.write(at, &rng.bytes(len));
+                if rng.chance(10) {
+                    content.sync();
+                    seen.clear();
+                }
+                seen.extend(sectors(&bytes(content.now())));
+            }
+            let size = content.now().size();
+            let left = content.cut(&mut Dice::new(Loss::Seed(seed)));
+            assert!(left.size() <= size, "seed {seed}");
+            assert!(sectors(&bytes(&left)).into_iter().all(|sector| seen.contains(&sector)), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn writes_are_kept_dropped_and_torn_in_any_order() {
+        let mut outcomes = HashSet::new();
+        for seed in 0..500 {
+            let mut content = Content::default();
+            content.write(0, &[1; 1024]);
+            content.write(1024, &[1; 512]);
+            let mut left = bytes(&content.cut(&mut Dice::new(Loss::Seed(seed))));
+            left.resize(1536, 0);
+            outcomes.insert([left[0], left[512], left[1024]]);
+        }
+        // Of three sectors, all eight outcomes.
+        assert_eq!(outcomes.len(), 8, "{outcomes:?}");
+    }
+
+    #[test]
+    fn a_failed_sync_is_never_made_up_for() {
+        let mut content = Content::default();
+        content.write(0, &[1; 8192]);
+        content.sync();
+        content.write(0, &[2; 8192]);
+        content.fail_sync();
+        content.write(5000, &[3]);
+        content.sync();
+        let readers = bytes(content.now());
+        assert_eq!((readers[0], readers[4999], readers[5000]), (2, 2, 3));
+        let left = bytes(&content.cut(&mut Dice::new(Loss::Nothing)));
+        // The later sync wrote its whole page, as a kernel does, and no other one.
+        assert_eq!((left[0], left[4095], left[4096], left[5000], left[8191]), (1, 1, 2, 3, 2));
+    }
+}

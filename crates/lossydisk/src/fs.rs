@@ -2,6 +2,7 @@
 //!
 //! A file handle is the number of the life in which it was opened.
 
+use crate::mapped::{Mapped, is_mapped};
 use crate::state::{Shared, State};
 use crate::tree::{Kind, Result};
 use fuser::{
@@ -16,7 +17,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The file system of a disk.
-pub(crate) struct LossyFs(pub(crate) Arc<Shared>);
+pub(crate) struct LossyFs {
+    shared: Arc<Shared>,
+    /// Whether the kernel can use another file in the place of a mapped one.
+    passthrough: bool,
+}
 
 /// How long the kernel may remember the attributes of a file. It knows all changes, because all go
 /// through it.
@@ -27,11 +32,17 @@ const NAMES: Duration = Duration::ZERO;
 /// The kernel may keep the pages of a file when it is opened again. It does not tell us when a file
 /// is closed, so that a program that ends never waits for us.
 const OPEN: FopenFlags = FopenFlags::FOPEN_KEEP_CACHE.union(FopenFlags::FOPEN_NOFLUSH);
+/// The same for a mapped file, whose pages are those of another file.
+const OPEN_MAPPED: FopenFlags = FopenFlags::FOPEN_NOFLUSH;
 
 impl LossyFs {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, passthrough: false }
+    }
+
     /// Runs a request on the disk, if it has power.
     fn run<T>(&self, life: Option<FileHandle>, request: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         state.check(life.map(|life| life.0))?;
         request(&mut state)
     }
@@ -54,17 +65,9 @@ impl LossyFs {
         }
     }
 
-    fn open(&self, number: INodeNo, flags: FopenFlags, reply: ReplyOpen) {
-        let life = self.run(None, |state| state.tree.opened(number.0).map(|()| state.life));
-        match life {
-            Ok(life) => reply.opened(FileHandle(life), flags),
-            Err(error) => reply.error(error),
-        }
-    }
-
     fn close(&self, number: INodeNo, life: FileHandle, reply: ReplyEmpty) {
-        self.0.lock().close(life.0, number.0);
-        self.0.notify();
+        self.shared.lock().close(life.0, number.0);
+        self.shared.notify();
         reply.ok();
     }
 
@@ -75,16 +78,16 @@ impl LossyFs {
         reply: ReplyEmpty,
         sync: impl FnOnce(&mut State) -> Result + Send + 'static,
     ) {
-        let slow = self.0.lock().slow_syncs;
+        let slow = self.shared.lock().slow_syncs;
         let answer = move |done: Result| match done {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(error),
         };
         if slow.is_zero() {
-            let done = sync(&mut self.0.lock());
+            let done = sync(&mut self.shared.lock());
             return answer(done);
         }
-        let shared = Arc::clone(&self.0);
+        let shared = Arc::clone(&self.shared);
         std::thread::spawn(move || {
             let same = |state: &State| state.slow_syncs == slow && state.life == life.0;
             let mut state = shared.wait(Instant::now() + slow, same);
@@ -99,6 +102,9 @@ impl Filesystem for LossyFs {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         // An older kernel may not have it, and it is only faster.
         let _ = config.add_capabilities(InitFlags::FUSE_PARALLEL_DIROPS);
+        // Both or none: without a depth, the kernel does not pass anything through.
+        self.passthrough = config.add_capabilities(InitFlags::FUSE_PASSTHROUGH).is_ok()
+            && config.set_max_stack_depth(1).is_ok();
         // A buffer of 1 MiB for each request is enough; Linux sends no larger ones.
         let _ = config.set_max_write(1 << 20);
         Ok(())
@@ -227,7 +233,19 @@ impl Filesystem for LossyFs {
     }
 
     fn open(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.open(ino, OPEN, reply);
+        let opened = self.run(None, |state| {
+            let backing = match &mut state.tree.node(ino.0)?.kind {
+                Kind::Mapped(mapped) => Some(mapped.backing(|file| reply.open_backing(file))?),
+                _ => None,
+            };
+            state.tree.opened(ino.0)?;
+            Ok((FileHandle(state.life), backing))
+        });
+        match opened {
+            Ok((life, None)) => reply.opened(life, OPEN),
+            Ok((life, Some(backing))) => reply.opened_passthrough(life, OPEN_MAPPED, &backing),
+            Err(error) => reply.error(error),
+        }
     }
 
     fn create(
@@ -242,15 +260,23 @@ impl Filesystem for LossyFs {
     ) {
         let owner = (req.uid(), req.gid());
         let created = self.run(None, |state| {
-            let file = Kind::File(Default::default());
-            let number = state.tree.create(parent.0, name, file, mode & !umask, owner)?;
+            let mut backing = None;
+            let kind = if self.passthrough && is_mapped(name) {
+                let mut mapped = Mapped::new()?;
+                backing = Some(mapped.backing(|file| reply.open_backing(file))?);
+                Kind::Mapped(mapped)
+            } else {
+                Kind::File(Default::default())
+            };
+            let number = state.tree.create(parent.0, name, kind, mode & !umask, owner)?;
             state.tree.opened(number)?;
-            Ok((state.tree.attributes(number)?, state.life))
+            Ok((state.tree.attributes(number)?, FileHandle(state.life), backing))
         });
+        // The kernel remembers the name as long as the attributes.
         match created {
-            // The kernel remembers the name as long as the attributes.
-            Ok((attributes, life)) => {
-                reply.created(&NAMES, &attributes, Generation(0), FileHandle(life), OPEN);
+            Ok((attributes, life, None)) => reply.created(&NAMES, &attributes, Generation(0), life, OPEN),
+            Ok((attributes, life, Some(backing))) => {
+                reply.created_passthrough(&NAMES, &attributes, Generation(0), life, OPEN_MAPPED, &backing);
             }
             Err(error) => reply.error(error),
         }
@@ -287,7 +313,7 @@ impl Filesystem for LossyFs {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let written = self.0.lock().write(fh.0, ino.0, offset, data);
+        let written = self.shared.lock().write(fh.0, ino.0, offset, data);
         match written {
             Ok(written) => reply.written(written),
             Err(error) => reply.error(error),
@@ -313,7 +339,7 @@ impl Filesystem for LossyFs {
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, fh: FileHandle, _: bool, reply: ReplyEmpty) {
-        let point = self.0.lock().sync_point(fh.0, ino.0);
+        let point = self.shared.lock().sync_point(fh.0, ino.0);
         match point {
             Ok(point) => self.sync(fh, reply, move |state| state.sync_file(fh.0, ino.0, point)),
             Err(error) => reply.error(error),
@@ -321,7 +347,11 @@ impl Filesystem for LossyFs {
     }
 
     fn opendir(&self, _: &Request, ino: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.open(ino, FopenFlags::empty(), reply);
+        let opened = self.run(None, |state| state.tree.opened(ino.0).map(|()| FileHandle(state.life)));
+        match opened {
+            Ok(life) => reply.opened(life, FopenFlags::empty()),
+            Err(error) => reply.error(error),
+        }
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
@@ -347,7 +377,7 @@ impl Filesystem for LossyFs {
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        let state = self.0.lock();
+        let state = self.shared.lock();
         let (limit, used) = (state.tree.limit / 4096, state.tree.used() / 4096);
         drop(state);
         let free = limit.saturating_sub(used);

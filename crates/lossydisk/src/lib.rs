@@ -5,6 +5,7 @@ mod disk;
 mod file;
 mod fs;
 mod loss;
+mod mapped;
 mod mount;
 mod names;
 mod pages;

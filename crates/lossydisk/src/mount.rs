@@ -49,6 +49,8 @@ impl Mount {
         config.n_threads = Some(THREADS);
         let session = Session::from_fd(files, OwnedFd::from(device), SessionACL::All, config)?;
         mount.session = Some(session.spawn()?);
+        // The first answer comes from a thread that the watchdog can see.
+        std::fs::metadata(&mount.folder)?;
         mount.watchdog = Some(watchdog(&mount.folder)?);
         Ok(mount)
     }

@@ -107,3 +107,84 @@ impl Names {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::Loss;
+    use std::collections::HashSet;
+
+    fn set(name: (u64, &str), file: Option<u64>) -> (Name, Option<u64>) {
+        ((name.0, name.1.into()), file)
+    }
+
+    fn create(name: (u64, &str), file: u64) -> Change {
+        Change { sets: vec![set(name, Some(file))], creates: true }
+    }
+
+    fn rename(from: (u64, &str), to: (u64, &str), file: u64) -> Change {
+        Change { sets: vec![set(from, None), set(to, Some(file))], creates: false }
+    }
+
+    /// What is left after power cuts with many seeds, as `name=file`.
+    fn cuts(make: impl Fn() -> Names) -> HashSet<String> {
+        let show =
+            |((folder, name), file): ((u64, OsString), u64)| format!("{folder}/{}={file}", name.display());
+        let cut = |seed| make().cut(&mut Dice::new(Loss::Seed(seed)));
+        (0..300).map(|seed| cut(seed).into_iter().map(show).collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    fn texts(texts: &[&str]) -> HashSet<String> {
+        texts.iter().map(|&text| text.into()).collect()
+    }
+
+    #[test]
+    fn a_rename_is_never_half_done() {
+        let left = cuts(|| {
+            let mut names = Names::default();
+            names.change(create((1, "old"), 7));
+            names.change(create((1, "new"), 8));
+            names.sync_folder(1);
+            names.change(rename((1, "old"), (1, "new"), 7));
+            names
+        });
+        assert_eq!(left, texts(&["1/new=8 1/old=7", "1/new=7"]));
+    }
+
+    #[test]
+    fn changes_reach_the_disk_in_any_order_unless_they_depend_on_each_other() {
+        let left = cuts(|| {
+            let mut names = Names::default();
+            names.change(create((1, "a"), 7));
+            names.change(create((1, "b"), 8));
+            names
+        });
+        assert_eq!(left, texts(&["", "1/a=7", "1/b=8", "1/a=7 1/b=8"]));
+        let left = cuts(|| {
+            let mut names = Names::default();
+            names.change(create((1, "folder"), 7));
+            names.change(create((7, "file"), 8));
+            names
+        });
+        assert_eq!(left, texts(&["", "1/folder=7", "1/folder=7 7/file=8"]));
+    }
+
+    #[test]
+    fn a_sync_of_a_new_file_makes_its_name_durable_and_what_it_needs() {
+        let left = cuts(|| {
+            let mut names = Names::default();
+            names.change(create((1, "folder"), 7));
+            names.change(create((7, "file"), 8));
+            names.change(create((7, "other"), 9));
+            names.sync_file(8);
+            names.change(rename((7, "file"), (7, "moved"), 8));
+            names.sync_file(8);
+            names
+        });
+        // A rename needs a sync of the folder.
+        let file = "1/folder=7 7/file=8";
+        let moved = "1/folder=7 7/moved=8";
+        let other = |names: &str| format!("{names} 7/other=9");
+        assert_eq!(left, texts(&[file, moved, &other(file), &other(moved)]));
+    }
+}

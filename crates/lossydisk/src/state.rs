@@ -114,38 +114,30 @@ impl State {
     /// The point up to which a sync that begins now must reach.
     pub(crate) fn sync_point(&mut self, life: u64, number: u64) -> Result<u64> {
         self.check(Some(life))?;
-        Ok(self.tree.content(number)?.point())
+        self.tree.point(number)
     }
 
     /// Ends a sync of a file.
     pub(crate) fn sync_file(&mut self, life: u64, number: u64, point: u64) -> Result {
-        let done = self.try_sync(life, |state| {
-            if state.fail_syncs {
-                state.tree.content(number)?.fail_sync();
-                return Err(Errno::EIO);
-            }
-            state.tree.content(number)?.sync_to(point);
-            state.tree.sync_name(number);
-            Ok(())
-        });
+        let done = match self.check(Some(life)) {
+            Ok(()) if self.fail_syncs => self.tree.fail_sync(number).and(Err(Errno::EIO)),
+            Ok(()) => self.tree.sync_file(number, point),
+            off => off,
+        };
         self.count(done)
     }
 
     /// Ends a sync of a folder.
     pub(crate) fn sync_folder(&mut self, life: u64, number: u64) -> Result {
-        let done = self.try_sync(life, |state| {
-            if state.fail_syncs {
-                return Err(Errno::EIO);
+        let done = match self.check(Some(life)) {
+            Ok(()) if self.fail_syncs => Err(Errno::EIO),
+            Ok(()) => {
+                self.tree.sync_folder(number);
+                Ok(())
             }
-            state.tree.sync_folder(number);
-            Ok(())
-        });
+            off => off,
+        };
         self.count(done)
-    }
-
-    fn try_sync(&mut self, life: u64, sync: impl FnOnce(&mut Self) -> Result) -> Result {
-        self.check(Some(life))?;
-        sync(self)
     }
 
     fn count(&mut self, done: Result) -> Result {

@@ -2,6 +2,7 @@
 
 use crate::file::Content;
 use crate::loss::Dice;
+use crate::mapped::Mapped;
 use crate::names::{Change, Name, Names};
 use crate::pages::{PAGE, Pages};
 use fuser::{Errno, FileAttr, FileType, INodeNo};
@@ -21,6 +22,7 @@ const LONGEST: u64 = 64 << 30;
 #[derive(Debug)]
 pub(crate) enum Kind {
     File(Content),
+    Mapped(Mapped),
     Folder(BTreeMap<OsString, u64>),
     Link(PathBuf),
 }
@@ -62,7 +64,7 @@ impl Node {
 
     fn file_type(&self) -> FileType {
         match &self.kind {
-            Kind::File(_) => FileType::RegularFile,
+            Kind::File(_) | Kind::Mapped(_) => FileType::RegularFile,
             Kind::Folder(_) => FileType::Directory,
             Kind::Link(_) => FileType::Symlink,
         }
@@ -99,7 +101,7 @@ impl Tree {
         match &mut self.node(number)?.kind {
             Kind::File(content) => Ok(content),
             Kind::Folder(_) => Err(Errno::EISDIR),
-            Kind::Link(_) => Err(Errno::EINVAL),
+            Kind::Link(_) | Kind::Mapped(_) => Err(Errno::EINVAL),
         }
     }
 
@@ -114,6 +116,7 @@ impl Tree {
         let node = self.node(number)?;
         let (size, blocks) = match &node.kind {
             Kind::File(content) => (content.now().size(), content.now().size().div_ceil(512)),
+            Kind::Mapped(mapped) => (mapped.size(), mapped.size().div_ceil(512)),
             Kind::Folder(_) => (PAGE, 8),
             Kind::Link(target) => (target.as_os_str().len() as u64, 0),
         };
@@ -174,7 +177,9 @@ impl Tree {
     /// Gives a file one more name.
     pub(crate) fn link(&mut self, number: u64, folder: u64, name: &OsStr) -> Result {
         self.free_name(folder, name)?;
-        self.content(number)?;
+        if matches!(self.node(number)?.kind, Kind::Folder(_)) {
+            return Err(Errno::EPERM);
+        }
         self.set(vec![((folder, name.into()), Some(number))], true)
     }
 
@@ -284,6 +289,9 @@ impl Tree {
         if size > LONGEST {
             return Err(Errno::EFBIG);
         }
+        if let Kind::Mapped(mapped) = &mut self.node(number)?.kind {
+            return Ok(mapped.resize(size)?);
+        }
         let content = self.content(number)?;
         if content.now().size() == size {
             return Ok(());
@@ -302,6 +310,20 @@ impl Tree {
         Ok(())
     }
 
+    /// Flips a bit of a byte on the disk. Returns whether the file is that long.
+    pub(crate) fn flip(&mut self, number: u64, offset: u64, bit: u8) -> Result<bool> {
+        let content = self.content(number)?;
+        if offset >= content.now().size() {
+            return Ok(false);
+        }
+        let before = content.now().allocated();
+        content.flip(offset, bit);
+        // A hole is a page now.
+        let more = content.now().allocated() - before;
+        self.used += more * PAGE;
+        Ok(true)
+    }
+
     fn reserve(&mut self, number: u64, offset: u64, len: u64) -> Result {
         if offset.saturating_add(len) > LONGEST {
             return Err(Errno::EFBIG);
@@ -314,9 +336,30 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes the first name of a file durable. Its bytes are the caller's matter.
-    pub(crate) fn sync_name(&mut self, number: u64) {
+    /// The point after the last change of a file.
+    pub(crate) fn point(&mut self, number: u64) -> Result<u64> {
+        match &self.node(number)?.kind {
+            Kind::Mapped(_) => Ok(0),
+            _ => Ok(self.content(number)?.point()),
+        }
+    }
+
+    /// Puts the changes of a file up to a point on the disk, and its first name.
+    pub(crate) fn sync_file(&mut self, number: u64, point: u64) -> Result {
+        match &mut self.node(number)?.kind {
+            Kind::Mapped(mapped) => mapped.sync()?,
+            _ => self.content(number)?.sync_to(point),
+        }
         self.names.sync_file(number);
+        Ok(())
+    }
+
+    /// Forgets the changes of a file, as a disk that refuses them.
+    pub(crate) fn fail_sync(&mut self, number: u64) -> Result {
+        match &self.node(number)?.kind {
+            Kind::Mapped(_) => Ok(()),
+            _ => self.content(number).map(Content::fail_sync),
+        }
     }
 
     /// Makes the names of a folder durable.
@@ -370,6 +413,9 @@ impl Tree {
                 let pages: Pages = content.cut(dice);
                 self.used += pages.allocated() * PAGE;
                 Kind::File(Content::durable(pages))
+            }
+            Kind::Mapped(mapped) => {
+                Kind::Mapped(mapped.cut(dice).expect("a file in memory can be made and copied"))
             }
             Kind::Folder(_) => Kind::Folder(BTreeMap::new()),
             link @ Kind::Link(_) => link,

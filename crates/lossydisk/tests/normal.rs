@@ -1,12 +1,13 @@
 //! Without a power cut, it is a normal disk.
 #![cfg(target_os = "linux")]
 
-use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags, fallocate, fcntl_lock, flock, open, statvfs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
-use tidewire_lossydisk::LossyDisk;
+use tidewire_lossydisk::{Loss, LossyDisk};
 
 fn disk() -> (LossyDisk, TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -126,6 +127,58 @@ fn locks() {
     flock(&two, FlockOperation::NonBlockingLockExclusive).unwrap();
 }
 
+/// Locks of ranges, file by file: SQLite needs them. Only another process can see them.
+#[test]
+fn locks_of_ranges() {
+    let (disk, _folder) = disk();
+    let path = disk.path().join("file");
+    let file = new(&path);
+    fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let lock = || {
+        let script = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)";
+        let python = Command::new("python3").args(["-c", script]).arg(&path).stderr(Stdio::null()).status();
+        python.expect("the test needs python3").success()
+    };
+    assert!(!lock());
+    fcntl_lock(&file, FlockOperation::Unlock).unwrap();
+    assert!(lock());
+}
+
+#[test]
+fn mapped_files() {
+    let (disk, _folder) = disk();
+    // The second one is mapped by the kernel without us.
+    for name in ["file", "file-shm"] {
+        let path = disk.path().join(name);
+        fs::write(&path, [1; 8192]).unwrap();
+        let script = "import mmap, sys; file = open(sys.argv[1], 'r+b'); map = mmap.mmap(file.fileno(), 0)\n\
+                      assert map[4095:4097] == b'\\1\\1'; map[4096] = 2; map.flush(); map.close()";
+        let python = Command::new("python3").args(["-c", script]).arg(&path).status();
+        assert!(python.expect("the test needs python3").success());
+        assert_eq!(fs::read(&path).unwrap()[4095..4098], [1, 2, 1]);
+        assert_eq!(fs::metadata(&path).unwrap().len(), 8192);
+    }
+    disk.cut(Loss::Nothing);
+    disk.restart().unwrap();
+    for name in ["file", "file-shm"] {
+        assert_eq!(fs::read(disk.path().join(name)).unwrap()[4095..4098], [1, 2, 1]);
+    }
+}
+
+#[test]
+fn a_write_to_a_file_that_is_open_for_syncs_is_a_sync() {
+    let (disk, _folder) = disk();
+    let path = disk.path().join("file");
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::DSYNC;
+    let file = File::from(open(&path, flags, Mode::RUSR | Mode::WUSR).unwrap());
+    file.write_all_at(b"synced", 0).unwrap();
+    assert_eq!(disk.counters().syncs, 1);
+    drop(file);
+    disk.cut(Loss::AllUnsynced);
+    disk.restart().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"synced");
+}
+
 #[test]
 fn a_flipped_bit_is_read_at_once() {
     let (disk, _folder) = disk();
@@ -134,11 +187,18 @@ fn a_flipped_bit_is_read_at_once() {
     let file = File::open(&path).unwrap();
     let mut bytes = vec![0; 10_000];
     file.read_exact_at(&mut bytes, 0).unwrap();
+    let file_with_hole = new(disk.path().join("hole"));
     disk.flip(&path, 9_000, 3).unwrap();
     file.read_exact_at(&mut bytes, 0).unwrap();
     assert_eq!((bytes[8_999], bytes[9_000], bytes[9_001]), (0, 8, 0));
     disk.flip("file", 9_000, 3).unwrap();
     assert!(fs::read(&path).unwrap() == [0; 10_000]);
     assert!(disk.flip("file", 10_000, 3).is_err());
+    // A hole becomes a page, and the file can still be removed.
+    file_with_hole.set_len(1 << 20).unwrap();
+    disk.flip("hole", 5_000, 0).unwrap();
+    assert_eq!(disk.used(), 4 * 4096);
+    fs::remove_file(disk.path().join("hole")).unwrap();
+    drop(file_with_hole);
     assert!(disk.flip("no file", 0, 3).is_err());
 }
