@@ -13,19 +13,17 @@ use super::config;
 use super::options::ServeArgs;
 
 #[derive(Clone, Debug, Args)]
-#[command(
-    after_help = "A server starts from the copy with --data DIR. It tells readers who had seen later messages \
-    that these are lost.\n\n\
+#[command(after_help = "A server starts from the copy with --data DIR. It tells readers who had seen later \
+    messages that these are lost.\n\n\
     Exit status:\n  \
     0  the copy is complete\n  \
     1  there is no copy, and the reason is on standard error\n  \
-    2  wrong usage"
-)]
+    2  wrong usage")]
 pub(crate) struct BackupArgs {
-    /// Folder for the copy. It is created, or must be empty
+    /// Directory for the copy. It is created, or is empty
     #[arg(value_name = "DIR")]
     target: PathBuf,
-    /// Folder of the server, as the server has it
+    /// Data directory of the server, as the server has it
     #[arg(long, value_name = "DIR", env = "TIDEWIRE_DATA")]
     data: Option<PathBuf>,
     /// Configuration file of the server. Its key `data` is used if --data is not set
@@ -36,15 +34,18 @@ pub(crate) struct BackupArgs {
 pub(super) fn run(args: BackupArgs) -> Result<ExitCode, Box<dyn Error>> {
     let server = ServeArgs { data: args.data, config: args.config, ..ServeArgs::default() };
     let data = config::with_file(server)?.data.ok_or(
-        "say what to copy: name the folder of the server with --data DIR, with TIDEWIRE_DATA or with --config \
-         FILE",
+        "say what to copy: name the data directory of the server with --data DIR, with TIDEWIRE_DATA or with \
+         --config FILE",
     )?;
     let mut line = ProgressLine::new();
     let outcome = backup(&data, &args.target, &mut |progress| line.show(progress));
     line.clear();
-    let report = outcome?;
-    let (target, seconds) = (args.target.display(), report.took.as_secs_f64());
-    writeln!(io::stdout(), "copied {} in {seconds:.1} s to {target}", bytes(report.bytes))?;
+    let copy = outcome?;
+    let count = |n: u64, what| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let channels = count(copy.logs as u64, "channel");
+    let (messages, size) = (count(copy.messages, "message"), bytes(copy.bytes));
+    let (seconds, target) = (copy.took.as_secs_f64(), args.target.display());
+    writeln!(io::stdout(), "copied {channels} with {messages} ({size}) in {seconds:.1} s to {target}")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -34,7 +34,7 @@ pub(super) fn check(args: &ServeArgs) -> Result<(), String> {
     }
     if args.sync.is_some() && args.data.is_none() {
         return Err(
-            "--sync says when messages reach the disk, but without --data nothing does; name a folder \
+            "--sync says when messages reach the disk, but without --data nothing does; name a directory \
                     with --data, or leave --sync out"
                 .to_owned(),
         );

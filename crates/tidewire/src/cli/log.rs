@@ -122,7 +122,8 @@ fn line(
 
 /// The parts of this program that log. A filter applies to every target that begins with its name,
 /// so the first one includes all others.
-const TARGETS: [&str; 4] = ["tidewire", "tidewire_server", "tidewire_hub", "tidewire_client"];
+const TARGETS: [&str; 5] =
+    ["tidewire", "tidewire_server", "tidewire_hub", "tidewire_disk", "tidewire_client"];
 
 /// Parses the filter of `--log`. It refuses unknown names: the subscriber would take a misspelled
 /// level for the name of a part, and all logs would be off. Parts without a level of their own log

@@ -40,7 +40,7 @@ struct Cli {
 enum Command {
     /// Serve channels over HTTP and WebSocket (the default command).
     Serve(Box<ServeArgs>),
-    /// Copy the folder of a server, also while the server runs.
+    /// Copy the data of a server, also while the server runs.
     Backup(backup::BackupArgs),
     /// Publish messages and print their cursors, or close a channel.
     Pub(publish::PubArgs),

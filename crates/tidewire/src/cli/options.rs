@@ -34,7 +34,7 @@ pub(crate) struct ServeArgs {
         value_parser = BoolishValueParser::new()
     )]
     pub(super) public: Option<bool>,
-    /// Folder for the channels, so that they are there after a restart. It is created if it is
+    /// Directory for the channels, so that they are there after a restart. It is created if it is
     /// missing [default: none, the channels are in memory only]
     #[arg(long, value_name = "DIR", env = "TIDEWIRE_DATA")]
     pub(super) data: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! Where the server keeps its channels: in memory, or in the folder of `--data`.
+//! Where the server keeps its channels: in memory, or in the directory of `--data`.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::options::SyncChoice;
 /// What the options ask for.
 pub(super) enum Storage {
     Memory(Limits),
-    Disk { folder: PathBuf, options: DiskOptions },
+    Disk { directory: PathBuf, options: DiskOptions },
 }
 
 impl Storage {
@@ -25,12 +25,12 @@ impl Storage {
         kept_bytes: Option<usize>,
     ) -> Self {
         let with = |usual| limits.with_max_kept_bytes(kept_bytes.unwrap_or(usual));
-        let Some(folder) = data else { return Storage::Memory(with(limits.max_kept_bytes)) };
+        let Some(directory) = data else { return Storage::Memory(with(limits.max_kept_bytes)) };
         let usual = DiskOptions::DEFAULT;
         let options = usual
             .with_sync(sync.map_or(usual.sync, SyncChoice::mode))
             .with_limits(with(usual.limits.max_kept_bytes));
-        Storage::Disk { folder, options }
+        Storage::Disk { directory, options }
     }
 
     /// Opens the store, and logs what it has found.
@@ -38,25 +38,26 @@ impl Storage {
     /// # Errors
     /// A sentence that says what to do.
     pub(super) fn open(self) -> Result<OpenStore, Box<dyn Error>> {
-        let (folder, options) = match self {
+        let (directory, options) = match self {
             Storage::Memory(limits) => return Ok(OpenStore::Memory(Arc::new(MemoryStore::new(limits)))),
-            Storage::Disk { folder, options } => (folder, options),
+            Storage::Disk { directory, options } => (directory, options),
         };
-        let store = DiskStore::open(&folder, options)
-            .map_err(|error| format!("--data {}: {error}", folder.display()))?;
+        let store = DiskStore::open(&directory, options)?;
         let report = store.start_report();
-        let (channels, sync) = (report.logs, options.sync);
-        let (folder, ms) = (folder.display(), u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX));
+        let (channels, messages, sync) = (report.logs, report.messages, options.sync);
+        let (data, ms) = (directory.display(), u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX));
         if report.was_clean {
-            tracing::info!(%folder, ?sync, channels, ms, "the data is open; the last stop was clean");
+            tracing::info!(%data, ?sync, channels, messages, ms, "the data is open; the last stop was clean");
         } else {
             tracing::warn!(
-                %folder,
+                %data,
                 ?sync,
                 channels,
+                messages,
+                damaged = report.lost,
                 ms,
-                "the data is open; the last stop was not clean, so each channel begins an epoch: a reader that \
-                 has seen more than is there will be told"
+                "the data is open; the last stop was not clean, so each channel begins an epoch: a reader \
+                 that has seen more than is there will be told"
             );
         }
         Ok(OpenStore::Disk(Arc::new(store)))

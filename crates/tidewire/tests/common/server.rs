@@ -155,6 +155,11 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
+    /// Its log, which can be read after its end too.
+    pub fn log_handle(&self) -> Arc<Mutex<String>> {
+        self.log.clone()
+    }
+
     /// Asks it to stop, as a supervisor does.
     pub fn terminate(&self) {
         self.signal("TERM");

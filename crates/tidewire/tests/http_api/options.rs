@@ -299,7 +299,7 @@ fn contradictory_options_are_an_error_at_the_start() {
         (vec!["--retain-bytes", "8MB"], "MiB"),
         (vec!["--retain-bytes", "99999999999G"], "larger than"),
         (vec!["--retain-bytes=-1"], "retain-bytes"),
-        (vec!["--sync", "always"], "name a folder with --data"),
+        (vec!["--sync", "always"], "name a directory with --data"),
         (vec!["--data", "/no", "--sync", "often"], "interval"),
         (vec!["--window-messages", "0"], "at least 1"),
         (vec!["--window-bytes", "0"], "at least 1"),

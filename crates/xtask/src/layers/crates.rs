@@ -150,8 +150,10 @@ fn of_package(package: &Package, ours: &BTreeSet<&str>) -> Vec<String> {
                 problems.push(format!("{from} -> {to}: the table does not list this dependency."));
             }
             (DependencyKind::Normal, false) => problems.extend(outside(row, to, dependency.optional)),
-            // Tests may use the same and lower layers, and the test kit.
-            (DependencyKind::Development, true) if to != TESTKIT && row_layer(to) > row.layer => {
+            // Tests may use the same and lower layers, and the crates for tests.
+            (DependencyKind::Development, true)
+                if ![TESTKIT, LOSSYDISK].contains(&to) && row_layer(to) > row.layer =>
+            {
                 problems.push(format!("{from} -> {to}: a test may not use a higher layer."));
             }
             (DependencyKind::Build, _) => {
