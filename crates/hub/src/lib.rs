@@ -31,6 +31,7 @@ mod name;
 mod object;
 mod opening;
 mod out;
+mod page;
 mod pages;
 #[cfg(test)]
 mod pages_tests;
