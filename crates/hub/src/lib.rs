@@ -35,8 +35,6 @@ mod page;
 mod pages;
 #[cfg(test)]
 mod pages_tests;
-#[cfg(test)]
-mod pipelining_tests;
 mod poll;
 mod positions;
 mod publication;

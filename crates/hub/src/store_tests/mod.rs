@@ -3,6 +3,7 @@
 mod ends;
 mod gaps;
 mod life;
+mod pipelining;
 mod publishing;
 mod reading;
 mod setup;

@@ -49,9 +49,9 @@ use std::sync::Arc;
 pub use bad_rows::BadRows;
 pub use faulty::{Fault, FaultyStore, Held, Rates, RequestKind, Seen};
 pub use journal::{JournalStore, Loss};
-pub use threaded::ThreadedStore;
 #[cfg(test)]
 pub(crate) use random::Random;
+pub use threaded::ThreadedStore;
 
 use crate::store::Store;
 

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use tidewire_channel::{Budget, Retention, Since};
 use tidewire_store::suite::{Fault, RequestKind};
 
+use super::setup::{all, ask, faulty, get, hub, name, release, serve, texts};
 use crate::channel::{Channel, Watch};
 use crate::channel_state::Waiter;
 use crate::config::HubConfig;
 use crate::hub::Hub;
-use crate::store_site_tests::{ask, get, serve};
-use crate::store_tests::{all, faulty, hub, name, release, texts};
 
 /// A publish of this text, which is not longer than 9 bytes.
 fn post(channel: &str, text: &str) -> String {
