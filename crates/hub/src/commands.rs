@@ -28,21 +28,30 @@ use crate::table::{Incoming, RowId, Table, Waiting};
 /// Longest `id` of a command in bytes, as the client spelled it. It is stored for the answer.
 const MAX_ID: usize = 1024;
 
+/// The largest number of publishes of one client that wait for the store.
+const MAX_IN_FLIGHT: usize = 32;
+
 /// Handles the messages of a client, and queues the answers to it. Returns whether the remaining
-/// messages must wait until a channel has room.
+/// messages must wait until a channel has room, or until the store has answered.
+///
+/// Publishes of `tidewire.v1` are in flight together, and answered in their order. A bare message
+/// waits for the one before: if that fails, it is not published.
 pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<Incoming>) -> bool {
     let is_v1 = table.is_v1(row);
     let waker = table.row_waker(row);
-    let mut client = Client { hub, table, row, waker };
+    let mut client = Client { hub, table, row, waker, is_behind: false };
+    let mut in_flight = Vec::new();
     let mut messages = messages.into_iter();
     while let Some(incoming) = messages.next() {
+        client.is_behind = !in_flight.is_empty();
         let outcome = match incoming {
             Incoming::Waiting(waiting) if is_v1 => client.publish(waiting),
             Incoming::Waiting(waiting) => client.publish_bare(waiting),
             Incoming::Text(text) if is_v1 => match client.command(&text) {
-                Outcome::Opening => Outcome::Waits(Incoming::Text(text)),
+                Outcome::Later => Outcome::Waits(Incoming::Text(text)),
                 outcome => outcome,
             },
+            Incoming::Binary(data) if is_v1 && client.is_behind => Outcome::Waits(Incoming::Binary(data)),
             Incoming::Binary(_) if is_v1 => {
                 client.enqueue(&bad_command("Commands are JSON objects in text messages."));
                 Outcome::Done
@@ -51,16 +60,21 @@ pub(crate) fn carry_out(hub: &Hub, table: &mut Table, row: RowId, messages: Vec<
             Incoming::Binary(data) => client.bare(data),
         };
         match outcome {
-            Outcome::Done => {}
-            Outcome::Closed => break,
-            Outcome::Waits(incoming) => {
-                let left = std::iter::once(incoming).chain(messages).collect();
-                return client.wait(left);
+            Outcome::Done | Outcome::Later => {}
+            Outcome::Closed => return false,
+            Outcome::Waits(Incoming::Waiting(waiting))
+                if is_v1 && waiting.is_in_flight() && in_flight.len() < MAX_IN_FLIGHT =>
+            {
+                in_flight.push(Incoming::Waiting(waiting));
             }
-            Outcome::Opening => {}
+            Outcome::Waits(incoming) => {
+                in_flight.push(incoming);
+                in_flight.extend(messages);
+                return client.wait(in_flight);
+            }
         }
     }
-    false
+    !in_flight.is_empty() && client.wait(in_flight)
 }
 
 /// The outcome of one message of a client.
@@ -68,10 +82,11 @@ enum Outcome {
     Done,
     /// The connection is closing.
     Closed,
-    /// The channel has no room yet, or the store has not answered.
+    /// The channel has no room yet, or the store has not answered, or earlier messages wait.
     Waits(Incoming),
-    /// The store has not opened the channel of the command. Carry it out again later.
-    Opening,
+    /// The store has not opened the channel of the command, or the command waits for earlier ones.
+    /// Carry it out again later.
+    Later,
 }
 
 /// A client, and what its commands need.
@@ -81,6 +96,16 @@ struct Client<'a> {
     row: RowId,
     /// Wakes the connection when there is room, or when the store has answered.
     waker: Waker,
+    /// Whether earlier publishes are in flight. Then only a publish is carried out, and nothing is
+    /// answered.
+    is_behind: bool,
+}
+
+impl Waiting {
+    /// Whether nothing but the store holds it up, or nothing at all.
+    fn is_in_flight(&self) -> bool {
+        self.outcome.is_some() || self.publication.is_sent()
+    }
 }
 
 impl Client<'_> {
@@ -117,11 +142,12 @@ impl Client<'_> {
         self.publish_bare(Waiting {
             publication: Publication::new(channel.name().clone(), message, None),
             id: None,
+            outcome: None,
         })
     }
 
     fn publish_bare(&mut self, mut waiting: Waiting) -> Outcome {
-        match self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication) {
+        match self.poll(&mut waiting) {
             Poll::Pending => Outcome::Waits(Incoming::Waiting(waiting)),
             Poll::Ready(Ok(_)) => Outcome::Done,
             Poll::Ready(Err(error)) => {
@@ -160,6 +186,7 @@ impl Client<'_> {
         let outcome = match kind.as_deref() {
             Some("publish") => serde_json::from_str(text).map(|command| self.begin_publish(id, &command)),
             Some("close") => serde_json::from_str(text).map(|command| self.begin_close(id, &command)),
+            _ if self.is_behind => return Outcome::Later,
             Some("subscribe") => serde_json::from_str(text).map(|command| self.subscribe(id, &command)),
             Some("unsubscribe") => serde_json::from_str(text)
                 .map(|command: ChannelCommand| self.unsubscribe(id, &command.channel)),
@@ -178,6 +205,9 @@ impl Client<'_> {
 
     /// Answers a command with a refusal.
     fn refuse(&mut self, object: &Object<'_>) -> Outcome {
+        if self.is_behind {
+            return Outcome::Later;
+        }
         self.enqueue(object);
         Outcome::Done
     }
@@ -201,13 +231,21 @@ impl Client<'_> {
 
     fn begin(&mut self, id: Option<&RawValue>, publication: Result<Publication, Problem>) -> Outcome {
         match publication {
-            Ok(publication) => self.publish(Waiting { publication, id: id.map(RawValue::to_owned) }),
+            Ok(publication) => {
+                self.publish(Waiting { publication, id: id.map(RawValue::to_owned), outcome: None })
+            }
             Err(problem) => self.refuse(&refusal(id, &problem)),
         }
     }
 
     fn publish(&mut self, mut waiting: Waiting) -> Outcome {
-        let outcome = self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication);
+        if self.is_behind {
+            return self.publish_behind(waiting);
+        }
+        let outcome = match waiting.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => self.poll(&mut waiting),
+        };
         let id = waiting.id.as_deref();
         match outcome {
             Poll::Pending => return Outcome::Waits(Incoming::Waiting(waiting)),
@@ -220,6 +258,27 @@ impl Client<'_> {
             Poll::Ready(Err(error)) => self.enqueue(&refusal(id, &hub_refusal(error))),
         }
         Outcome::Done
+    }
+
+    /// Sends a publish to the store, if it was not sent, and answers it when those before are
+    /// answered.
+    fn publish_behind(&mut self, mut waiting: Waiting) -> Outcome {
+        if !waiting.is_in_flight() {
+            // The answer to the first publish in flight wakes the connection.
+            let mut nobody = Context::from_waker(Waker::noop());
+            let mut outcome = self.hub.poll_publish(&mut nobody, &mut waiting.publication);
+            if outcome.is_pending() && !waiting.publication.is_sent() {
+                outcome = self.poll(&mut waiting);
+            }
+            if let Poll::Ready(outcome) = outcome {
+                waiting.outcome = Some(outcome);
+            }
+        }
+        Outcome::Waits(Incoming::Waiting(waiting))
+    }
+
+    fn poll(&self, waiting: &mut Waiting) -> Poll<Result<Published, HubError>> {
+        self.hub.poll_publish(&mut Context::from_waker(&self.waker), &mut waiting.publication)
     }
 
     /// The channel of a command: the one that it names, or the only one of the connection.
@@ -264,7 +323,7 @@ impl Client<'_> {
     fn subscribe(&mut self, id: Option<&RawValue>, command: &ChannelCommand) -> Outcome {
         let name = &command.channel;
         match self.try_subscribe(name, command.since.as_deref()) {
-            Ok(Poll::Pending) => return Outcome::Opening,
+            Ok(Poll::Pending) => return Outcome::Later,
             Ok(Poll::Ready((channels, start))) => {
                 let end = channels.0.last().and_then(|channel| channel.end());
                 self.table.move_to(self.row, &channels, |mut positions| {

@@ -17,8 +17,7 @@
 //!   a framing error: the earlier answers, then the refusal, then FIN, a short drain, close
 //! ```
 //!
-//! While answers are under way, only requests that may be pipelined are handled. Whatever else comes
-//! waits for these answers: other requests, the answers to them, a refusal, the end.
+//! While answers are under way, only requests that may be pipelined are handled. All else waits.
 //!
 //! The cycle uses five parts. Each part knows only the parts below it, and none knows a handler:
 //!
@@ -37,6 +36,7 @@ mod in_flight;
 mod log;
 mod request_body;
 mod response_writer;
+mod step;
 mod transport;
 mod waiting;
 
@@ -46,19 +46,19 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidewire_http1::{BodyLength, Connection, Error, Event, RequestHead, Server, TargetForm};
+use tidewire_http1::{BodyLength, Connection, Event, RequestHead, Server, TargetForm};
 
 use crate::connection_limits::Permit;
 use crate::parked::{Parked, Resume};
 use crate::reply::{DetachHead, LocalFuture, Reply};
-use crate::response::ResponseBody;
 use crate::shared::Worker;
 use crate::stream::{Peer, Stream};
 use crate::turns::InTurns;
-use crate::{Handler, PreparedResponse, Problem, Request, Response, StreamBody};
+use crate::{Handler, PreparedResponse, Problem, Request, Response};
 use in_flight::{InFlight, Next, Progress};
 use request_body::RequestBody;
 use response_writer::{ResponseWriter, Unsendable, Written};
+use step::{End, Step};
 use transport::{Failure, MAX_OUTPUT, Transport};
 use waiting::Waiting;
 
@@ -123,37 +123,6 @@ fn is_misdirected(head: &RequestHead<'_>) -> bool {
     head.target_form() == TargetForm::Absolute && !scheme.is_some_and(|s| s.eq_ignore_ascii_case(b"http://"))
 }
 
-/// How a connection ends.
-enum End<T> {
-    /// The peer has left, or the socket failed.
-    Disconnected,
-    /// With the last answer and a FIN.
-    Close,
-    Detach(T),
-}
-
-/// What a connection must do before its next request.
-enum Step<T> {
-    /// Nothing: the next request may be in the input already.
-    Next,
-    /// Read more bytes.
-    Read,
-    /// Write the output, because the buffer is full.
-    Flush,
-    /// Let other connections run, because the turn is over.
-    Pause,
-    /// Wait for answers that are under way, and for more requests.
-    InFlight,
-    /// Wait for the handler.
-    Later(LocalFuture<Reply<T>>),
-    /// Send a streamed body.
-    Stream(StreamBody),
-    /// Read the rest of a body that the handler did not read.
-    Drain,
-    Detach(T),
-    Close,
-}
-
 impl<H: Handler> Cycle<H> {
     async fn run(&mut self) -> End<H::Ticket> {
         let input = std::mem::take(&mut self.transport.input);
@@ -180,7 +149,7 @@ impl<H: Handler> Cycle<H> {
                 Step::Later(future) => match self.waiting().later(future).await {
                     Ok(reply) => {
                         self.now = Instant::now();
-                        self.reply_to(reply, 0)
+                        self.reply(reply, 0)
                     }
                     Err(failure) => self.refuse(failure),
                 },
@@ -264,14 +233,14 @@ impl<H: Handler> Cycle<H> {
             Progress::Disconnected => return Err(End::Disconnected),
             Progress::Over => {}
         }
-        let Some(over) = self.in_flight.take() else { return Ok(Step::Next) };
         self.now = Instant::now();
+        let Some(over) = self.in_flight.take() else { return Ok(Step::Next) };
         if over.closes {
             self.http.close();
         }
         Ok(match over.next {
             Next::Requests | Next::Request => Step::Next,
-            Next::Reply(reply) => self.reply_to(reply, 0),
+            Next::Reply(reply) => self.reply(reply, 0),
             Next::Refusal(failure) => self.refuse(failure),
         })
     }
@@ -333,11 +302,11 @@ impl<H: Handler> Cycle<H> {
                 }
                 // Before a head there is no other event: the head is incomplete, so read more
                 // bytes.
-                Ok((n, _)) => return (used + n, self.read_on(input.len() - used - n)),
-                Err(error) => return (used, self.refuse_next(error)),
+                Ok((n, _)) => return (used + n, self.read_on(input.len() - used - n + 1)),
+                Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
             if let Some((at, http)) = before.take_if(|_| !self.worker.handler.is_pipelined(&head)) {
-                return (at, self.read_again(http));
+                return (at, self.read_again(http, None));
             }
             (self.is_first, self.head_begun) = (false, false);
             self.request_body.length = head.body();
@@ -345,7 +314,7 @@ impl<H: Handler> Cycle<H> {
                 let limits = self.worker.handler.body_limits(&head, shared.limits.body());
                 (self.request_body.max, self.request_body.max_pause) = (limits.max, limits.max_pause);
                 if let Err(error) = self.http.limit_body(limits.max) {
-                    return (used, self.refuse_next(error));
+                    return (used, self.refuse(Failure::Refused(error)));
                 }
             }
             let begun = self.request_body.begin(&mut self.http, head.expects_continue(), &input[used..]);
@@ -354,10 +323,12 @@ impl<H: Handler> Cycle<H> {
                     used += n;
                     body
                 }
-                Err(error) => return (used, self.refuse_next(error)),
+                Err(error) => return (used, self.refuse(Failure::Refused(error))),
             };
-            if let Some((at, http)) = before.take_if(|_| !self.request_body.is_whole()) {
-                return (at, self.read_whole(http, used - at));
+            if let (Some((at, http)), false) = (before, self.request_body.is_whole()) {
+                let body = self.request_body.length;
+                let needs = self.in_flight.as_ref().and_then(|answers| answers.needed_for(used - at, body));
+                return (at, self.read_again(http, needs));
             }
             let body_len = body.as_whole().map_or(0, Bytes::len);
             let reply = if is_misdirected(&head) {
@@ -367,7 +338,7 @@ impl<H: Handler> Cycle<H> {
             } else {
                 self.worker.handler.handle(Request { head: &head, body, peer: self.peer, at: self.now })
             };
-            match self.reply_to(reply, body_len) {
+            match self.reply(reply, body_len) {
                 Step::Next if used < input.len() && shared.turns.is_over() => return (used, Step::Pause),
                 Step::Next => {}
                 step => return (used, step),
@@ -375,36 +346,21 @@ impl<H: Handler> Cycle<H> {
         }
     }
 
-    /// Reads more bytes than these, which were not consumed. If answers are under way, waits for them too.
-    fn read_on(&mut self, left: usize) -> Step<H::Ticket> {
-        let Some(in_flight) = &mut self.in_flight else { return Step::Read };
-        in_flight.needs = left + 1;
-        Step::InFlight
-    }
-
-    /// The request that was just read has not come whole: a head of this length, and a part of the
-    /// body. If the body is short, it may still be handled before the answers under way are there.
-    fn read_whole(&mut self, http: Connection<Server>, head_len: usize) -> Step<H::Ticket> {
-        let length = match self.request_body.length {
-            BodyLength::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
-            _ => usize::MAX,
-        };
-        match &mut self.in_flight {
-            Some(in_flight) if length <= in_flight.room() => {
-                in_flight.needs = head_len + length;
-                (self.http, self.request_body) = (http, RequestBody::NONE);
-                Step::InFlight
-            }
-            _ => self.read_again(http),
+    /// The request that was just read must wait for the answers under way, or until the input has
+    /// as many bytes as it needs. `http` is as it was before: the request is read again.
+    fn read_again(&mut self, http: Connection<Server>, needs: Option<usize>) -> Step<H::Ticket> {
+        (self.http, self.request_body) = (http, RequestBody::NONE);
+        match needs {
+            Some(needs) => self.read_on(needs),
+            None => self.follow(Next::Request),
         }
     }
 
-    /// The request that was just read must wait for the answers under way. `http` is as it was
-    /// before: the request is read again afterwards.
-    fn read_again(&mut self, http: Connection<Server>) -> Step<H::Ticket> {
-        self.http = http;
-        self.request_body = RequestBody::NONE;
-        self.follow(Next::Request)
+    /// Reads until the input has as many bytes. If answers are under way, waits for them too.
+    fn read_on(&mut self, needs: usize) -> Step<H::Ticket> {
+        let Some(in_flight) = &mut self.in_flight else { return Step::Read };
+        in_flight.needs = needs;
+        Step::InFlight
     }
 
     /// Notes what follows the answers under way.
@@ -415,22 +371,23 @@ impl<H: Handler> Cycle<H> {
         Step::InFlight
     }
 
-    /// Executes the reply to a request that was just read. The answers under way come first.
-    fn reply_to(&mut self, reply: Reply<H::Ticket>, body_len: usize) -> Step<H::Ticket> {
+    /// Executes a reply as far as possible without waiting. `Step::Next` means that the exchange is
+    /// over, or that its answer is under way. The answers under way come first.
+    fn reply(&mut self, reply: Reply<H::Ticket>, body_len: usize) -> Step<H::Ticket> {
         let is_behind = self.in_flight.is_some();
         match reply {
             Reply::Pipelined(answer) if self.request_body.is_whole() && self.http.answer_elsewhere() => {
                 self.push(answer, body_len)
             }
-            Reply::Ready(answer)
-                if is_behind
-                    && matches!(answer.body, ResponseBody::Whole(_))
-                    && self.http.answer_elsewhere() =>
-            {
+            Reply::Ready(answer) if is_behind && answer.is_whole() && self.http.answer_elsewhere() => {
                 self.push(Box::pin(std::future::ready(answer)), body_len)
             }
             reply if is_behind => self.follow(Next::Reply(reply)),
-            reply => self.reply(reply),
+            Reply::Ready(response) => self.respond(response),
+            Reply::Shared(prepared) => self.respond_shared(&prepared),
+            Reply::Later(future) => Step::Later(future),
+            Reply::Pipelined(answer) => Step::Later(Box::pin(async move { Reply::Ready(answer.await) })),
+            Reply::Detach { head, first, ticket } => self.detach(head, first, ticket),
         }
     }
 
@@ -439,18 +396,6 @@ impl<H: Handler> Cycle<H> {
         self.in_flight.get_or_insert_with(|| Box::new(InFlight::new())).push(answer, body_len);
         self.request_body = RequestBody::NONE;
         Step::Next
-    }
-
-    /// Executes a reply as far as possible without waiting. `Step::Next` means that the exchange is
-    /// over.
-    fn reply(&mut self, reply: Reply<H::Ticket>) -> Step<H::Ticket> {
-        match reply {
-            Reply::Ready(response) => self.respond(response),
-            Reply::Shared(prepared) => self.respond_shared(&prepared),
-            Reply::Later(future) => Step::Later(future),
-            Reply::Pipelined(answer) => Step::Later(Box::pin(async move { Reply::Ready(answer.await) })),
-            Reply::Detach { head, first, ticket } => self.detach(head, first, ticket),
-        }
     }
 
     fn respond(&mut self, response: Response) -> Step<H::Ticket> {
@@ -511,31 +456,20 @@ impl<H: Handler> Cycle<H> {
         if self.http.next_exchange().is_ok() { Step::Next } else { Step::Close }
     }
 
-    /// Refuses a request that cannot be read. The answers under way come first.
-    fn refuse_next(&mut self, error: Error) -> Step<H::Ticket> {
-        let failure = Failure::Refused(error);
-        if self.in_flight.is_some() { self.follow(Next::Refusal(failure)) } else { self.refuse(failure) }
-    }
-
     /// Answers a request that is refused before the handler has answered it, and closes the
-    /// connection.
+    /// connection. The answers under way come first.
     fn refuse(&mut self, failure: Failure) -> Step<H::Ticket> {
-        let problem = match failure {
-            Failure::Disconnected => return Step::Close,
-            Failure::TimedOut => {
-                // Ends the message for the parser too, which then allows an answer.
-                let _ = self.http.finish();
-                Problem::new(408, "The request came too slowly. Send it again, faster.")
-            }
-            Failure::Refused(error) if error.status_hint() == 413 => {
-                let max = self.request_body.max;
-                Problem::new(413, format!("The body is over the limit of {max} bytes. Send a shorter one."))
-            }
-            Failure::Refused(error) => {
-                Problem::new(error.status_hint(), format!("The request was not accepted: {error}."))
-            }
-        };
-        self.answer_and_close(problem)
+        if self.in_flight.is_some() {
+            return self.follow(Next::Refusal(failure));
+        }
+        if let Failure::TimedOut = failure {
+            // Ends the message for the parser too, which then allows an answer.
+            let _ = self.http.finish();
+        }
+        match failure.problem(self.request_body.max) {
+            Some(problem) => self.answer_and_close(problem),
+            None => Step::Close,
+        }
     }
 
     fn answer_and_close(&mut self, problem: Problem) -> Step<H::Ticket> {

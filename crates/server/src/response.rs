@@ -154,6 +154,12 @@ impl Response {
         self.status
     }
 
+    /// Whether the body is not streamed.
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.body, ResponseBody::Whole(_))
+    }
+
     /// The bytes of the whole response, for a handler that answers on a [`Parked`](crate::Parked)
     /// connection: head and body, framed by a length. Small parts are joined with the head. Long
     /// parts are not copied. `idle` is how long an HTTP/1.1 connection may be idle afterwards, or

@@ -209,3 +209,73 @@ fn publishes_in_flight_are_answered_when_the_server_stops() {
     running.stop().unwrap();
     assert_eq!(texts(&all(&channel(&hub, "a"))), ["1", "3"]);
 }
+
+/// A text message of a WebSocket client. Its mask is zero.
+fn command(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    assert!(length < 126);
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+/// Reads a short text message.
+fn message(socket: &mut TcpStream) -> String {
+    let mut head = [0; 2];
+    socket.read_exact(&mut head).unwrap();
+    let mut length = usize::from(head[1]);
+    if length == 126 {
+        let mut long = [0; 2];
+        socket.read_exact(&mut long).unwrap();
+        length = usize::from(u16::from_be_bytes(long));
+    }
+    let mut text = vec![0; length];
+    socket.read_exact(&mut text).unwrap();
+    assert_eq!(head[0], 0x81);
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn commands_that_publish_are_in_flight_together_and_answered_in_order() {
+    let store = faulty();
+    let hub = hub(&store);
+    let (running, address) = serve(&hub);
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: tidewire.v1\r\n";
+    let request = format!("GET /c/quiet HTTP/1.1\r\nHost: localhost\r\n{upgrade}\r\n");
+    let mut socket = ask(address, &request);
+    let mut byte = [0];
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        socket.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    assert!(message(&mut socket).contains("hello"));
+    // The third fails at once, and waits for its turn like the others. So does what follows them.
+    // The fourth is held behind the first, because it is for the same log.
+    for fault in [Fault::HoldRequest, Fault::HoldRequest, Fault::Fail] {
+        store.plan(RequestKind::Append, fault);
+    }
+    let publish = |id: usize, channel: &str| {
+        command(&format!(r#"{{"type":"publish","id":{id},"channel":"{channel}","data":"{id}"}}"#))
+    };
+    let commands = [
+        publish(0, "a"),
+        publish(1, "b"),
+        publish(2, "c"),
+        publish(3, "a"),
+        command(r#"{"type":"unsubscribe","id":4,"channel":"quiet"}"#),
+        command(r#"{"type":"nonsense","id":5}"#),
+        publish(6, "a"),
+    ];
+    socket.write_all(&commands.concat()).unwrap();
+    let held = store.wait_held(3);
+    assert_eq!(store.count(RequestKind::Append), 4, "the last one is behind other commands");
+    held.iter().rev().for_each(|held| release(&store, held.number));
+    for (id, ack) in [true, true, false, true, true, false, true].into_iter().enumerate() {
+        let object = message(&mut socket);
+        let kind = if ack { "\"ack\"" } else { "\"error\"" };
+        assert!(object.contains(kind) && object.contains(&format!("\"id\":{id}")), "{id}: {object}");
+    }
+    assert_eq!(texts(&all(&channel(&hub, "a"))), ["0", "3", "6"]);
+    drop(socket);
+    running.stop().unwrap();
+}

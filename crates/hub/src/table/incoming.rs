@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
+use crate::channel_state::Published;
+use crate::error::HubError;
 use crate::publication::Publication;
 
 /// A message of a client.
@@ -13,11 +15,13 @@ pub(crate) enum Incoming {
     Waiting(Waiting),
 }
 
-/// A publish that waits for room.
+/// A publish that waits for room, for the store, or until earlier ones are answered.
 pub(crate) struct Waiting {
     pub(crate) publication: Publication,
     /// The id of its command.
     pub(crate) id: Option<Box<RawValue>>,
+    /// The outcome, if it was there before those of earlier publishes.
+    pub(crate) outcome: Option<Result<Published, HubError>>,
 }
 
 impl Incoming {

@@ -11,14 +11,13 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tidewire_http1::{Connection, Server};
+use tidewire_http1::{BodyLength, Connection, Server};
 
 use super::request_body::RequestBody;
 use super::response_writer::{ResponseWriter, Unsendable, Written};
 use super::transport::{Failure, MAX_OUTPUT, Transport};
 use crate::Response;
 use crate::reply::{LocalFuture, Reply};
-use crate::response::ResponseBody;
 
 /// The largest number of answers under way on one connection.
 const MAX_ANSWERS: usize = 32;
@@ -89,9 +88,12 @@ impl<T> InFlight<T> {
         has_room && matches!(self.next, Next::Requests) && !self.closes && !is_draining
     }
 
-    /// The bytes of requests for which there is room. The last request may be longer.
-    pub(super) fn room(&self) -> usize {
-        MAX_BYTES.saturating_sub(self.bytes)
+    /// How many bytes the input must have until this request is whole. `None` if there is no room
+    /// for it, or nobody knows.
+    pub(super) fn needed_for(&self, head_len: usize, body: BodyLength) -> Option<usize> {
+        let BodyLength::Length(body) = body else { return None };
+        let body = usize::try_from(body).ok()?;
+        (body <= MAX_BYTES.saturating_sub(self.bytes)).then_some(head_len + body)
     }
 
     /// Writes the answers that are complete, and reads more requests while there is room for them.
@@ -157,11 +159,7 @@ impl<T> InFlight<T> {
                 now: *now.get_or_insert_with(Instant::now),
                 more: !is_last,
             };
-            let written = match response.body {
-                ResponseBody::Whole(_) => writer.respond(response),
-                ResponseBody::Stream(_) => Err(Unsendable),
-            };
-            match written {
+            match if response.is_whole() { writer.respond(response) } else { Err(Unsendable) } {
                 Ok(Written::All) if !writer.http.must_close() => {}
                 Ok(_) => return Some(Progress::Closed),
                 Err(Unsendable) => {

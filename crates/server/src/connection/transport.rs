@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use tidewire_http1::Error;
 
+use crate::Problem;
 use crate::deadline::Deadline;
 use crate::output::Output;
 use crate::shared::Shared;
@@ -40,6 +41,23 @@ pub(super) enum Failure {
     TimedOut,
     /// The bytes of the peer break a rule, or are over a limit.
     Refused(Error),
+}
+
+impl Failure {
+    /// What the peer is told, if it is still there. `max_body` is the limit of the body.
+    pub(super) fn problem(self, max_body: u64) -> Option<Problem> {
+        Some(match self {
+            Failure::Disconnected => return None,
+            Failure::TimedOut => Problem::new(408, "The request came too slowly. Send it again, faster."),
+            Failure::Refused(error) if error.status_hint() == 413 => Problem::new(
+                413,
+                format!("The body is over the limit of {max_body} bytes. Send a shorter one."),
+            ),
+            Failure::Refused(error) => {
+                Problem::new(error.status_hint(), format!("The request was not accepted: {error}."))
+            }
+        })
+    }
 }
 
 impl Transport {
