@@ -154,6 +154,7 @@ impl Log {
             head: self.folded,
             earliest: self.kept.earliest,
             bytes,
+            oldest_ms: self.kept.oldest_ms,
             last_time_ms: self.last_time_ms,
             last_appended_ms: self.clock_ms,
             is_closed: self.is_closed,

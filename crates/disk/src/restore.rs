@@ -108,6 +108,8 @@ impl Writer {
         } else {
             Kept::loaded(row.earliest, kept_bytes)
         };
+        // Without this, the first run of each log would be read.
+        kept.oldest_ms = row.oldest_ms.filter(|_| kept.earliest < head);
         if let Place::Tail(entry) = index.find(kept.earliest.saturating_add(1)) {
             kept.oldest_ms = Some(entry.appended_ms);
         }

@@ -74,6 +74,7 @@ fn a_row_comes_back_as_it_was_written() {
     row.lineage = lineage;
     (row.head, row.earliest, row.bytes) = (70, 70, 0);
     (row.last_time_ms, row.last_appended_ms, row.used_ms) = (u64::MAX, 8, 9);
+    row.oldest_ms = Some(u64::MAX);
     (row.is_closed, row.upload_open, row.is_created, row.is_deleted) = (true, true, true, true);
     row.stream_seq = Some("é".into());
     row.update(&database.db).expect("it is written");
@@ -287,6 +288,7 @@ fn every_damage_is_found_and_named() {
         ("UPDATE log SET source_at = 'x' WHERE id = 2", "log: source_at"),
         ("UPDATE log SET source_at = NULL WHERE id = 2", "log: its source"),
         ("UPDATE log SET base = 2 WHERE id = 2", "log: its checksum"),
+        ("UPDATE log SET oldest = NULL WHERE id = 1", "log: its checksum"),
         ("UPDATE log SET closed = 1 WHERE id = 1", "log: its checksum"),
         ("DELETE FROM log WHERE id = 1", "log: the log that it was forked from is missing"),
         ("DELETE FROM log WHERE id = 3", "run: its log is missing"),
@@ -366,6 +368,7 @@ fn rows_that_do_not_fit_each_other_are_found() {
     );
 }
 
+#[expect(clippy::print_stderr, reason = "it measures, if somebody asks for it")]
 #[test]
 fn a_large_database_is_loaded() {
     let size =
