@@ -13,7 +13,10 @@ use crate::schema::{FORMAT, MigrateError};
 #[non_exhaustive]
 pub enum OpenError {
     /// The directory cannot be made, or it is none.
-    #[error("the data directory {} cannot be used: {detail}. Name a directory that the server may write.", path.display())]
+    #[error(
+        "the data directory {} cannot be used: {detail}. Name a directory that the server may write.",
+        path.display()
+    )]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -32,10 +35,10 @@ pub enum OpenError {
         /// What SQLite or the system says.
         detail: String,
     },
-    /// The file system is mounted for reading only.
+    /// The file can only be read, or its file system is mounted for reading only.
     #[error(
-        "{} is on a file system that can only be read: {detail}. Mount it for writing, or name another \
-         directory.",
+        "{} can only be read: {detail}. Give the user that runs the server the right to write it, mount its \
+         file system for writing, or name another directory.",
         path.display()
     )]
     ReadOnly {
@@ -112,7 +115,10 @@ pub enum OpenError {
         detail: String,
     },
     /// Something else has failed.
-    #[error("{} cannot be opened: {detail}. Look into the log of the system for errors of the disk.", path.display())]
+    #[error(
+        "{} cannot be opened: {detail}. Look into the log of the system for errors of the disk.",
+        path.display()
+    )]
     Failed {
         /// The file.
         path: PathBuf,

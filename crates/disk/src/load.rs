@@ -7,10 +7,11 @@
 //!   key, producer, forgotten, deleted
 //! ```
 //!
-//! Every row has a sum, and what one row says must agree with the others. If something is wrong, the
-//! store does not start: half of a database would tell wrong things to readers. One case differs. A
-//! row of the tail with a wrong sum is a lost message, and nobody knows whether it was the newest of
-//! its log. So it counts as a crash, and its number, if it can be told, as a lost message.
+//! Every row has a sum, and what one row says must agree with the others. If something is wrong,
+//! the store does not start: half of a database would tell wrong things to readers. One case
+//! differs. A row of the tail with a wrong sum is a lost message, and nobody knows whether it was
+//! the newest of its log. So it counts as a crash, and its number, if it can be told, as a lost
+//! message.
 
 use rusqlite::Connection;
 use tidewire_store::Limits;
@@ -120,7 +121,7 @@ pub(crate) fn load_all(db: &Connection, limits: &Limits) -> Result<Loaded, LoadE
     tail.load(&db, &mut logs)?;
     let (last_id, lost) = (tail.last_id.max(crashes.after()), tail.lost);
     for log in &logs {
-        if log.row.earliest > log.head() {
+        if log.row.earliest > log.head() && log.row.name.is_some() {
             return Err(bad("log", log.row.id, "its earliest message is after its newest one"));
         }
     }
@@ -295,8 +296,9 @@ impl Tail<'_> {
             return Err(bad("message", header.id, "the messages before it are missing"));
         }
         if holes > 0 {
-            // What is not kept may be gone.
-            if log.row.earliest < number.saturating_sub(1) && self.hints.is_empty() {
+            // What is not kept may be gone. What bad rows have left is counted already.
+            let is_kept = log.row.name.is_some() && log.row.earliest < number.saturating_sub(1);
+            if is_kept && self.hints.is_empty() {
                 let (log, first) = (log.row.id, log.index.next());
                 tracing::error!(log, first, holes, "messages of the newest ones are lost");
                 self.lost = self.lost.saturating_add(holes);

@@ -1,8 +1,8 @@
 //! The tables of a database, and how an older database becomes one of today.
 //!
-//! Numbers of messages, times and epochs are `u64` in the program and `INTEGER` here: the `i64` with
-//! the same bits. Times are milliseconds since 1970. A `sum` is a CRC-32 over the other columns:
-//! see [`Sum`](crate::sum::Sum).
+//! Numbers of messages, times and epochs are `u64` in the program and `INTEGER` here: the `i64`
+//! with the same bits. Times are milliseconds since 1970. A `sum` is a CRC-32 over the other
+//! columns: see [`Sum`](crate::sum::Sum).
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 

@@ -81,8 +81,8 @@ impl SyncState {
     }
 
     /// Waits while the write-ahead log is too long and a checkpoint makes it shorter. Without this,
-    /// a writer that is faster than the disk would fill it. A reader, such as a backup, may hold the
-    /// log: then the writer goes on.
+    /// a writer that is faster than the disk would fill it. A reader, such as a backup, may hold
+    /// the log: then the writer goes on.
     pub(crate) fn wait_for_room(&self) {
         let must_wait = |state: &mut State| state.wal_bytes > WAIT_AT && state.is_checkpointing;
         drop(self.wait_while(self.lock(), must_wait));
@@ -244,7 +244,7 @@ impl SyncState {
                     let mib = wal.left() >> 20;
                     tracing::warn!(
                         mib,
-                        "a reader, such as a backup, holds the write-ahead log: it grows until the reader ends"
+                        "a reader, such as a backup, holds the write-ahead log, which grows until it ends"
                     );
                 }
                 Ok(wal) if wal.left() < CHECKPOINT_AT => warned_at = HELD,

@@ -26,14 +26,17 @@ impl Naive {
 enum Step {
     Push(usize),
     Fold(usize),
-    DropBefore(u64),
+    /// Each bit says whether a run goes.
+    Forget(u64),
+    Cut(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (0..900_usize).prop_map(Step::Push),
         2 => (1..9_usize).prop_map(Step::Fold),
-        1 => (0..40_u64).prop_map(Step::DropBefore),
+        1 => prop_oneof![Just(1), Just(3), any::<u64>()].prop_map(Step::Forget),
+        1 => (0..9_u64).prop_map(Step::Cut),
     ];
     prop::collection::vec(step, 0..60)
 }
@@ -77,18 +80,19 @@ proptest! {
                     naive.next += 1;
                 }
                 Step::Fold(count) => fold(&mut index, &mut naive, count),
-                Step::DropBefore(ahead) => {
-                    let number = index.first() + ahead;
-                    let gone = index.drop_before(number);
-                    let is_gone = |run: &Run| run.end() <= number;
-                    let expected: Vec<Run> = naive.runs.iter().copied().filter(is_gone).collect();
-                    prop_assert_eq!(gone, expected);
-                    naive.runs.retain(|run| !is_gone(run));
-                    let runs = naive.runs.clone();
-                    naive.all.retain(|&(of, _, is_run)| {
-                        let is_kept_by_run = runs.iter().any(|run| (run.first..run.end()).contains(&of));
-                        of >= number || is_kept_by_run || (!is_run && !runs.is_empty())
-                    });
+                Step::Forget(bits) => {
+                    let goes = |at: usize| at < 64 && bits >> at & 1 == 1;
+                    let gone = naive.runs.iter().enumerate().filter(|&(at, _)| goes(at)).map(|(_, run)| *run);
+                    let gone: Vec<Run> = gone.collect();
+                    index.forget(&gone.iter().map(|run| run.first).collect::<Vec<_>>());
+                    naive.runs.retain(|run| !gone.contains(run));
+                    let is_in = |of: u64| gone.iter().any(|run| (run.first..run.end()).contains(&of));
+                    naive.all.retain(|&(of, ..)| !is_in(of));
+                }
+                Step::Cut(ahead) => {
+                    let number = index.tail().0 + ahead;
+                    index.cut_tail(number);
+                    naive.all.retain(|&(of, _, is_run)| is_run || of >= number);
                 }
             }
             prop_assert_eq!(index.next(), naive.next);

@@ -2,6 +2,8 @@ use tidewire_channel::{Cursor, Epoch, Fingerprint};
 
 use super::*;
 use crate::log_row::SourceRow;
+use crate::options::DiskOptions;
+use crate::store::DiskStore;
 use crate::testing::{Database, database, full};
 
 fn reopened(dir: &tempfile::TempDir, database: Database) -> Database {
@@ -213,20 +215,24 @@ fn rows_of_a_dropped_log_are_not_used() {
     row.drop_name(&database.db).expect("it is written");
     database.damage("DELETE FROM run WHERE first = 129");
     assert_eq!(database.load().logs[0].head(), 300, "its runs are being deleted");
+    database.next_id += 2;
+    database.append(1, row.lineage.at(303), "a row of the tail");
+    let loaded = database.load();
+    assert_eq!((loaded.logs[0].head(), loaded.lost), (303, 0), "rows of its tail too");
     database.db.execute("DELETE FROM run", ()).expect("this is SQL");
     LogRow::delete(&database.db, 1).expect("it is written");
-    database.append(1, Cursor::new(Epoch::new(9), 301), "a row that is deleted later");
+    database.append(1, Cursor::new(Epoch::new(9), 304), "a row that is deleted later");
     KeyRow {
         log: 1,
         text: (*b"key").into(),
         fingerprint: Fingerprint([7; 16]),
-        cursor: Cursor::new(Epoch::new(9), 301),
+        cursor: Cursor::new(Epoch::new(9), 304),
         appended_ms: 7,
     }
     .insert(&database.db)
     .expect("it is written");
     let loaded = database.load();
-    assert_eq!((loaded.logs.len(), loaded.next_id, loaded.lost), (0, 302, 0));
+    assert_eq!((loaded.logs.len(), loaded.next_id, loaded.lost), (0, 305, 0));
 }
 
 #[test]
@@ -379,4 +385,13 @@ fn a_large_database_is_loaded() {
     // With `--nocapture`, and sizes in the environment, this measures the start.
     eprintln!("{logs} logs with {each} messages each: loaded in {:?}", begun.elapsed());
     assert_eq!((loaded.logs.len() as u64, loaded.messages()), (logs, logs * each));
+    drop((loaded, database));
+    for was_clean in [true, false] {
+        let options = DiskOptions::DEFAULT.with_limits(Limits::DEFAULT.with_max_logs(usize::MAX));
+        let store = DiskStore::open(dir.path().join("data"), options).expect("it is good");
+        let report = *store.start_report();
+        assert_eq!((report.logs as u64, report.messages, report.was_clean), (logs, logs * each, was_clean));
+        eprintln!("opened in {:?}, after a stop in order: {was_clean}", report.took);
+        store.abandon();
+    }
 }

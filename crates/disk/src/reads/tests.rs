@@ -445,7 +445,7 @@ fn what_was_evicted_meanwhile_is_no_damage() {
     let turn = job.turn(&world.shared, &mut reader, &troubles);
     assert!(matches!(turn, Turn::More), "it looks again: {turn:?}");
     tide.lock().info.earliest = 200;
-    tide.lock().index.drop_before(201);
+    tide.lock().index.forget(&[1]);
     let mut turns = std::iter::repeat_with(|| job.turn(&world.shared, &mut reader, &troubles));
     let page = turns.find_map(|turn| match turn {
         Turn::Done(page) => Some(page.expect("a page")),

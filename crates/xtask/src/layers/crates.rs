@@ -73,6 +73,7 @@ const TABLE: &[Row] = &[
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
+    Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
     // It offers the connection of an upgrade to the extractor of WS.
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
     Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
