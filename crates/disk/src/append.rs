@@ -129,6 +129,7 @@ impl Writer {
             log.kept.push(is_first, size, log.clock_ms);
             log.tail_bytes = log.tail_bytes.saturating_add(size as u64);
             self.unfolded.add(size);
+            self.written = self.written.saturating_add(size as u64);
             if log.keeps_all() {
                 self.kept_for_good = self.kept_for_good.saturating_add(size as u64);
             }

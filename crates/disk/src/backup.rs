@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 use tidewire_store::Limits;
 
 use crate::directory::{self, DATABASE};
@@ -64,7 +64,7 @@ pub fn backup(data: &Path, target: &Path, progress: &mut dyn FnMut(Progress)) ->
     let (path, part) = (target.join(DATABASE), target.join(format!("{DATABASE}.part")));
     directory::make(target).map_err(BackupError::Target)?;
     check_is_empty(target, &part)?;
-    let copied = copy(&source, &part, progress).and_then(|()| finish(&part));
+    let copied = copy((&source, &source_path), &part, progress).and_then(|()| finish(&part));
     let (logs, messages) = copied.inspect_err(|_| remove(&part))?;
     let put = || {
         File::open(&part)?.sync_all()?;
@@ -108,7 +108,11 @@ fn check_is_empty(target: &Path, part: &Path) -> Result<(), BackupError> {
     }
 }
 
-fn copy(source: &Connection, part: &Path, progress: &mut dyn FnMut(Progress)) -> Result<(), BackupError> {
+fn copy(
+    (source, from): (&Connection, &Path),
+    part: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), BackupError> {
     let failed = |error: rusqlite::Error| BackupError::Target(OpenError::sqlite(part, &error));
     directory::private(part).map_err(|error| BackupError::Target(OpenError::io(part, &error)))?;
     let page: u64 =
@@ -118,8 +122,13 @@ fn copy(source: &Connection, part: &Path, progress: &mut dyn FnMut(Progress)) ->
     target.pragma_update(None, "synchronous", "OFF").map_err(failed)?;
     let backup = Backup::new(source, &mut target).map_err(failed)?;
     loop {
-        // An error of the source is reported here too. Its copy would be bad, so it is checked.
-        let step = backup.step(PAGES_A_STEP).map_err(failed)?;
+        let step = backup.step(PAGES_A_STEP).map_err(|error| match error.sqlite_error() {
+            // The target is only written.
+            Some(code) if code.extended_code == ffi::SQLITE_IOERR_READ => {
+                BackupError::Source(OpenError::sqlite(from, &error))
+            }
+            _ => failed(error),
+        })?;
         let pages = backup.progress();
         let bytes = |pages: i32| u64::try_from(pages).unwrap_or(0).saturating_mul(page);
         let (total, left) = (bytes(pages.pagecount), bytes(pages.remaining));
@@ -133,15 +142,15 @@ fn copy(source: &Connection, part: &Path, progress: &mut dyn FnMut(Progress)) ->
     }
 }
 
-/// Marks the copy, and reads all of it but the messages. Returns its logs and messages.
+/// Reads all of the copy but the messages, and marks it. Returns its logs and messages.
 fn finish(part: &Path) -> Result<(usize, u64), BackupError> {
     let failed = |error: rusqlite::Error| BackupError::Target(OpenError::sqlite(part, &error));
     let db = Connection::open(part).map_err(failed)?;
+    let loaded = load::load_all(&db, &Limits::DEFAULT);
+    let loaded = loaded.map_err(|error| BackupError::BadCopy(OpenError::load(part, error)))?;
     // One file, without a write-ahead log beside it.
     db.pragma_update(None, "journal_mode", "DELETE").map_err(failed)?;
     Meta::change(&db, |meta| meta.is_copy = true).map_err(failed)?;
-    let loaded = load::load_all(&db, &Limits::DEFAULT);
-    let loaded = loaded.map_err(|error| BackupError::BadCopy(OpenError::load(part, error)))?;
     db.close().map_err(|(_, error)| failed(error))?;
     Ok((loaded.logs.len(), loaded.messages()))
 }
@@ -161,3 +170,6 @@ const PAGES_A_STEP: i32 = 1_024;
 
 /// How long to wait while a server starts, which repairs its write-ahead log alone.
 const BUSY: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

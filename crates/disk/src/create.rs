@@ -80,12 +80,7 @@ impl Writer {
     }
 
     /// A log that is in no table yet. It begins where the name is.
-    pub(crate) fn new_log(
-        &self,
-        name: &ChannelName,
-        settings: Arc<ChannelSettings>,
-        now_ms: u64,
-    ) -> Log {
+    pub(crate) fn new_log(&self, name: &ChannelName, settings: Arc<ChannelSettings>, now_ms: u64) -> Log {
         let start = self.shared.names().start(name);
         let lineage = lineage(&[(start.epoch(), start.seq())], random_epoch());
         let state = SeenState {

@@ -41,7 +41,9 @@ impl Directory {
         let locked = || -> rusqlite::Result<Connection> {
             let db = Connection::open_with_flags(&lock, write_flags())?;
             db.busy_timeout(std::time::Duration::ZERO)?;
-            db.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")?;
+            db.execute_batch(
+                "PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
+            )?;
             Ok(db)
         };
         let locked = locked().map_err(|error| OpenError::sqlite(&lock, &error))?;
@@ -182,3 +184,6 @@ pub(crate) fn private(path: &Path) -> std::io::Result<()> {
         made => made.map(drop),
     }
 }
+
+#[cfg(test)]
+mod tests;

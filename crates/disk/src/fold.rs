@@ -239,7 +239,8 @@ impl Writer {
             let mut entries = run_entries(&self.db, id, &run)?;
             // A damaged run stays as it is.
             if entries.iter().any(|entry| entry.id > 0) {
-                let (more, rest) = live.split_at(self.tuning.run.saturating_sub(entries.len()).min(live.len()));
+                let (more, rest) =
+                    live.split_at(self.tuning.run.saturating_sub(entries.len()).min(live.len()));
                 entries.extend_from_slice(more);
                 (first, live) = (first.saturating_add(more.len() as u64), rest);
                 let run = Run::new(run.first, &entries);
@@ -338,7 +339,8 @@ impl Writer {
             for run in &runs {
                 graves.extend(run_entries(&self.db, id, run)?.iter().map(|entry| entry.id));
                 self.steps.at(Step::Run)?;
-                let mut statement = self.db.prepare_cached("DELETE FROM run WHERE log = ?1 AND first = ?2")?;
+                let mut statement =
+                    self.db.prepare_cached("DELETE FROM run WHERE log = ?1 AND first = ?2")?;
                 statement.execute(params![id, run.first.cast_signed()])?;
             }
             self.commit_alone()?;

@@ -125,6 +125,7 @@ impl Index {
     }
 
     /// The number of the first message that it has; [`next`](Self::next) if it has none.
+    #[cfg(test)]
     pub(crate) fn first(&self) -> u64 {
         self.runs.front().map_or(self.tail_first, |run| run.first)
     }

@@ -44,14 +44,14 @@ impl Kept {
         Self { earliest, ..Self::default() }
     }
 
+    /// What was kept before the start.
+    pub(crate) fn loaded(earliest: u64, bytes: u64) -> Self {
+        Self { earliest, bytes, ..Self::default() }
+    }
+
     /// The same, without what was read from the disk.
     pub(crate) fn without_front(&self) -> Self {
-        Self {
-            earliest: self.earliest,
-            bytes: self.bytes,
-            oldest_ms: self.oldest_ms,
-            front: VecDeque::new(),
-        }
+        Self { earliest: self.earliest, bytes: self.bytes, oldest_ms: self.oldest_ms, front: VecDeque::new() }
     }
 
     /// Frees the memory of the front. It is read again when it is needed.

@@ -208,3 +208,6 @@ fn forgotten_sum(key: u64, count: u64) -> i64 {
 fn deleted_sum(name: &str, time_ms: u64) -> i64 {
     Sum::new().text(Some(name)).number(time_ms).get()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,6 @@ pub(crate) struct Queue {
 struct State {
     requests: Vec<Request>,
     stop: Option<Stop>,
-    /// Whether somebody wants the writer to look around, though there is no request.
-    is_rung: bool,
     /// Whether the writer waits for the bell.
     is_asleep: bool,
 }
@@ -29,7 +27,6 @@ pub(crate) enum Stop {
     /// In order: what waits is carried out, and the database is told that nothing is lost.
     Close,
     /// As if the process ended now. For tests.
-    #[cfg_attr(not(test), expect(dead_code))]
     Abandon,
 }
 
@@ -43,13 +40,6 @@ impl Queue {
         state.requests.push(request);
         self.wake(state);
         Ok(())
-    }
-
-    /// Wakes the writer, so that it looks around.
-    pub(crate) fn ring(&self) {
-        let mut state = self.lock();
-        state.is_rung = true;
-        self.wake(state);
     }
 
     /// Lets the writer stop.
@@ -71,7 +61,7 @@ impl Queue {
     /// does, or for `patience` at most. Returns how the writer is to stop, after these requests.
     pub(crate) fn take(&self, requests: &mut Vec<Request>, patience: Option<Duration>) -> Option<Stop> {
         let mut state = self.lock();
-        while state.requests.is_empty() && state.stop.is_none() && !state.is_rung {
+        while state.requests.is_empty() && state.stop.is_none() {
             state.is_asleep = true;
             let Some(patience) = patience else {
                 state = self.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +73,7 @@ impl Queue {
             }
             break;
         }
-        (state.is_asleep, state.is_rung) = (false, false);
+        state.is_asleep = false;
         mem::swap(&mut state.requests, requests);
         state.stop
     }

@@ -10,18 +10,62 @@ use crate::page::ReadRequest;
 /// A request for the writer.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Open { name: ChannelName, now_ms: u64, respond: Responder<Result<Opened, Failed>> },
-    Release { name: ChannelName, now_ms: u64 },
-    Append { name: ChannelName, append: Append, respond: Responder<Result<Appended, AppendError>> },
-    Create { name: ChannelName, create: Box<Create>, respond: Responder<Result<Created, CreateError>> },
-    Delete { name: ChannelName, now_ms: u64, respond: Responder<Result<bool, Failed>> },
-    Touch { name: ChannelName, now_ms: u64, respond: Responder<Result<(), Failed>> },
-    Sweep { now_ms: u64, respond: Responder<Result<Swept, Failed>> },
+    Open {
+        name: ChannelName,
+        now_ms: u64,
+        respond: Responder<Result<Opened, Failed>>,
+    },
+    Release {
+        name: ChannelName,
+        now_ms: u64,
+    },
+    Append {
+        name: ChannelName,
+        append: Append,
+        respond: Responder<Result<Appended, AppendError>>,
+    },
+    Create {
+        name: ChannelName,
+        create: Box<Create>,
+        respond: Responder<Result<Created, CreateError>>,
+    },
+    Delete {
+        name: ChannelName,
+        now_ms: u64,
+        respond: Responder<Result<bool, Failed>>,
+    },
+    Touch {
+        name: ChannelName,
+        now_ms: u64,
+        respond: Responder<Result<(), Failed>>,
+    },
+    Sweep {
+        now_ms: u64,
+        respond: Responder<Result<Swept, Failed>>,
+    },
     /// A read of a log whose oldest message is over its age: the writer evicts it first.
-    Read { request: ReadRequest, respond: Responder<Result<Page, ReadError>> },
+    Read {
+        request: ReadRequest,
+        respond: Responder<Result<Page, ReadError>>,
+    },
 }
 
 impl Request {
+    /// Answers that nothing was done.
+    pub(crate) fn refuse(self, failed: &Failed) {
+        let failure = Failure::Failed(failed.clone());
+        match self {
+            Self::Open { respond, .. } => respond.answer(Err(failure.failed())),
+            Self::Release { .. } => {}
+            Self::Append { respond, .. } => respond.answer(Err(failure.append())),
+            Self::Create { respond, .. } => respond.answer(Err(failure.create())),
+            Self::Delete { respond, .. } => respond.answer(Err(failure.failed())),
+            Self::Touch { respond, .. } => respond.answer(Err(failure.failed())),
+            Self::Sweep { respond, .. } => respond.answer(Err(failure.failed())),
+            Self::Read { respond, .. } => respond.answer(Err(ReadError::Failed(failure.failed()))),
+        }
+    }
+
     /// The bytes of its messages.
     pub(crate) fn weight(&self) -> usize {
         match self {

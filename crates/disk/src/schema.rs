@@ -194,3 +194,6 @@ CREATE TABLE meta(
   sum INTEGER NOT NULL
 ) STRICT;
 ";
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@
 //! it. SQLite keeps the `-wal` file open and begins it anew in place, so a handle stays good for as
 //! long as the database is open. It has no locks, so closing this handle breaks none.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -138,7 +139,7 @@ impl SyncThreads {
             let path = dir.wal();
             let wal = OpenOptions::new().write(true).open(&path);
             let wal = wal.map_err(|error| OpenError::io(&path, &error))?;
-            this.spawn(dir, "disk-sync", move || state.sync_often(&wal))?;
+            this.spawn(dir, "disk-sync", move || state.sync_often(|| wal.sync_data()))?;
         }
         Ok(this)
     }
@@ -179,7 +180,7 @@ impl Drop for SyncThreads {
 }
 
 impl SyncState {
-    fn sync_often(&self, wal: &File) {
+    fn sync_often(&self, mut sync: impl FnMut() -> io::Result<()>) {
         let mut warned: Option<Instant> = None;
         loop {
             let guard =
@@ -192,7 +193,7 @@ impl SyncState {
             guard.dirty_since = None;
             drop(guard);
             let begun = Instant::now();
-            if let Err(error) = wal.sync_data() {
+            if let Err(error) = sync() {
                 return self.fail(format!("a sync of the write-ahead log has failed: {error}"));
             }
             let took = begun.elapsed();
@@ -298,3 +299,6 @@ const HELD: u64 = 512 << 20;
 const SLOW: Duration = Duration::from_millis(50);
 
 const WARN_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

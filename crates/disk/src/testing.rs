@@ -4,19 +4,51 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use tidewire_channel::{Cursor, Epoch, Lineage};
+use tidewire_channel::{Cursor, Epoch, Fingerprint, Lineage};
 use tidewire_store::{ChannelName, ChannelSettings, Limits, Message};
 
 use crate::directory::Directory;
 use crate::entry::Entry;
 use crate::index::{RUN, Run, write_run};
 use crate::load::{Loaded, load_all};
-use crate::log_row::LogRow;
+use crate::log_row::{LogRow, SourceRow};
 use crate::meta::Meta;
+use crate::once_row::{KeyRow, ProducerRow};
 use crate::row::{self, MessageRow};
 
 pub(crate) fn name(text: &str) -> ChannelName {
     ChannelName::new(text).expect("a good name")
+}
+
+/// The database of a test, in a directory that is removed afterwards.
+pub(crate) fn database() -> (tempfile::TempDir, Database) {
+    let dir = tempfile::tempdir().expect("there is room");
+    let database = Database::open(&dir.path().join("data"));
+    (dir, database)
+}
+
+/// A database with something in each table.
+pub(crate) fn full() -> (tempfile::TempDir, Database) {
+    let (dir, mut database) = database();
+    let mut row = database.add_log(1);
+    database.append_folded(&mut row, 300);
+    let mut fork = database.add_log(2);
+    LogRow::delete(&database.db, 2).expect("it is written");
+    fork.source = Some(SourceRow { log: 1, at: row.lineage.at(3), bytes: 0, base: 3 });
+    (fork.head, fork.crashes) = (3, 1);
+    fork.insert(&database.db).expect("it is written");
+    let mut other = database.add_log(3);
+    database.append_folded(&mut other, 5);
+    let cursor = row.lineage.at(2);
+    let key =
+        KeyRow { log: 1, text: (*b"k").into(), fingerprint: Fingerprint([7; 16]), cursor, appended_ms: 9 };
+    key.insert(&database.db).expect("it is written");
+    let producer = ProducerRow { log: 1, name: "p".into(), epoch: 0, seq: 0, cursor, appended_ms: 9 };
+    producer.save(&database.db).expect("it is written");
+    let mut loaded = database.load();
+    loaded.names.delete(&database.db, &name("gone"), 9).expect("it is written");
+    loaded.crashes.add(&database.db, 0, 9).expect("it is written");
+    (dir, database)
 }
 
 /// A directory and the connection of its writer.

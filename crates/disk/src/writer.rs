@@ -21,7 +21,7 @@ use crate::error::Cause;
 use crate::fold::{Folding, Tuning, Unfolded};
 use crate::graveyard::Graveyard;
 use crate::log::{Log, Logs, Slot};
-use crate::options::{DiskOptions, SyncMode};
+use crate::options::DiskOptions;
 use crate::queue::{Queue, Stop};
 use crate::reads::ReadPool;
 use crate::request::{Failure, Reply, Request};
@@ -40,6 +40,9 @@ const FULL_RETRY: Duration = Duration::from_millis(100);
 
 /// Rows that a group deletes for each that it adds, so that deletion keeps up with publishing.
 const DELETES_A_MESSAGE: u64 = 2;
+
+/// Bytes of pages that each commit writes beside messages, about.
+const PAGES_A_COMMIT: u64 = 4 * 4_096;
 
 /// The writer: its connection, and all that it knows.
 pub(crate) struct Writer {
@@ -75,6 +78,8 @@ pub(crate) struct Writer {
     pub(crate) sweep_at: usize,
     pub(crate) health: Health,
     pub(crate) is_in_transaction: bool,
+    /// Bytes of the messages of the open transaction.
+    pub(crate) written: u64,
     pub(crate) inbox: VecDeque<Request>,
     pub(crate) replies: Vec<Reply>,
 }
@@ -259,8 +264,10 @@ impl Writer {
         committed.map_err(|error| Broken { error, is_unknown: true })?;
         self.is_in_transaction = false;
         self.steps.at(Step::Sync).map_err(|error| Broken { error, is_unknown: true })?;
-        if self.options.sync != SyncMode::Always {
-            self.sync.committed();
+        self.sync.committed(std::mem::take(&mut self.written).saturating_add(PAGES_A_COMMIT));
+        if matches!(self.health, Health::Full(_)) {
+            tracing::info!("the disk has room again");
+            self.health = Health::Good;
         }
         Ok(())
     }
@@ -312,8 +319,9 @@ impl Writer {
                 (Some(_), Some(_)) => {}
             }
         });
-        has_names |= !named.is_empty();
-        if has_names {
+        if named.is_empty() && !has_names {
+            shared.names().commit();
+        } else {
             shared.change(|logs, names| {
                 names.commit();
                 for (name, seen) in gone {
@@ -387,7 +395,7 @@ impl Writer {
 
     /// Answers a request that is not tried.
     fn refuse(&mut self, request: Request, failure: &Failure) {
-        self.replies.push(match request {
+        let reply = match request {
             Request::Release { name, .. } => {
                 if let Some(log) = self.logs.find(&name).and_then(|slot| self.logs.get_mut(slot)) {
                     log.is_open = false;
@@ -404,7 +412,8 @@ impl Writer {
             Request::Delete { respond, .. } => Reply::Delete(respond, Err(failure.failed())),
             Request::Touch { respond, .. } => Reply::Touch(respond, Err(failure.failed())),
             Request::Sweep { respond, .. } => Reply::Sweep(respond, Err(failure.failed())),
-        });
+        };
+        self.replies.push(reply);
     }
 
     /// What there is under a name, as of the last commit.
@@ -425,10 +434,6 @@ impl Writer {
 
     /// Answers the requests of a group. `failure`: none was carried out.
     fn answer(&mut self, failure: Option<&Failure>) {
-        if failure.is_none() && matches!(self.health, Health::Full(at) if at.elapsed() >= FULL_RETRY) {
-            tracing::info!("the disk has room again");
-            self.health = Health::Good;
-        }
         let mut replies = std::mem::take(&mut self.replies);
         for reply in replies.drain(..) {
             match (reply, failure) {
@@ -475,13 +480,25 @@ impl Writer {
         if let Health::Stopped(failed) = &self.health {
             return Err(failed.clone());
         }
-        self.begin_fold_again();
-        while self.folding.is_some() || self.graveyard.len() > 0 || !self.buried.is_empty() {
+        // A long log that is being dropped goes on at the next start.
+        for slot in std::mem::take(&mut self.dropping) {
+            let Some(log) = self.logs.get(slot) else { continue };
+            let mut state = log.seen.lock();
+            let (_, tail) = state.index.tail();
+            self.graveyard.add(tail.iter().map(|entry| entry.id));
+            state.index.cut_tail(u64::MAX);
+        }
+        loop {
+            if self.folding.is_none() && !self.to_fold.is_empty() {
+                self.begin_fold();
+            }
+            if self.folding.is_none() && self.graveyard.is_empty() && self.buried.is_empty() {
+                return Ok(());
+            }
             if let Err(error) = self.upkeep() {
                 return Err(self.roll_back(error.into()).failed());
             }
         }
-        Ok(())
     }
 }
 

@@ -1,16 +1,8 @@
 use tidewire_channel::{Cursor, Epoch, Fingerprint};
 
 use super::*;
-use crate::directory::Directory;
 use crate::log_row::SourceRow;
-use crate::testing::{Database, name};
-
-/// The database of a test, in a directory that is removed afterwards.
-fn database() -> (tempfile::TempDir, Database) {
-    let dir = tempfile::tempdir().expect("there is room");
-    let database = Database::open(&dir.path().join("data"));
-    (dir, database)
-}
+use crate::testing::{Database, database, full};
 
 fn reopened(dir: &tempfile::TempDir, database: Database) -> Database {
     let next_id = database.next_id;
@@ -317,30 +309,6 @@ fn every_damage_is_found_and_named() {
     }
 }
 
-/// A database with something in each table.
-fn full() -> (tempfile::TempDir, Database) {
-    let (dir, mut database) = database();
-    let mut row = database.add_log(1);
-    database.append_folded(&mut row, 300);
-    let mut fork = database.add_log(2);
-    LogRow::delete(&database.db, 2).expect("it is written");
-    fork.source = Some(SourceRow { log: 1, at: row.lineage.at(3), bytes: 0, base: 3 });
-    (fork.head, fork.crashes) = (3, 1);
-    fork.insert(&database.db).expect("it is written");
-    let mut other = database.add_log(3);
-    database.append_folded(&mut other, 5);
-    let cursor = row.lineage.at(2);
-    let key =
-        KeyRow { log: 1, text: (*b"k").into(), fingerprint: Fingerprint([7; 16]), cursor, appended_ms: 9 };
-    key.insert(&database.db).expect("it is written");
-    let producer = ProducerRow { log: 1, name: "p".into(), epoch: 0, seq: 0, cursor, appended_ms: 9 };
-    producer.save(&database.db).expect("it is written");
-    let mut loaded = database.load();
-    loaded.names.delete(&database.db, &name("gone"), 9).expect("it is written");
-    loaded.crashes.add(&database.db, 0, 9).expect("it is written");
-    (dir, database)
-}
-
 #[test]
 fn rows_that_do_not_fit_each_other_are_found() {
     let refused = |change: &dyn Fn(&mut Database, &mut LogRow), expected: &str| {
@@ -384,7 +352,9 @@ fn rows_that_do_not_fit_each_other_are_found() {
     );
     refused(
         &|database, row| {
-            [201, 201].map(|number| _ = database.append(1, row.lineage.at(number), "text"));
+            for number in [201, 201] {
+                database.append(1, row.lineage.at(number), "text");
+            }
         },
         "its number is there twice",
     );
@@ -409,13 +379,4 @@ fn a_large_database_is_loaded() {
     // With `--nocapture`, and sizes in the environment, this measures the start.
     eprintln!("{logs} logs with {each} messages each: loaded in {:?}", begun.elapsed());
     assert_eq!((loaded.logs.len() as u64, loaded.messages()), (logs, logs * each));
-}
-
-#[test]
-fn the_directory_is_opened_after_a_drop() {
-    let (dir, database) = database();
-    let path = dir.path().join("data");
-    assert!(matches!(Directory::open(&path), Err(crate::OpenError::InUse { .. })));
-    drop(database);
-    drop(Directory::open(&path).expect("it is free again"));
 }

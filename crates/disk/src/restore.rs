@@ -1,0 +1,232 @@
+//! The state of the writer from what the start has loaded.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tidewire_channel::{Once, ProducerSeq};
+use tidewire_store::{Fork, LogInfo};
+
+use crate::bad_row::LoadError;
+use crate::crashes::Crashes;
+use crate::fold::{Tuning, Unfolded};
+use crate::graveyard::Graveyard;
+use crate::index::Place;
+use crate::kept::Kept;
+use crate::load::LoadedLog;
+use crate::log::{Log, Logs, Slot, Writers, new_writers};
+use crate::once_row::{KeyRow, ProducerRow};
+use crate::options::DiskOptions;
+use crate::queue::Queue;
+use crate::reads::ReadPool;
+use crate::seen::{Seen, SeenState};
+use crate::shared::Shared;
+use crate::steps::Steps;
+use crate::sync::SyncState;
+use crate::writer::{Health, Writer};
+
+/// What a writer works with.
+pub(crate) struct Parts {
+    pub(crate) db: Connection,
+    pub(crate) options: DiskOptions,
+    pub(crate) tuning: Tuning,
+    pub(crate) steps: Steps,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reads: Arc<ReadPool>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) sync: Arc<SyncState>,
+    pub(crate) crashes: Crashes,
+    pub(crate) next_id: u64,
+    pub(crate) next_log: i64,
+}
+
+impl Writer {
+    /// A writer that goes on with these logs. Folds their tails, and shows them to the readers.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) fn restore(parts: Parts, loaded: Vec<LoadedLog>) -> rusqlite::Result<Self> {
+        let mut writer = Self {
+            db: parts.db,
+            options: parts.options,
+            tuning: parts.tuning,
+            steps: parts.steps,
+            shared: parts.shared,
+            reads: parts.reads,
+            queue: parts.queue,
+            sync: parts.sync,
+            logs: Logs::default(),
+            next_id: parts.next_id,
+            next_log: parts.next_log,
+            crashes: parts.crashes.last(),
+            kept_for_good: 0,
+            has_keys: true,
+            unfolded: Unfolded::default(),
+            evicted: 0,
+            to_fold: Vec::new(),
+            folding: None,
+            graveyard: Graveyard::default(),
+            dropping: VecDeque::new(),
+            buried: Vec::new(),
+            sweep_at: 0,
+            health: Health::Good,
+            is_in_transaction: false,
+            written: 0,
+            inbox: VecDeque::new(),
+            replies: Vec::new(),
+        };
+        let mut slots: HashMap<i64, Slot> = HashMap::with_capacity(loaded.len());
+        let mut named = Vec::with_capacity(loaded.len());
+        for log in loaded {
+            let id = log.row.id;
+            let source = log.row.source.and_then(|source| slots.get(&source.log).copied());
+            let slot = writer.insert_loaded(log, source);
+            slots.insert(id, slot);
+            if let Some(log) = writer.logs.get(slot)
+                && let Some(name) = &log.name
+            {
+                named.push((name.clone(), log.seen.clone()));
+            }
+            writer.fit_loaded(slot)?;
+        }
+        writer.show();
+        writer.shared.change(|logs, _| logs.extend(named));
+        if !writer.to_fold.is_empty() {
+            writer.begin_fold();
+        }
+        while writer.folding.is_some() {
+            writer.upkeep()?;
+        }
+        Ok(writer)
+    }
+
+    fn insert_loaded(&mut self, loaded: LoadedLog, source: Option<Slot>) -> Slot {
+        let LoadedLog { row, index, kept_bytes, keys, producers } = loaded;
+        let head = index.next().saturating_sub(1);
+        let mut kept = if row.is_deleted || row.name.is_none() {
+            Kept::new(head)
+        } else {
+            Kept::loaded(row.earliest, kept_bytes)
+        };
+        if let Place::Tail(entry) = index.find(kept.earliest.saturating_add(1)) {
+            kept.oldest_ms = Some(entry.appended_ms);
+        }
+        let tail_bytes =
+            index.tail().1.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size as u64));
+        let has_tail = !index.tail().1.is_empty();
+        let of_source = source.and_then(|slot| self.logs.get(slot)).zip(row.source);
+        let origin = of_source.as_ref().and_then(|(source, row)| {
+            let source = source.name.clone()?;
+            Some(Box::new(Fork { source, at: row.at, bytes: row.bytes }))
+        });
+        let state = SeenState {
+            info: LogInfo::new(row.lineage.clone(), row.settings.clone()),
+            log: row.id,
+            index,
+            source: of_source.as_ref().map(|(source, row)| (source.seen.clone(), row.base)),
+            is_deleted: row.is_deleted,
+            oldest_ms: None,
+        };
+        let writers = (!keys.is_empty() || !producers.is_empty()).then(|| {
+            let mut writers = Box::new(new_writers(&self.options.limits));
+            remember(&mut writers, &keys, &producers);
+            writers
+        });
+        let base = row.source.map_or(0, |source| source.base);
+        let log = Log {
+            id: row.id,
+            seen: Arc::new(Seen::new(state)),
+            lineage: row.lineage,
+            head,
+            folded: row.head,
+            tail_bytes,
+            kept,
+            fresh: Vec::new(),
+            settings: row.settings,
+            writers,
+            stream_seq: row.stream_seq,
+            origin,
+            source: source.filter(|_| row.name.is_some()),
+            base,
+            forks: Vec::new(),
+            last_time_ms: row.last_time_ms,
+            clock_ms: row.last_appended_ms,
+            used_ms: row.used_ms,
+            saved_used_ms: row.used_ms,
+            crashes: row.crashes,
+            is_closed: row.is_closed,
+            is_created: row.is_created,
+            is_open: false,
+            is_deleted: row.is_deleted,
+            upload_open: row.upload_open,
+            is_new: false,
+            is_changed: false,
+            is_renamed: false,
+            is_touched: false,
+            is_to_fold: false,
+            has_new_producers: false,
+            name: row.name,
+        };
+        if log.keeps_all() && log.name.is_some() {
+            self.kept_for_good = self.kept_for_good.saturating_add(log.own_bytes());
+        }
+        let (is_named, source) = (log.name.is_some(), log.source);
+        let slot = self.logs.insert(log);
+        if let Some(source) = source.and_then(|source| self.logs.get_mut(source)) {
+            source.forks.push(slot);
+        }
+        if !is_named {
+            self.dropping.push_back(slot);
+        } else if has_tail {
+            self.to_fold(slot);
+        }
+        slot
+    }
+
+    /// Reads the keys and producers of logs from the disk again.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub(crate) fn reread_writers(&mut self, slots: &[Slot]) -> Result<(), LoadError> {
+        if slots.is_empty() {
+            return Ok(());
+        }
+        let mut all: HashMap<i64, (Vec<KeyRow>, Vec<ProducerRow>)> = HashMap::new();
+        for &slot in slots {
+            let Some(log) = self.logs.get(slot) else { continue };
+            let (_, producers) = all.entry(log.id).or_default();
+            ProducerRow::load_all(&self.db, Some(log.id), |producer| {
+                producers.push(producer);
+                Ok(())
+            })?;
+            producers.sort_by_key(|producer| (producer.cursor.seq(), producer.appended_ms));
+        }
+        KeyRow::load_all(&self.db, None, |key| {
+            if let Some((keys, _)) = all.get_mut(&key.log) {
+                keys.push(key);
+            }
+            Ok(())
+        })?;
+        for &slot in slots {
+            let Some(log) = self.logs.get_mut(slot) else { continue };
+            let Some((keys, producers)) = all.remove(&log.id) else { continue };
+            let mut writers = Box::new(new_writers(&self.options.limits));
+            remember(&mut writers, &keys, &producers);
+            log.writers = Some(writers);
+        }
+        Ok(())
+    }
+}
+
+/// Puts keys and producers back, from the oldest to the newest.
+fn remember(writers: &mut Writers, keys: &[KeyRow], producers: &[ProducerRow]) {
+    for key in keys {
+        let once = Once::Key { text: &key.text, fingerprint: key.fingerprint };
+        writers.remember(key.appended_ms, once, key.cursor);
+    }
+    for producer in producers {
+        let id = producer.name.as_bytes();
+        let once = Once::Producer(ProducerSeq { id, epoch: producer.epoch, seq: producer.seq });
+        writers.remember(producer.appended_ms, once, producer.cursor);
+    }
+}

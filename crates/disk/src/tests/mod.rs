@@ -1,0 +1,4 @@
+//! Tests of the whole store.
+
+mod fixture;
+mod suite;
