@@ -324,16 +324,26 @@ impl LoadedLog {
             self.kept_bytes = self.kept_bytes.saturating_add(entry.size as u64);
         }
         let row = &mut self.row;
+        // The row may have been written after this message was.
         row.last_appended_ms = row.last_appended_ms.max(entry.appended_ms);
         row.used_ms = row.used_ms.max(entry.appended_ms);
-        self.index.push(Entry { appended_ms: row.last_appended_ms, ..entry });
+        let appended_ms = entry.appended_ms.max(self.newest_ms());
+        self.index.push(Entry { appended_ms, ..entry });
     }
 
     /// The messages up to this number are lost.
     fn push_lost(&mut self, number: u64) {
         while self.index.next() <= number {
-            self.push(Entry { id: 0, size: 0, appended_ms: self.row.last_appended_ms });
+            self.push(Entry { id: 0, size: 0, appended_ms: self.newest_ms() });
         }
+    }
+
+    /// When the newest message was appended.
+    fn newest_ms(&self) -> u64 {
+        let (_, tail) = self.index.tail();
+        let in_tail = tail.back().map(|entry| entry.appended_ms);
+        let in_run = self.index.last_run().map(|run| run.last_appended_ms);
+        in_tail.or(in_run).unwrap_or(0)
     }
 
     /// Begins the epoch that follows from the crashes after the newest message.
