@@ -1,9 +1,9 @@
 //! Copies the database of a store, also while a server uses it.
 //!
 //! The copy is one state of the database: what was there when it began. It is made under another
-//! name, checked, synced and then renamed, so a copy that was cut off is never taken for a good one.
-//! It is marked as a copy. A server that starts with it begins an epoch in each log, because the
-//! server that it was copied from may have gone on: its readers are told.
+//! name, checked, synced and then renamed, so a copy that was cut off is never taken for a good
+//! one. It is marked as a copy. A server that starts with it begins an epoch in each log, because
+//! the server that it was copied from may have gone on: its readers are told.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -61,7 +61,8 @@ impl Directory {
     }
 
     /// Opens the connection of the writer. Makes the database if there is none, and brings an older
-    /// one to the format of today. All that it commits is synced, until [`set_sync`] says otherwise.
+    /// one to the format of today. All that it commits is synced, until [`set_sync`] says
+    /// otherwise.
     ///
     /// # Errors
     /// [`OpenError`].

@@ -13,7 +13,10 @@ use crate::schema::{FORMAT, MigrateError};
 #[non_exhaustive]
 pub enum OpenError {
     /// The directory cannot be made, or it is none.
-    #[error("the data directory {} cannot be used: {detail}. Name a directory that the server may write.", path.display())]
+    #[error(
+        "the data directory {} cannot be used: {detail}. Name a directory that the server may write.",
+        path.display()
+    )]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -32,10 +35,10 @@ pub enum OpenError {
         /// What SQLite or the system says.
         detail: String,
     },
-    /// The file system is mounted for reading only.
+    /// The file can only be read, or its file system is mounted for reading only.
     #[error(
-        "{} is on a file system that can only be read: {detail}. Mount it for writing, or name another \
-         directory.",
+        "{} can only be read: {detail}. Give the user that runs the server the right to write it, mount its \
+         file system for writing, or name another directory.",
         path.display()
     )]
     ReadOnly {
@@ -112,7 +115,10 @@ pub enum OpenError {
         detail: String,
     },
     /// Something else has failed.
-    #[error("{} cannot be opened: {detail}. Look into the log of the system for errors of the disk.", path.display())]
+    #[error(
+        "{} cannot be opened: {detail}. Look into the log of the system for errors of the disk.",
+        path.display()
+    )]
     Failed {
         /// The file.
         path: PathBuf,
@@ -254,5 +260,56 @@ fn detail(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(code, _) => format!("{error} (SQLite error {})", code.extended_code),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn errors_of_sqlite_say_what_to_do() {
+        for (code, cause, advice) in [
+            (ffi::SQLITE_FULL, Cause::Full, "Free some megabytes on this disk"),
+            (ffi::SQLITE_IOERR_SHMSIZE, Cause::Full, "Free some megabytes on this disk"),
+            (ffi::SQLITE_BUSY, Cause::Busy, "stop the other one"),
+            (ffi::SQLITE_BUSY_RECOVERY, Cause::Busy, "stop the other one"),
+            (ffi::SQLITE_CORRUPT, Cause::Damaged, "Restore a backup that `tidewire backup` has made"),
+            (ffi::SQLITE_CORRUPT_INDEX, Cause::Damaged, "PRAGMA integrity_check"),
+            (ffi::SQLITE_NOTADB, Cause::NotOurs, "move the file away"),
+            (ffi::SQLITE_CANTOPEN, Cause::Denied, "the right to read and write"),
+            (ffi::SQLITE_READONLY, Cause::ReadOnly, "mount its file system for writing"),
+            (ffi::SQLITE_READONLY_CANTLOCK, Cause::ReadOnly, "mount its file system for writing"),
+            (ffi::SQLITE_IOERR_LOCK, Cause::NoLocks, "Name a directory on a local disk"),
+            (ffi::SQLITE_IOERR_SHMMAP, Cause::NoLocks, "Name a directory on a local disk"),
+            (ffi::SQLITE_PROTOCOL, Cause::NoLocks, "Name a directory on a local disk"),
+            (ffi::SQLITE_IOERR_FSYNC, Cause::Sync, "errors of the disk"),
+            (ffi::SQLITE_IOERR_READ, Cause::Other, "errors of the disk"),
+        ] {
+            let error = sqlite(code);
+            assert_eq!(Cause::of(&error), cause, "{error}");
+            let said = OpenError::sqlite(Path::new("data/tidewire.db"), &error).to_string();
+            assert!(said.contains(advice) && said.contains("data/"), "{said}");
+        }
+        let other_type = rusqlite::Error::InvalidColumnType(0, "head".into(), rusqlite::types::Type::Text);
+        assert_eq!(Cause::of(&other_type), Cause::Damaged);
+    }
+
+    #[test]
+    fn errors_of_the_system_say_what_to_do() {
+        use io::ErrorKind as K;
+        for (kind, advice) in [
+            (K::PermissionDenied, "the right to read and write"),
+            (K::ReadOnlyFilesystem, "mount its file system for writing"),
+            (K::StorageFull, "Free some megabytes on this disk"),
+            (K::NotADirectory, "Name a directory that the server may write"),
+        ] {
+            let said = OpenError::io(Path::new("data"), &kind.into()).to_string();
+            assert!(said.contains(advice), "{said}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The tables of a database, and how an older database becomes one of today.
 //!
-//! Numbers of messages, times and epochs are `u64` in the program and `INTEGER` here: the `i64` with
-//! the same bits. Times are milliseconds since 1970. A `sum` is a CRC-32 over the other columns:
-//! see [`Sum`](crate::sum::Sum).
+//! Numbers of messages, times and epochs are `u64` in the program and `INTEGER` here: the `i64`
+//! with the same bits. Times are milliseconds since 1970. A `sum` is a CRC-32 over the other
+//! columns: see [`Sum`](crate::sum::Sum).
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -120,6 +120,7 @@ CREATE TABLE log(
   head INTEGER NOT NULL,          -- the newest message that is in a run
   earliest INTEGER NOT NULL,      -- the last number that is not kept
   bytes INTEGER NOT NULL,         -- the sizes of the messages after earliest, up to head
+  oldest INTEGER,                 -- message.appended of the first one after earliest, if it is known
   last_time INTEGER NOT NULL,     -- message.time of the newest message, or later
   last_appended INTEGER NOT NULL, -- the clock of the log
   closed INTEGER NOT NULL,

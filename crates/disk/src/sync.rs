@@ -43,6 +43,8 @@ struct State {
     wants_checkpoint: bool,
     is_stopping: bool,
     failure: Option<String>,
+    /// When it was last said that a checkpoint must wait.
+    warned: Option<Instant>,
 }
 
 impl SyncState {
@@ -81,8 +83,8 @@ impl SyncState {
     }
 
     /// Waits while the write-ahead log is too long and a checkpoint makes it shorter. Without this,
-    /// a writer that is faster than the disk would fill it. A reader, such as a backup, may hold the
-    /// log: then the writer goes on.
+    /// a writer that is faster than the disk would fill it. A reader, such as a backup, may hold
+    /// the log: then the writer goes on.
     pub(crate) fn wait_for_room(&self) {
         let must_wait = |state: &mut State| state.wal_bytes > WAIT_AT && state.is_checkpointing;
         drop(self.wait_while(self.lock(), must_wait));
@@ -111,7 +113,14 @@ impl SyncState {
     fn checkpoint_failed(&self, error: &rusqlite::Error) {
         match Cause::of(error) {
             // Somebody else makes one, or there is no room for the database. The log keeps all.
-            Cause::Busy | Cause::Full => tracing::warn!(%error, "a checkpoint of the database must wait"),
+            Cause::Busy | Cause::Full => {
+                let mut state = self.lock();
+                if state.warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY) {
+                    state.warned = Some(Instant::now());
+                    drop(state);
+                    tracing::warn!(%error, "a checkpoint of the database must wait");
+                }
+            }
             _ => self.fail(format!("a checkpoint of the database has failed: {error}")),
         }
     }
@@ -244,7 +253,7 @@ impl SyncState {
                     let mib = wal.left() >> 20;
                     tracing::warn!(
                         mib,
-                        "a reader, such as a backup, holds the write-ahead log: it grows until the reader ends"
+                        "a reader, such as a backup, holds the write-ahead log, which grows until it ends"
                     );
                 }
                 Ok(wal) if wal.left() < CHECKPOINT_AT => warned_at = HELD,

@@ -210,17 +210,3 @@ fn a_run_that_was_changed_is_damaged() {
     db.execute_batch("DROP TABLE run").expect("no table");
     assert!(matches!(read_run(&db, 5, 41), Err(ReadRunError::Database(_))));
 }
-
-#[test]
-fn runs_in_the_middle_can_go() {
-    let mut index = Index::new(0);
-    let entry = Entry { id: 1, size: 1, appended_ms: 0 };
-    let runs: Vec<Run> = (0..5).map(|number| Run::new(number * 2 + 1, &[entry; 2])).collect();
-    runs.iter().for_each(|run| index.push_run(*run));
-    index.forget(&[3, 7]);
-    assert_eq!(index.runs().map(|run| run.first).collect::<Vec<_>>(), [1, 5, 9]);
-    assert_eq!((index.find(4), index.find(6)), (Place::Absent, Place::Run(&runs[2])));
-    index.forget(&[1, 5]);
-    index.forget(&[]);
-    assert_eq!(index.runs().map(|run| run.first).collect::<Vec<_>>(), [9]);
-}

@@ -34,6 +34,7 @@ const WS: &str = "tidewire-ws";
 const SSE: &str = "tidewire-sse";
 const CHANNEL: &str = "tidewire-channel";
 const STORE: &str = "tidewire-store";
+const DISK: &str = "tidewire-disk";
 const SERVER: &str = "tidewire-server";
 const CLIENT: &str = "tidewire-client";
 const EXPLAIN: &str = "tidewire-explain";
@@ -71,6 +72,7 @@ const TABLE: &[Row] = &[
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
+    Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
     // It offers the connection of an upgrade to the extractor of WS.
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
     Row { layer: 4, name: CLIENT,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Free },
