@@ -64,7 +64,8 @@ pub(crate) struct SourceRow {
 }
 
 const COLUMNS: &str = "id, name, lineage, crashes, head, earliest, bytes, last_time, last_appended, closed, \
-    upload_open, stream_seq, settings, created, deleted, used, source, source_at, source_bytes, base, sum, oldest";
+    upload_open, stream_seq, settings, created, deleted, used, source, source_at, source_bytes, base, sum, \
+    oldest";
 
 impl LogRow {
     /// Adds the row.
@@ -111,13 +112,6 @@ impl LogRow {
             with(Self::read(row, &mut all)?)?;
         }
         Ok(())
-    }
-
-    /// Reads the row of a log.
-    pub(crate) fn load(db: &Connection, id: i64) -> Result<Option<Self>, LoadError> {
-        let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE id = ?"))?;
-        let mut rows = statement.query([id])?;
-        rows.next()?.map(|row| Self::read(row, &mut ReadSettings::default())).transpose()
     }
 
     fn write(&self, db: &Connection, sql: &str, with_name: bool) -> rusqlite::Result<()> {
