@@ -33,6 +33,7 @@ mod row;
 mod rows;
 mod schema;
 mod scrub;
+mod search;
 mod seen;
 mod settings;
 mod shared;
