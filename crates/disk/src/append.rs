@@ -113,9 +113,7 @@ impl Writer {
         let Some(log) = self.logs.touch(slot) else { return Ok(Cursor::FOREIGN) };
         log.touch(append.now_ms);
         log.clock_ms = log.clock_ms.max(append.now_ms);
-        if !messages.is_empty() {
-            expire(&self.db, log)?;
-        }
+        expire(&self.db, log)?;
         for message in messages {
             self.steps.at(Step::Insert)?;
             let id = self.next_id;

@@ -125,6 +125,7 @@ impl Both {
     }
 
     fn append(&mut self, name: &ChannelName, append: Append) {
+        let is_empty = append.messages.as_slice().is_empty();
         let memory = now(self.memory.append(name, append.clone()));
         let disk = now(self.disk.disk().append(name, append));
         match (memory, disk) {
@@ -136,7 +137,7 @@ impl Both {
                 if memory.duplicate {
                     // The journal does not know that this was a use.
                     self.touch(name);
-                } else {
+                } else if !is_empty {
                     self.equal(&memory.earliest, &disk.earliest);
                 }
             }
