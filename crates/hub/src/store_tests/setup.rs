@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::site::Site;
 
 /// The longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) type Faulty = Arc<FaultyStore<MemoryStore>>;
 
