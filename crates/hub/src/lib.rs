@@ -47,6 +47,7 @@ mod request_fields;
 mod room;
 mod rope;
 mod settings;
+mod settling;
 mod shape;
 #[cfg(test)]
 mod shape_tests;

@@ -296,6 +296,11 @@ impl<C> Pages<C> {
         inner.next(self.max_bytes, now_ms)
     }
 
+    /// The number of fetches under way.
+    pub(crate) fn fetches(&self) -> usize {
+        self.lock().fetching
+    }
+
     /// Forgets the pages of a channel. Returns whom to wake.
     pub(crate) fn forget(&self, channel: u64) -> PageWaiters {
         let mut guard = self.lock();
