@@ -41,6 +41,10 @@ impl Handler for Page {
         self.app.detached(connection, ticket);
     }
 
+    fn is_pipelined(&self, head: &RequestHead<'_>) -> bool {
+        self.app.is_pipelined(head)
+    }
+
     fn body_limits(&self, head: &RequestHead<'_>, usual: BodyLimits) -> BodyLimits {
         self.app.body_limits(head, usual)
     }

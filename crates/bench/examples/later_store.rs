@@ -8,9 +8,10 @@
 //! cargo run --release -p tidewire-bench --example later_store -- serve later 4000 2 3000
 //! cargo run --release -p tidewire-bench --example later_store -- load 4000 1 16 5
 //! ```
-//! `serve STORE PORT THREADS NANOSECONDS` serves with the store `memory` or `later`. `load PORT
-//! CHANNELS DEPTH SECONDS` publishes from 50 connections. Without arguments, both run interleaved.
-#![allow(clippy::unwrap_used)]
+//! `serve STORE PORT THREADS NANOSECONDS` serves with the store `memory` or `later`, or `serial`:
+//! the later one, and the publishes of a connection wait for each other. `load PORT CHANNELS DEPTH
+//! SECONDS` publishes from 50 connections. Without arguments, all of them run interleaved.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -164,7 +165,6 @@ impl LaterStore {
 
     fn run(&self, work: Duration) {
         let (mut jobs, mut answers) = (Vec::new(), Vec::new());
-        let (mut commits, mut messages, mut told) = (0_u64, 0_u64, Instant::now());
         loop {
             let mut waiting = self.waiting.lock().unwrap();
             while waiting.is_empty() {
@@ -172,8 +172,6 @@ impl LaterStore {
             }
             std::mem::swap(&mut *waiting, &mut jobs);
             drop(waiting);
-            commits += 1;
-            messages += jobs.len() as u64;
             for (name, append, responder) in jobs.drain(..) {
                 let until = Instant::now() + work;
                 let answer = self.inner.append(&name, append).now().unwrap();
@@ -183,10 +181,6 @@ impl LaterStore {
                 answers.push((responder, answer));
             }
             answers.drain(..).for_each(|(responder, answer)| responder.answer(answer));
-            if told.elapsed() > Duration::from_secs(1) && std::env::var_os("TELL").is_some() {
-                eprintln!("{messages} messages in {commits} commits");
-                (commits, messages, told) = (0, 0, Instant::now());
-            }
         }
     }
 }
@@ -281,9 +275,10 @@ fn load(port: u16, channels: usize, depth: usize, time: Duration) -> f64 {
                 let mut requests = String::new();
                 for _ in 0..depth {
                     next = (next + 1) % channels;
+                    let length = message.len();
                     requests.push_str(&format!(
-                        "POST /c/channel{next} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{message}",
-                        message.len()
+                        "POST /c/channel{next} HTTP/1.1\r\nHost: localhost\r\n\
+                         Content-Length: {length}\r\n\r\n{message}"
                     ));
                 }
                 if stream.write_all(requests.as_bytes()).is_ok() {
