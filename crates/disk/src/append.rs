@@ -73,17 +73,18 @@ impl Writer {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let after = log.head_cursor();
-        log.touch(append.now_ms);
         let cursor = match verdict {
             Verdict::Known(cursor) => {
                 // It counts as a use of the producer.
                 let writers = log.writers_mut(&self.options.limits);
                 drop(writers.append_batch(append.now_ms, [], false, append.once.as_log()));
+                self.note_use(slot, append.now_ms)?;
                 cursor
             }
             Verdict::ClosedAgain => {
                 let end = log.end().unwrap_or(after);
                 self.remember(slot, append, end)?;
+                self.note_use(slot, append.now_ms)?;
                 end
             }
             Verdict::New => {
@@ -110,10 +111,9 @@ impl Writer {
         let messages = append.messages.as_slice();
         self.begin()?;
         let Some(log) = self.logs.touch(slot) else { return Ok(Cursor::FOREIGN) };
+        log.touch(append.now_ms);
         log.clock_ms = log.clock_ms.max(append.now_ms);
-        if !messages.is_empty() {
-            expire(&self.db, log)?;
-        }
+        expire(&self.db, log)?;
         for message in messages {
             self.steps.at(Step::Insert)?;
             let id = self.next_id;

@@ -262,3 +262,54 @@ fn detail(error: &rusqlite::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn errors_of_sqlite_say_what_to_do() {
+        for (code, cause, advice) in [
+            (ffi::SQLITE_FULL, Cause::Full, "Free some megabytes on this disk"),
+            (ffi::SQLITE_IOERR_SHMSIZE, Cause::Full, "Free some megabytes on this disk"),
+            (ffi::SQLITE_BUSY, Cause::Busy, "stop the other one"),
+            (ffi::SQLITE_BUSY_RECOVERY, Cause::Busy, "stop the other one"),
+            (ffi::SQLITE_CORRUPT, Cause::Damaged, "Restore a backup that `tidewire backup` has made"),
+            (ffi::SQLITE_CORRUPT_INDEX, Cause::Damaged, "PRAGMA integrity_check"),
+            (ffi::SQLITE_NOTADB, Cause::NotOurs, "move the file away"),
+            (ffi::SQLITE_CANTOPEN, Cause::Denied, "the right to read and write"),
+            (ffi::SQLITE_READONLY, Cause::ReadOnly, "mount its file system for writing"),
+            (ffi::SQLITE_READONLY_CANTLOCK, Cause::ReadOnly, "mount its file system for writing"),
+            (ffi::SQLITE_IOERR_LOCK, Cause::NoLocks, "Name a directory on a local disk"),
+            (ffi::SQLITE_IOERR_SHMMAP, Cause::NoLocks, "Name a directory on a local disk"),
+            (ffi::SQLITE_PROTOCOL, Cause::NoLocks, "Name a directory on a local disk"),
+            (ffi::SQLITE_IOERR_FSYNC, Cause::Sync, "errors of the disk"),
+            (ffi::SQLITE_IOERR_READ, Cause::Other, "errors of the disk"),
+        ] {
+            let error = sqlite(code);
+            assert_eq!(Cause::of(&error), cause, "{error}");
+            let said = OpenError::sqlite(Path::new("data/tidewire.db"), &error).to_string();
+            assert!(said.contains(advice) && said.contains("data/"), "{said}");
+        }
+        let other_type = rusqlite::Error::InvalidColumnType(0, "head".into(), rusqlite::types::Type::Text);
+        assert_eq!(Cause::of(&other_type), Cause::Damaged);
+    }
+
+    #[test]
+    fn errors_of_the_system_say_what_to_do() {
+        use io::ErrorKind as K;
+        for (kind, advice) in [
+            (K::PermissionDenied, "the right to read and write"),
+            (K::ReadOnlyFilesystem, "mount its file system for writing"),
+            (K::StorageFull, "Free some megabytes on this disk"),
+            (K::NotADirectory, "Name a directory that the server may write"),
+        ] {
+            let said = OpenError::io(Path::new("data"), &kind.into()).to_string();
+            assert!(said.contains(advice), "{said}");
+        }
+    }
+}

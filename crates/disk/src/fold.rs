@@ -169,6 +169,11 @@ impl Writer {
             self.commit_alone()
         });
         if let Err(error) = result {
+            for &slot in logs.get(left..).unwrap_or_default() {
+                if let Some(log) = self.logs.get_mut(slot) {
+                    log.is_to_fold = true;
+                }
+            }
             self.folding = Some(Folding { logs, to });
             return Err(error);
         }
@@ -185,7 +190,8 @@ impl Writer {
     fn fold_log(&mut self, slot: Slot) -> rusqlite::Result<Option<Folded>> {
         let needed = self.needed(slot);
         let Some(log) = self.logs.get_mut(slot) else { return Ok(None) };
-        if !log.is_to_fold || log.name.is_none() {
+        // A slot may be there twice, if it was given to a new log.
+        if !std::mem::take(&mut log.is_to_fold) || log.name.is_none() {
             return Ok(None);
         }
         let is_needed = |first: u64, last: u64| {
@@ -282,7 +288,7 @@ impl Writer {
     /// The step is committed.
     fn show_folded(&mut self, folded: Folded) {
         let Some(log) = self.logs.get_mut(folded.slot) else { return };
-        (log.is_to_fold, log.has_new_producers) = (false, false);
+        log.has_new_producers = false;
         (log.folded, log.tail_bytes) = (folded.head, 0);
         log.saved_used_ms = log.used_ms;
         if folded.work < RUN / 4 {

@@ -124,8 +124,8 @@ impl Index {
         Self { runs: VecDeque::new(), tail_first: head.saturating_add(1), tail: VecDeque::new() }
     }
 
-    #[cfg(test)]
     /// The number of the first message that it has; [`next`](Self::next) if it has none.
+    #[cfg(test)]
     pub(crate) fn first(&self) -> u64 {
         self.runs.front().map_or(self.tail_first, |run| run.first)
     }

@@ -163,8 +163,8 @@ pub(crate) struct Entries<'a> {
 enum Found {
     /// Here.
     Here(Vec<Entry>),
-    /// In a run of this log, from this index on.
-    Run { log: i64, run: Run, index: usize },
+    /// In a run of this log, from this index on; at most this number of them.
+    Run { log: i64, run: Run, index: usize, count: usize },
 }
 
 impl Entries<'_> {
@@ -190,7 +190,7 @@ impl Entries<'_> {
             return match state.index.find(number) {
                 Place::Run(run) => {
                     let index = usize::try_from(number.saturating_sub(run.first)).unwrap_or(usize::MAX);
-                    Found::Run { log: state.log, run: *run, index }
+                    Found::Run { log: state.log, run: *run, index, count }
                 }
                 Place::Tail(_) => {
                     let (first, tail) = state.index.tail();
@@ -209,7 +209,8 @@ impl Entries<'_> {
         while number <= to {
             let left = usize::try_from(to.saturating_sub(number).saturating_add(1)).unwrap_or(usize::MAX);
             let found = self.find(number);
-            if let Found::Run { run, index: 0, .. } = &found
+            if let Found::Run { run, index: 0, count, .. } = &found
+                && *count >= run.count as usize
                 && run.end() <= to.saturating_add(1)
             {
                 sum = sum.saturating_add(run.bytes);
@@ -234,9 +235,9 @@ impl Entries<'_> {
     fn entries(&self, found: Found) -> rusqlite::Result<Vec<Entry>> {
         match found {
             Found::Here(entries) => Ok(entries),
-            Found::Run { log, run, index } => {
+            Found::Run { log, run, index, count } => {
                 let entries = run_entries(self.db, log, &run)?;
-                Ok(entries.get(index..).unwrap_or_default().to_vec())
+                Ok(entries.into_iter().skip(index).take(count).collect())
             }
         }
     }

@@ -32,6 +32,8 @@ mod restore;
 mod row;
 mod rows;
 mod schema;
+mod scrub;
+mod search;
 mod seen;
 mod settings;
 mod shared;

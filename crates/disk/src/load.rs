@@ -13,6 +13,8 @@
 //! the newest of its log. So it counts as a crash, and its number, if it can be told, as a lost
 //! message.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use tidewire_store::Limits;
 
@@ -39,8 +41,6 @@ pub(crate) struct Loaded {
     pub(crate) next_id: u64,
     /// The id of the next log.
     pub(crate) next_log: i64,
-    /// The latest time in the database, by the clocks of the logs.
-    pub(crate) newest_ms: u64,
     /// The rows of the tail that are lost.
     pub(crate) lost: u64,
 }
@@ -100,7 +100,9 @@ pub(crate) fn mark_clean(db: &Connection) -> rusqlite::Result<()> {
     let change = db.unchecked_transaction()?;
     Meta::change(&change, |meta| meta.is_clean = true)?;
     change.commit()?;
-    // It is on the disk. If a reader is still there, such as a backup, the write-ahead log stays.
+    // It is on the disk. If a reader is still there, such as a backup, the write-ahead log stays: the
+    // stop does not wait for it.
+    db.busy_timeout(Duration::ZERO)?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
 }
 
@@ -131,7 +133,7 @@ pub(crate) fn load_all(db: &Connection, limits: &Limits) -> Result<Loaded, LoadE
     let next_log: Option<i64> = db.query_row("SELECT max(seq) FROM sqlite_sequence", (), |row| row.get(0))?;
     let next_log = next_log.unwrap_or(0).max(logs.last().map_or(0, |log| log.row.id)).saturating_add(1);
     let next_id = last_id.saturating_add(1);
-    Ok(Loaded { logs, names, crashes, meta, next_id, next_log, newest_ms, lost })
+    Ok(Loaded { logs, names, crashes, meta, next_id, next_log, lost })
 }
 
 fn load_logs(db: &Connection) -> Result<Vec<LoadedLog>, LoadError> {
@@ -322,16 +324,26 @@ impl LoadedLog {
             self.kept_bytes = self.kept_bytes.saturating_add(entry.size as u64);
         }
         let row = &mut self.row;
+        // The row may have been written after this message was.
         row.last_appended_ms = row.last_appended_ms.max(entry.appended_ms);
         row.used_ms = row.used_ms.max(entry.appended_ms);
-        self.index.push(Entry { appended_ms: row.last_appended_ms, ..entry });
+        let appended_ms = entry.appended_ms.max(self.newest_ms());
+        self.index.push(Entry { appended_ms, ..entry });
     }
 
     /// The messages up to this number are lost.
     fn push_lost(&mut self, number: u64) {
         while self.index.next() <= number {
-            self.push(Entry { id: 0, size: 0, appended_ms: self.row.last_appended_ms });
+            self.push(Entry { id: 0, size: 0, appended_ms: self.newest_ms() });
         }
+    }
+
+    /// When the newest message was appended.
+    fn newest_ms(&self) -> u64 {
+        let (_, tail) = self.index.tail();
+        let in_tail = tail.back().map(|entry| entry.appended_ms);
+        let in_run = self.index.last_run().map(|run| run.last_appended_ms);
+        in_tail.or(in_run).unwrap_or(0)
     }
 
     /// Begins the epoch that follows from the crashes after the newest message.

@@ -146,14 +146,17 @@ impl Log {
             self.kept.bytes.saturating_sub(self.tail_bytes)
         };
         let source = source.zip(self.origin.as_deref());
+        // The messages of the tail go before the row does.
+        let earliest = if self.name.is_none() { self.folded } else { self.kept.earliest };
         LogRow {
             id: self.id,
             name: self.name.clone(),
             lineage: self.lineage.clone(),
             crashes: self.crashes,
             head: self.folded,
-            earliest: self.kept.earliest,
+            earliest,
             bytes,
+            oldest_ms: self.kept.oldest_ms,
             last_time_ms: self.last_time_ms,
             last_appended_ms: self.clock_ms,
             is_closed: self.is_closed,

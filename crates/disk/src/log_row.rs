@@ -29,6 +29,9 @@ pub(crate) struct LogRow {
     pub(crate) earliest: u64,
     /// The weights of the messages after `earliest`, up to `head`; also of those in the source.
     pub(crate) bytes: u64,
+    /// When the first message after `earliest` was appended. `None`: there was none, or its time
+    /// is not known. With it, the start need not read the first run of each log.
+    pub(crate) oldest_ms: Option<u64>,
     /// The time of the newest message, or of a later one that is lost.
     pub(crate) last_time_ms: u64,
     /// The clock of the log: the latest [`now_ms`](tidewire_store::Append::now_ms).
@@ -61,16 +64,17 @@ pub(crate) struct SourceRow {
 }
 
 const COLUMNS: &str = "id, name, lineage, crashes, head, earliest, bytes, last_time, last_appended, closed, \
-    upload_open, stream_seq, settings, created, deleted, used, source, source_at, source_bytes, base, sum";
+    upload_open, stream_seq, settings, created, deleted, used, source, source_at, source_bytes, base, sum, \
+    oldest";
 
 impl LogRow {
     /// Adds the row.
     pub(crate) fn insert(&self, db: &Connection) -> rusqlite::Result<()> {
         let sql = "INSERT INTO log(id, name, lineage, crashes, head, earliest, bytes, last_time, \
             last_appended, closed, upload_open, stream_seq, settings, created, deleted, used, source, \
-            source_at, source_bytes, base, sum) \
-            VALUES(?1, ?21, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
-            ?19, ?20)";
+            source_at, source_bytes, base, sum, oldest) \
+            VALUES(?1, ?22, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, \
+            ?19, ?20, ?21)";
         self.write(db, sql, true)
     }
 
@@ -80,7 +84,7 @@ impl LogRow {
         let sql = "UPDATE log SET lineage = ?2, crashes = ?3, head = ?4, earliest = ?5, bytes = ?6, \
             last_time = ?7, last_appended = ?8, closed = ?9, upload_open = ?10, stream_seq = ?11, \
             settings = ?12, created = ?13, deleted = ?14, used = ?15, source = ?16, source_at = ?17, \
-            source_bytes = ?18, base = ?19, sum = ?20 WHERE id = ?1";
+            source_bytes = ?18, base = ?19, sum = ?20, oldest = ?21 WHERE id = ?1";
         self.write(db, sql, false)
     }
 
@@ -108,13 +112,6 @@ impl LogRow {
             with(Self::read(row, &mut all)?)?;
         }
         Ok(())
-    }
-
-    /// Reads the row of a log.
-    pub(crate) fn load(db: &Connection, id: i64) -> Result<Option<Self>, LoadError> {
-        let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE id = ?"))?;
-        let mut rows = statement.query([id])?;
-        rows.next()?.map(|row| Self::read(row, &mut ReadSettings::default())).transpose()
     }
 
     fn write(&self, db: &Connection, sql: &str, with_name: bool) -> rusqlite::Result<()> {
@@ -145,9 +142,10 @@ impl LogRow {
             source.map(|source| (source.bytes as u64).cast_signed()),
             source.map_or(0, |source| source.base.cast_signed()),
             sum,
+            self.oldest_ms.map(u64::cast_signed),
             name,
         ];
-        statement.execute(if with_name { values } else { &values[..20] }).map(drop)
+        statement.execute(if with_name { values } else { &values[..21] }).map(drop)
     }
 
     fn read(row: &Row<'_>, all: &mut ReadSettings) -> Result<Self, LoadError> {
@@ -177,6 +175,7 @@ impl LogRow {
             head: number(4)?,
             earliest: number(5)?,
             bytes: number(6)?,
+            oldest_ms: row.get::<_, Option<i64>>(21)?.map(i64::cast_unsigned),
             last_time_ms: number(7)?,
             last_appended_ms: number(8)?,
             is_closed: row.get(9)?,
@@ -199,6 +198,7 @@ impl LogRow {
         let sum =
             Sum::new().int(self.id).text(self.name.as_ref().map(ChannelName::as_str)).text(Some(lineage));
         let sum = sum.number(self.crashes).number(self.head).number(self.earliest).number(self.bytes);
+        let sum = sum.int(self.oldest_ms.is_some().into()).number(self.oldest_ms.unwrap_or(0));
         let sum = sum.number(self.last_time_ms).number(self.last_appended_ms);
         let sum = sum.int(self.is_closed.into()).int(self.upload_open.into());
         let sum = sum.text(self.stream_seq.as_deref()).text(Some(settings));

@@ -129,12 +129,6 @@ impl ProducerRow {
         db.prepare_cached("DELETE FROM producer WHERE log = ?")?.execute([log])
     }
 
-    /// Deletes the rows of a log that were appended before a time.
-    pub(crate) fn delete_old(db: &Connection, log: i64, before_ms: u64) -> rusqlite::Result<usize> {
-        let sql = "DELETE FROM producer WHERE log = ? AND appended < ?";
-        db.prepare_cached(sql)?.execute([log, before_ms.cast_signed()])
-    }
-
     /// Passes the rows to `with`, in the order of their logs, or only those of one log.
     pub(crate) fn load_all(
         db: &Connection,

@@ -54,9 +54,11 @@ impl Shared {
         if state.is_over_age(request.now_ms) {
             return Look::Expire;
         }
-        match begin(&state, request) {
-            Begin::Page(page) => Look::Answer(Ok(page)),
-            Begin::Rows { .. } => Look::Rows,
+        match locate(&state, request) {
+            (.., true) => Look::Rows,
+            (start, continuity, false) => {
+                Look::Answer(Ok(Page::new((start, continuity), Vec::new(), state.info.clone())))
+            }
         }
     }
 }
@@ -86,13 +88,13 @@ impl Job {
 
     /// Reads a bounded number of messages.
     pub(crate) fn turn(&mut self, shared: &Shared, reader: &mut Reader, troubles: &Troubles) -> Turn {
-        let draft = match self.draft.take() {
-            Some(draft) => draft,
-            None => match self.begin(shared) {
-                Ok(draft) => draft,
-                Err(answer) => return Turn::Done(answer),
-            },
+        let draft = match self.draft.take().map_or_else(|| self.begin(shared), Ok) {
+            Ok(draft) => draft,
+            Err(error) => return Turn::Done(Err(error)),
         };
+        if !draft.needs_rows {
+            return Turn::Done(Ok(draft.page()));
+        }
         match self.read(draft, shared, reader, troubles) {
             Ok(turn) => turn,
             Err(error) => {
@@ -102,19 +104,17 @@ impl Job {
         }
     }
 
-    fn begin(&self, shared: &Shared) -> Result<Draft, Result<Page, ReadError>> {
-        let seen = shared.find_or_tell(&self.request.name, self.request.now_ms).map_err(Err)?;
+    fn begin(&self, shared: &Shared) -> Result<Draft, ReadError> {
+        let seen = shared.find_or_tell(&self.request.name, self.request.now_ms)?;
         let state = seen.lock();
         if state.is_deleted {
-            return Err(Err(ReadError::SoftDeleted));
+            return Err(ReadError::SoftDeleted);
         }
-        match begin(&state, &self.request) {
-            Begin::Page(page) => Err(Ok(page)),
-            Begin::Rows { info, start, continuity } => {
-                drop(state);
-                Ok(Draft::new(seen, info, start, continuity))
-            }
-        }
+        let (start, continuity, needs_rows) = locate(&state, &self.request);
+        let info = state.info.clone();
+        drop(state);
+        let (messages, bytes, skipped) = (Vec::new(), 0, 0);
+        Ok(Draft { seen, info, start, continuity, needs_rows, messages, bytes, skipped })
     }
 
     fn read(
@@ -129,6 +129,9 @@ impl Job {
         draft.seen.collect(draft.next(), draft.info.head, &mut pieces);
         let must_have_one = draft.messages.is_empty();
         let rows = reader.read(&pieces.list, &draft.info.lineage, budget, must_have_one)?;
+        for (log, first) in rows.damaged {
+            troubles.tell_run(&self.request.name, log, first);
+        }
         for found in rows.found {
             let trouble = match found.message {
                 Ok(message) => {
@@ -174,6 +177,8 @@ struct Draft {
     info: LogInfo,
     start: Cursor,
     continuity: Continuity,
+    /// Whether there are messages after the position.
+    needs_rows: bool,
     messages: Vec<(Cursor, Arc<Message>)>,
     bytes: usize,
     /// Bad rows before the first message.
@@ -181,10 +186,6 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(seen: Arc<Seen>, info: LogInfo, start: Cursor, continuity: Continuity) -> Self {
-        Self { seen, info, start, continuity, messages: Vec::new(), bytes: 0, skipped: 0 }
-    }
-
     /// The number of the next message.
     fn next(&self) -> u64 {
         self.start.seq().saturating_add(self.messages.len() as u64).saturating_add(1)
@@ -229,21 +230,11 @@ impl Draft {
     }
 }
 
-/// How a read begins.
-enum Begin {
-    /// It needs no row.
-    Page(Page),
-    /// There are messages after the position.
-    Rows { info: LogInfo, start: Cursor, continuity: Continuity },
-}
-
-fn begin(state: &SeenState, request: &ReadRequest) -> Begin {
-    let info = state.info.clone();
+/// Where a read starts, how that continues its position, and whether it needs rows.
+fn locate(state: &SeenState, request: &ReadRequest) -> (Cursor, Continuity, bool) {
+    let info = &state.info;
     let (start, continuity) = info.lineage.locate(request.since, info.bounds());
-    if request.budget.messages == 0 || start.seq() >= info.head {
-        return Begin::Page(Page::new((start, continuity), Vec::new(), info));
-    }
-    Begin::Rows { info, start, continuity }
+    (start, continuity, request.budget.messages > 0 && start.seq() < info.head)
 }
 
 /// Messages of one turn.

@@ -168,3 +168,5 @@ impl fmt::Debug for ReadPool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;

@@ -19,6 +19,7 @@ use crate::once_row::{KeyRow, ProducerRow};
 use crate::options::DiskOptions;
 use crate::queue::Queue;
 use crate::reads::ReadPool;
+use crate::scrub::Scrub;
 use crate::seen::{Seen, SeenState};
 use crate::shared::Shared;
 use crate::steps::Steps;
@@ -36,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) sync: Arc<SyncState>,
     pub(crate) crashes: Crashes,
+    /// Whether the last stop was not in order.
+    pub(crate) is_crash: bool,
     pub(crate) next_id: u64,
     pub(crate) next_log: i64,
 }
@@ -68,6 +71,7 @@ impl Writer {
             graveyard: Graveyard::default(),
             dropping: VecDeque::new(),
             buried: Vec::new(),
+            scrub: None,
             sweep_at: 0,
             health: Health::Good,
             is_in_transaction: false,
@@ -97,6 +101,9 @@ impl Writer {
         while writer.folding.is_some() {
             writer.upkeep()?;
         }
+        if parts.is_crash {
+            writer.scrub = Some(Scrub::new(parts.next_id.saturating_sub(1), slots));
+        }
         Ok(writer)
     }
 
@@ -108,6 +115,8 @@ impl Writer {
         } else {
             Kept::loaded(row.earliest, kept_bytes)
         };
+        // Without this, the first run of each log would be read.
+        kept.oldest_ms = row.oldest_ms.filter(|_| kept.earliest < head);
         if let Place::Tail(entry) = index.find(kept.earliest.saturating_add(1)) {
             kept.oldest_ms = Some(entry.appended_ms);
         }

@@ -17,6 +17,7 @@ use tidewire_store::Message;
 use crate::entry::Entry;
 use crate::index::{Piece, ReadRunError, Run, is_corrupt, read_run};
 use crate::row::{self, COLUMNS};
+use crate::search::search;
 use crate::troubles::Trouble;
 
 /// A connection that reads, and what its thread remembers.
@@ -25,6 +26,7 @@ pub(crate) struct Reader {
     db: Connection,
     /// The entries of the last runs, the latest one at the end.
     runs: Vec<(i64, u64, Arc<[Entry]>)>,
+    damaged: Vec<(i64, u64)>,
 }
 
 /// Messages that were read.
@@ -34,6 +36,8 @@ pub(crate) struct Rows {
     pub(crate) found: Vec<Found>,
     /// Whether the next message is over the budget.
     pub(crate) is_full: bool,
+    /// Runs whose entries are damaged: the log and the first number of each.
+    pub(crate) damaged: Vec<(i64, u64)>,
 }
 
 /// A message, or why it cannot be read.
@@ -47,7 +51,7 @@ pub(crate) struct Found {
 
 impl Reader {
     pub(crate) fn new(db: Connection) -> Self {
-        Self { db, runs: Vec::new() }
+        Self { db, runs: Vec::new(), damaged: Vec::new() }
     }
 
     /// Forgets what it remembers.
@@ -70,7 +74,8 @@ impl Reader {
         // One transaction: each statement on its own would take its locks again.
         self.db.prepare_cached("BEGIN")?.execute([])?;
         let rows = self.wants(pieces, budget, must_have_one).and_then(|(wants, is_full)| {
-            Ok(Rows { found: Finder::new(&self.db, lineage)?.find(wants)?, is_full })
+            let found = Finder::new(&self.db, lineage)?.find(wants)?;
+            Ok(Rows { found, is_full, damaged: std::mem::take(&mut self.damaged) })
         });
         // After some errors there is no transaction any more.
         drop(self.db.prepare_cached("COMMIT").and_then(|mut statement| statement.execute([])));
@@ -85,31 +90,29 @@ impl Reader {
         must_have_one: bool,
     ) -> rusqlite::Result<(Vec<Want>, bool)> {
         let (mut wants, mut bytes) = (Vec::new(), 0_usize);
-        let mut add = |log, number, entry: Entry, trouble| {
+        let mut add = |log, number, entry: Entry| {
             let sum = bytes.saturating_add(entry.size);
             let is_first = must_have_one && wants.is_empty();
             if wants.len() >= budget.messages || (sum > budget.bytes && !is_first) {
                 return false;
             }
             bytes = sum;
-            wants.push(Want { log, number, entry, trouble });
+            wants.push(Want { log, number, entry });
             true
         };
         for &(log, ref piece) in pieces {
             let is_within = match piece {
                 Piece::Tail { first, entries } => {
-                    (*first..).zip(entries).all(|(number, entry)| add(log, number, *entry, Trouble::Lost))
+                    (*first..).zip(entries).all(|(number, entry)| add(log, number, *entry))
                 }
-                Piece::Lost { first, last } => {
-                    (*first..=*last).all(|number| add(log, number, LOST, Trouble::Lost))
-                }
+                Piece::Lost { first, last } => (*first..=*last).all(|number| add(log, number, LOST)),
                 Piece::Run { run, first, last } => {
-                    let entries = run_of(&self.db, &mut self.runs, log, run, *last)?;
+                    let entries = self.run(log, run, *last)?;
                     (*first..=*last).all(|number| {
                         let at = usize::try_from(number.saturating_sub(run.first)).unwrap_or(usize::MAX);
-                        match entries.as_ref().and_then(|entries| entries.get(at)) {
-                            Some(entry) => add(log, number, *entry, Trouble::Lost),
-                            None => add(log, number, LOST, Trouble::Run),
+                        match entries.get(at) {
+                            Some(entry) => add(log, number, *entry),
+                            None => add(log, number, LOST),
                         }
                     })
                 }
@@ -120,35 +123,34 @@ impl Reader {
         }
         Ok((wants, false))
     }
-}
 
-/// The entries of a run, which has the message `last`. `None`: they are damaged.
-fn run_of(
-    db: &Connection,
-    runs: &mut Vec<(i64, u64, Arc<[Entry]>)>,
-    log: i64,
-    run: &Run,
-    last: u64,
-) -> rusqlite::Result<Option<Arc<[Entry]>>> {
-    if let Some(at) = runs.iter().position(|&(of, first, _)| (of, first) == (log, run.first)) {
-        let remembered = runs.remove(at);
-        // A run grows.
-        if last.saturating_sub(run.first) < remembered.2.len() as u64 {
-            let entries = remembered.2.clone();
-            runs.push(remembered);
-            return Ok(Some(entries));
+    /// The entries of a run, which has the message `last`. If they are damaged, a search finds those
+    /// of good rows.
+    fn run(&mut self, log: i64, run: &Run, last: u64) -> rusqlite::Result<Arc<[Entry]>> {
+        let runs = &mut self.runs;
+        if let Some(at) = runs.iter().position(|&(of, first, _)| (of, first) == (log, run.first)) {
+            let remembered = runs.remove(at);
+            // A run grows.
+            if last.saturating_sub(run.first) < remembered.2.len() as u64 {
+                let entries = remembered.2.clone();
+                runs.push(remembered);
+                return Ok(entries);
+            }
         }
+        let entries: Arc<[Entry]> = match read_run(&self.db, log, run.first) {
+            Ok(entries) => entries.into(),
+            Err(ReadRunError::Damaged) => {
+                self.damaged.push((log, run.first));
+                search(&self.db, log, run)?.into()
+            }
+            Err(ReadRunError::Database(error)) => return Err(error),
+        };
+        if runs.len() >= REMEMBERED {
+            runs.remove(0);
+        }
+        runs.push((log, run.first, entries.clone()));
+        Ok(entries)
     }
-    let entries: Arc<[Entry]> = match read_run(db, log, run.first) {
-        Ok(entries) => entries.into(),
-        Err(ReadRunError::Damaged) => return Ok(None),
-        Err(ReadRunError::Database(error)) => return Err(error),
-    };
-    if runs.len() >= REMEMBERED {
-        runs.remove(0);
-    }
-    runs.push((log, run.first, entries.clone()));
-    Ok(Some(entries))
 }
 
 /// A message to be read.
@@ -157,8 +159,6 @@ struct Want {
     log: i64,
     number: u64,
     entry: Entry,
-    /// What is wrong if the entry has no row.
-    trouble: Trouble,
 }
 
 impl Want {
@@ -187,7 +187,7 @@ impl<'a> Finder<'a> {
         let mut wants = &wants[..];
         while let Some(first) = wants.first() {
             if first.entry.id == 0 {
-                self.found.push(first.found(Err(first.trouble)));
+                self.found.push(first.found(Err(Trouble::Lost)));
                 wants = &wants[1..];
                 continue;
             }

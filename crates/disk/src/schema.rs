@@ -120,6 +120,7 @@ CREATE TABLE log(
   head INTEGER NOT NULL,          -- the newest message that is in a run
   earliest INTEGER NOT NULL,      -- the last number that is not kept
   bytes INTEGER NOT NULL,         -- the sizes of the messages after earliest, up to head
+  oldest INTEGER,                 -- message.appended of the first one after earliest, if it is known
   last_time INTEGER NOT NULL,     -- message.time of the newest message, or later
   last_appended INTEGER NOT NULL, -- the clock of the log
   closed INTEGER NOT NULL,

@@ -125,6 +125,7 @@ impl DiskStore {
             queue: queue.clone(),
             sync: sync.state().clone(),
             crashes: loaded.crashes,
+            is_crash,
             next_id: loaded.next_id,
             next_log: loaded.next_log,
         };

@@ -72,6 +72,14 @@ impl Writer {
     /// The database failed.
     pub(crate) fn touch(&mut self, name: &ChannelName, now_ms: u64) -> rusqlite::Result<()> {
         let Some(slot) = self.logs.find(name) else { return Ok(()) };
+        self.note_use(slot, now_ms)
+    }
+
+    /// Notes that a log is in use, though no message says so.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) fn note_use(&mut self, slot: Slot, now_ms: u64) -> rusqlite::Result<()> {
         let Some(log) = self.logs.get_mut(slot) else { return Ok(()) };
         if now_ms <= log.used_ms {
             return Ok(());
@@ -141,10 +149,11 @@ impl Writer {
             let Some(slot) = slot else { continue };
             let Some(name) = self.logs.get(slot).and_then(|log| log.name.clone()) else { continue };
             work = work.saturating_add(WORK_OF_A_LOG).saturating_add(self.expire(slot, now_ms)?);
-            if self.delete_if(slot, now_ms, |log| log.is_expired(now_ms))? {
-                swept.expired.push(name);
-            } else if self.logs.get(slot).is_some_and(|log| is_forgettable(log, now_ms, writers_ms)) {
+            // Of what can be forgotten, nobody has to be told that it has expired.
+            if self.logs.get(slot).is_some_and(|log| is_forgettable(log, now_ms, writers_ms)) {
                 self.leave(slot, Leave::Forgotten)?;
+            } else if self.delete_if(slot, now_ms, |log| log.is_expired(now_ms))? {
+                swept.expired.push(name);
             }
         }
         let keys_before = now_ms.checked_sub(self.options.limits.channel.key_age_ms);

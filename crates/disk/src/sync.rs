@@ -43,6 +43,8 @@ struct State {
     wants_checkpoint: bool,
     is_stopping: bool,
     failure: Option<String>,
+    /// When it was last said that a checkpoint must wait.
+    warned: Option<Instant>,
 }
 
 impl SyncState {
@@ -111,7 +113,14 @@ impl SyncState {
     fn checkpoint_failed(&self, error: &rusqlite::Error) {
         match Cause::of(error) {
             // Somebody else makes one, or there is no room for the database. The log keeps all.
-            Cause::Busy | Cause::Full => tracing::warn!(%error, "a checkpoint of the database must wait"),
+            Cause::Busy | Cause::Full => {
+                let mut state = self.lock();
+                if state.warned.is_none_or(|warned| warned.elapsed() > WARN_EVERY) {
+                    state.warned = Some(Instant::now());
+                    drop(state);
+                    tracing::warn!(%error, "a checkpoint of the database must wait");
+                }
+            }
             _ => self.fail(format!("a checkpoint of the database has failed: {error}")),
         }
     }

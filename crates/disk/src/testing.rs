@@ -86,6 +86,7 @@ impl Database {
             head: 0,
             earliest: 0,
             bytes: 0,
+            oldest_ms: None,
             last_time_ms: 0,
             last_appended_ms: 0,
             is_closed: false,
@@ -121,6 +122,7 @@ impl Database {
             write_run(&self.db, row.id, &Run::new(first, entries), entries).expect("it is written");
         }
         row.head += count;
+        row.oldest_ms = row.oldest_ms.or(entries.first().map(|entry| entry.appended_ms));
         row.bytes += entries.iter().map(|entry| entry.size as u64).sum::<u64>();
         row.update(&self.db).expect("it is written");
         Meta::change(&self.db, |meta| meta.folded = self.next_id - 1).expect("it is written");

@@ -9,10 +9,8 @@ use tidewire_store::ChannelName;
 /// Why a message cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// The index says so, since the start.
+    /// The index has no row of it.
     Lost,
-    /// The part of the index that says where it is cannot be read.
-    Run,
     /// There is no row.
     Missing,
     /// The row is damaged: its sum is wrong.
@@ -26,8 +24,7 @@ pub(crate) enum Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Lost => "it was lost before the start",
-            Self::Run => "the row of the index that says where it is is missing or damaged",
+            Self::Lost => "it was lost before, or was not found when the index was damaged",
             Self::Missing => "its row is missing",
             Self::Sum => "the checksum of its row is wrong",
             Self::Other => "its row has another message",
@@ -36,22 +33,20 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// The messages of which the operator was told already.
+/// What the operator was told already: the kind, the log and the number.
 #[derive(Debug, Default)]
-pub(crate) struct Troubles(Mutex<HashSet<(i64, u64)>>);
+pub(crate) struct Troubles(Mutex<HashSet<(What, i64, u64)>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum What {
+    Message,
+    Run,
+}
 
 impl Troubles {
     /// Tells of a message that cannot be read, once.
     pub(crate) fn tell(&self, name: &ChannelName, log: i64, number: u64, trouble: Trouble) {
-        let told = {
-            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.len() > MAX_TOLD || !told.insert((log, number)) {
-                return;
-            }
-            told.len()
-        };
-        if told > MAX_TOLD {
-            tracing::error!("more messages cannot be read; there are no more lines about them");
+        if !self.is_new(What::Message, log, number) {
             return;
         }
         tracing::error!(
@@ -60,11 +55,38 @@ impl Troubles {
              check the disk, and copy the data to another one with `tidewire backup`",
         );
     }
+
+    /// Tells of a part of the index that cannot be read, once.
+    pub(crate) fn tell_run(&self, name: &ChannelName, log: i64, first: u64) {
+        if !self.is_new(What::Run, log, first) {
+            return;
+        }
+        tracing::error!(
+            channel = %name, log, first,
+            "the row of the index for a run of messages is missing or damaged, and a search looks for \
+             the messages; check the disk, and copy the data to another one with `tidewire backup`",
+        );
+    }
+
+    /// Whether to tell of this.
+    fn is_new(&self, what: What, log: i64, number: u64) -> bool {
+        let told = {
+            let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.len() > MAX_TOLD || !told.insert((what, log, number)) {
+                return false;
+            }
+            told.len()
+        };
+        if told > MAX_TOLD {
+            tracing::error!("more messages cannot be read; there are no more lines about them");
+        }
+        told <= MAX_TOLD
+    }
 }
 
 #[cfg(test)]
 impl Troubles {
-    /// The number of messages of which it has told.
+    /// The number of its lines.
     pub(crate) fn told(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }

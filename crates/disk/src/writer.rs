@@ -25,6 +25,7 @@ use crate::options::DiskOptions;
 use crate::queue::{Queue, Stop};
 use crate::reads::ReadPool;
 use crate::request::{Failure, Reply, Request};
+use crate::scrub::Scrub;
 use crate::shared::Shared;
 use crate::steps::{Step, Steps};
 use crate::sync::SyncState;
@@ -37,6 +38,9 @@ const GROUP_BYTES: usize = 8 << 20;
 
 /// While the disk is full, one group is tried in this time.
 const FULL_RETRY: Duration = Duration::from_millis(100);
+
+/// Between two steps of the search for dead messages.
+const SCRUB_PAUSE: Duration = Duration::from_millis(2);
 
 /// Rows that a group deletes for each that it adds, so that deletion keeps up with publishing.
 const DELETES_A_MESSAGE: u64 = 2;
@@ -74,6 +78,8 @@ pub(crate) struct Writer {
     pub(crate) dropping: VecDeque<Slot>,
     /// The logs that have no message any more, but a row.
     pub(crate) buried: Vec<Slot>,
+    /// The search for dead messages, after a stop that was not in order.
+    pub(crate) scrub: Option<Scrub>,
     /// The slot with which the next piece of a sweep begins.
     pub(crate) sweep_at: usize,
     pub(crate) health: Health,
@@ -133,7 +139,8 @@ impl Writer {
         match self.health {
             Health::Stopped(_) => None,
             Health::Full(_) => self.has_upkeep().then_some(FULL_RETRY),
-            Health::Good => self.has_upkeep().then_some(Duration::ZERO),
+            Health::Good if self.has_upkeep() => Some(Duration::ZERO),
+            Health::Good => self.scrub.is_some().then_some(SCRUB_PAUSE),
         }
     }
 
@@ -464,7 +471,13 @@ impl Writer {
             Health::Full(at) => at.elapsed() >= FULL_RETRY,
             Health::Stopped(_) => false,
         };
-        if !is_good || !self.has_upkeep() {
+        if !is_good {
+            return;
+        }
+        if !self.has_upkeep() {
+            if self.inbox.is_empty() {
+                self.scrub_step();
+            }
             return;
         }
         if let Err(error) = self.upkeep() {

@@ -1,214 +1,12 @@
-use std::collections::HashMap;
 use std::sync::mpsc;
 
-use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Lineage, ResetReason, Retention, Since};
-use tidewire_store::{Answer, ChannelName, ChannelSettings, Limits, LogInfo, Message, Retain, later};
+use tidewire_channel::{Budget, Continuity, Cursor, Epoch, ResetReason, Retention, Since};
+use tidewire_store::{Answer, ChannelSettings, Retain, later};
 
+use super::world::{START, World, lineage, name, pool, request, texts};
 use super::*;
-use crate::directory::Directory;
-use crate::entry::Entry;
-use crate::index::{Index, RUN, Run, read_run, write_run};
-use crate::names::Names;
 use crate::page::Look;
 use crate::row::{self, MessageRow};
-use crate::seen::{Seen, SeenState};
-
-const START: u64 = 1_795_000_000_000;
-
-/// A database that a simple writer fills: what readers see is what it has.
-struct World {
-    dir: tempfile::TempDir,
-    directory: Directory,
-    db: Connection,
-    shared: Arc<Shared>,
-    pool: ReadPool,
-    next_id: u64,
-    /// What each log was given, by id and number.
-    said: HashMap<(i64, u64), Arc<Message>>,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let directory = Directory::open(dir.path()).expect("it is free");
-        let db = directory.open_writer().expect("a database");
-        // The tests do not cut the power.
-        db.pragma_update(None, "synchronous", "OFF").expect("a setting");
-        let names = Names::load(&db, Epoch::new(1), Limits::DEFAULT).expect("there are none");
-        let shared = Arc::new(Shared::new(names));
-        let pool = pool(&directory, &shared, 2);
-        Self { dir, directory, db, shared, pool, next_id: 1, said: HashMap::new() }
-    }
-
-    /// Starts other threads.
-    fn restart(&mut self, threads: usize) {
-        self.pool = pool(&self.directory, &self.shared, threads);
-    }
-
-    fn log(&self, id: i64, text: &str) -> Arc<Seen> {
-        let lineage = lineage(&[(1, 0)], 1_000 + id.cast_unsigned());
-        self.add(id, text, lineage, 0, None)
-    }
-
-    fn fork(&self, id: i64, text: &str, source: &Arc<Seen>, base: u64) -> Arc<Seen> {
-        let of_source = source.lock().info.lineage.clone();
-        let at = of_source.at(base);
-        let past = of_source.past().iter().copied().filter(|&(_, end)| end < base);
-        let past: Vec<_> = past.chain([(at.epoch(), base)]).collect();
-        let epoch = Epoch::new(1_000 + id.cast_unsigned());
-        let lineage = Lineage::from_parts(&past, epoch).expect("the ends increase");
-        self.add(id, text, lineage, base, Some((source.clone(), base)))
-    }
-
-    fn add(
-        &self,
-        id: i64,
-        text: &str,
-        lineage: Lineage,
-        head: u64,
-        source: Option<(Arc<Seen>, u64)>,
-    ) -> Arc<Seen> {
-        let mut info = LogInfo::new(lineage, Arc::default());
-        info.head = head;
-        let (log, index) = (id, Index::new(head));
-        let seen = Seen::new(SeenState { info, log, index, source, is_deleted: false, oldest_ms: None });
-        let seen = Arc::new(seen);
-        self.shared.change(|logs, _| logs.insert(name(text), seen.clone()));
-        seen
-    }
-
-    fn say(&mut self, seen: &Seen, texts: &[&str]) {
-        for text in texts {
-            self.append(seen, Message::new(text.to_string().into(), START));
-        }
-    }
-
-    /// Appends a message, in a transaction of its own if there is none.
-    fn append(&mut self, seen: &Seen, message: Message) {
-        let id = self.next_id;
-        self.next_id += 1;
-        let mut state = seen.lock();
-        let number = state.index.next();
-        let cursor = Cursor::new(state.info.lineage.current(), number);
-        let row = MessageRow { id, log: state.log, cursor, appended_ms: START, message: &message };
-        row::insert(&self.db, &row).expect("a row");
-        state.index.push(Entry { id, size: message.weight(), appended_ms: START });
-        state.info.head = number;
-        state.oldest_ms.get_or_insert(START);
-        self.said.insert((state.log, number), Arc::new(message));
-    }
-
-    fn fill(&mut self, seen: &Seen, count: usize) {
-        self.db.execute_batch("BEGIN").expect("a transaction");
-        for n in 0..count {
-            self.append(seen, Message::new(format!("{n}").into(), START));
-        }
-        self.db.execute_batch("COMMIT").expect("the end of it");
-    }
-
-    /// Moves the tail of a log to runs.
-    fn fold(&self, seen: &Seen) {
-        loop {
-            let (log, first, tail, last) = {
-                let state = seen.lock();
-                let (first, tail) = state.index.tail();
-                let tail: Vec<Entry> = tail.iter().copied().collect();
-                (state.log, first, tail, state.index.last_run().copied())
-            };
-            if tail.is_empty() {
-                return;
-            }
-            let last = last.filter(|run| (run.count as usize) < RUN && run.end() == first);
-            let mut entries =
-                last.map_or(Vec::new(), |run| read_run(&self.db, log, run.first).expect("a run"));
-            let room = RUN - entries.len();
-            entries.extend(tail.into_iter().take(room));
-            let run = Run::new(last.map_or(first, |run| run.first), &entries);
-            write_run(&self.db, log, &run, &entries).expect("a run");
-            seen.lock().index.folded(run);
-        }
-    }
-
-    fn ask(&self, text: &str, since: impl Into<Since>, budget: Budget) -> Result<Page, ReadError> {
-        let request = request(text, since, budget);
-        match self.shared.look(&request) {
-            Look::Answer(answer) => answer,
-            Look::Expire => panic!("nothing is too old"),
-            Look::Rows => self.read(request).wait().expect("it answers"),
-        }
-    }
-
-    fn read(&self, request: ReadRequest) -> Answer<Result<Page, ReadError>> {
-        let (respond, answer) = later();
-        self.pool.read(request, respond);
-        Answer::Later(answer)
-    }
-
-    fn page(&self, text: &str, since: impl Into<Since>, budget: Budget) -> Page {
-        let page = self.ask(text, since, budget).expect("there is a log");
-        let mut number = page.start.seq();
-        let seen = self.shared.find(&name(text)).expect("there is a log");
-        for (cursor, message) in &page.messages {
-            number += 1;
-            assert_eq!(*cursor, page.info.lineage.at(number));
-            let mut of = seen.clone();
-            let log = loop {
-                let (log, source) = {
-                    let state = of.lock();
-                    (state.log, state.source.clone())
-                };
-                match source {
-                    Some((source, base)) if number <= base => of = source,
-                    _ => break log,
-                }
-            };
-            assert_eq!(self.said.get(&(log, number)), Some(message), "{cursor}");
-        }
-        assert_eq!(page.more, number < page.info.head);
-        page
-    }
-
-    fn sql(&self, sql: &str) {
-        let changed = self.db.execute(sql, ()).expect("a change");
-        assert!(changed > 0, "{sql}");
-    }
-
-    /// Reads on until the head, and tells how each page went on.
-    fn read_all(&self, text: &str, since: impl Into<Since>, budget: Budget) -> Vec<(Continuity, usize)> {
-        let (mut since, mut pages) = (since.into(), Vec::new());
-        loop {
-            let page = self.page(text, since, budget);
-            pages.push((page.continuity, page.messages.len()));
-            if !page.more {
-                return pages;
-            }
-            assert_ne!(since, page.cursor.into(), "a reader goes on");
-            since = page.cursor.into();
-        }
-    }
-}
-
-fn pool(directory: &Directory, shared: &Arc<Shared>, threads: usize) -> ReadPool {
-    let readers = (0..threads).map(|_| directory.open_reader().expect("a reader")).collect();
-    ReadPool::start(readers, shared.clone()).expect("threads")
-}
-
-fn lineage(past: &[(u64, u64)], current: u64) -> Lineage {
-    let past: Vec<_> = past.iter().map(|&(epoch, end)| (Epoch::new(epoch), end)).collect();
-    Lineage::from_parts(&past, Epoch::new(current)).expect("the ends increase")
-}
-
-fn name(text: &str) -> ChannelName {
-    ChannelName::new(text).expect("a good name")
-}
-
-fn request(text: &str, since: impl Into<Since>, budget: Budget) -> ReadRequest {
-    ReadRequest { name: name(text), since: since.into(), budget, now_ms: START }
-}
-
-fn texts(page: &Page) -> Vec<&str> {
-    page.messages.iter().map(|(_, message)| message.text().expect("a text")).collect()
-}
 
 #[test]
 fn a_page_has_what_the_budget_allows_wherever_the_messages_are() {
@@ -344,20 +142,45 @@ fn a_bad_row_is_a_gap_of_one() {
 }
 
 #[test]
-fn a_damaged_run_is_one_gap_and_a_long_damage_several_pages() {
+fn messages_of_a_damaged_run_are_searched() {
+    let mut world = World::new();
+    let (tide, other) = (world.log(1, "tide"), world.log(2, "other"));
+    for n in 0..10 {
+        world.fill(&tide, 70 + n);
+        world.fill(&other, 5);
+        world.fold(&tide);
+    }
+    world.fold(&other);
+    let count = 700 + 45;
+    let read = |world: &mut World, text| {
+        // Its threads remember no runs.
+        world.restart(1);
+        world.read_all(text, Since::Earliest, Budget::messages(100)).iter().map(|&(_, n)| n).sum::<usize>()
+    };
+    for damage in [
+        "UPDATE run SET entries = zeroblob(3 * 128) WHERE first = 129",
+        "UPDATE run SET entries_sum = 0 WHERE first = 1",
+        "DELETE FROM run WHERE first = 641",
+        "UPDATE run SET count = 5",
+        "DELETE FROM run",
+    ] {
+        world.sql(damage);
+        assert_eq!((read(&mut world, "tide"), read(&mut world, "other")), (count, 50), "{damage}");
+    }
+    // Rows that are bad themselves are not found.
+    world.sql("UPDATE message SET data = x'00' WHERE number = 7");
+    assert_eq!(read(&mut world, "tide"), count - 1);
+}
+
+#[test]
+fn a_long_damage_is_several_gaps() {
     let mut world = World::new();
     let tide = world.log(1, "tide");
     world.fill(&tide, 10_000);
     world.fold(&tide);
     let at = |n| Cursor::new(Epoch::new(1_001), n);
-    let gap = |from: u64, to: u64| Continuity::Gap { from: at(from), to: at(to), missed: to - from };
     assert_eq!(world.page("tide", at(1), Budget::UNLIMITED).messages.len(), 9_999);
-    world.sql("UPDATE run SET entries = zeroblob(3 * 128) WHERE first = 129");
-    let pages = world.read_all("tide", at(1), Budget::messages(1_000));
-    assert_eq!(pages[..2], [(Continuity::Resumed, 127), (gap(128, 256), 1_000)]);
-    world.sql("UPDATE run SET entries_sum = 0 WHERE first > 256");
-    // Its threads remember no runs.
-    world.restart(1);
+    world.sql("DELETE FROM message WHERE number > 128");
     let pages = world.read_all("tide", at(100), Budget::UNLIMITED);
     let (full, rest) = pages.split_at(1);
     assert_eq!(full, [(Continuity::Resumed, 28)]);
@@ -554,4 +377,42 @@ fn readers_of_a_long_log_do_not_stop_the_others() {
     hold.send(()).expect("the callback waits");
     let answers: Vec<_> = told.iter().take(3).collect();
     assert_eq!(answers, [("short", 1), ("short", 1), ("long", 20 * 512)]);
+}
+
+#[test]
+fn a_damaged_page_of_the_file_costs_its_messages_alone() {
+    let mut world = World::new();
+    let (tide, other) = (world.log(1, "tide"), world.log(2, "other"));
+    for n in 0..600 {
+        world.say(&tide, &[&format!("tide {n}")]);
+        if n % 3 == 0 {
+            world.say(&other, &["other"]);
+        }
+    }
+    world.fold(&tide);
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    world.db.query_row(checkpoint, (), |_| Ok(())).expect("all is in the file");
+    let path = world.directory.database();
+    let mut bytes = std::fs::read(&path).expect("the file");
+    let text = bytes.windows(8).position(|bytes| bytes == b"tide 300").expect("it is there");
+    let page = text / 4_096 * 4_096;
+    assert_eq!(bytes[page], 13, "a leaf of a table");
+    let on_page = |n: &usize| {
+        let text = format!("tide {n}");
+        bytes[page..page + 4_096].windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    };
+    let lost = (100..600).filter(on_page).count();
+    bytes[page] = 0xff;
+    std::fs::write(&path, &bytes).expect("it is damaged");
+    world.restart(1);
+    for messages in [1, 100, usize::MAX] {
+        let pages = world.read_all("tide", Cursor::new(Epoch::new(1), 0), Budget::messages(messages));
+        let read: usize = pages.iter().map(|&(_, messages)| messages).sum();
+        assert_eq!(read, 600 - lost);
+        let missed = pages.iter().filter_map(|(how, _)| match how {
+            Continuity::Gap { missed, .. } => Some(*missed),
+            _ => None,
+        });
+        assert_eq!(missed.collect::<Vec<_>>(), [lost as u64], "it is one gap");
+    }
 }

@@ -60,6 +60,23 @@ impl OnDisk {
         Wal::read(self.dir.path()).cut(&self.synced, lost, self.dir.path());
     }
 
+    /// After all logs are deleted, a close and a start leave no row.
+    pub(crate) fn is_empty_at_the_end(&mut self) {
+        let db = rusqlite::Connection::open(self.dir.path().join("tidewire.db")).expect("it opens");
+        let sql = "SELECT (SELECT count(*) FROM message) + (SELECT count(*) FROM run) + \
+                   (SELECT count(*) FROM log) + (SELECT count(*) FROM producer)";
+        // The writer deletes while nothing else is to do.
+        let begun = std::time::Instant::now();
+        loop {
+            let rows: i64 = db.query_row(sql, (), |row| row.get(0)).expect("it counts");
+            if rows == 0 {
+                return;
+            }
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{rows} rows stay");
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn close(&mut self) {
         self.disk().close().expect("it closes");
         self.store = None;

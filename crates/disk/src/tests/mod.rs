@@ -1,4 +1,5 @@
 //! Tests of the whole store.
 
+mod differential;
 mod fixture;
 mod suite;

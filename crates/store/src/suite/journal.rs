@@ -67,6 +67,8 @@ enum Call {
     Sweep(u64),
     /// The store stopped without warning.
     Crash,
+    /// The store was started again.
+    Restart,
 }
 
 impl JournalStore {
@@ -103,7 +105,8 @@ impl JournalStore {
             }
             journal.push(Call::Crash);
         }
-        // The hub of the old store has released nothing.
+        // The hub of the old store has released nothing, and is gone.
+        journal.push(Call::Restart);
         Self::replayed(self.limits, self.epoch, journal)
     }
 
@@ -120,9 +123,9 @@ impl JournalStore {
                 Call::Touch(name, now_ms) => drop(inner.touch(&name, now_ms)),
                 Call::Sweep(now_ms) => drop(inner.sweep(now_ms)),
                 Call::Crash => inner.begin_epochs(),
+                Call::Restart => inner.release_all(),
             }
         }
-        inner.release_all();
         Self { inner, limits, epoch, journal: Mutex::new(journal) }
     }
 
