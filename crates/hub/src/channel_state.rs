@@ -313,6 +313,11 @@ impl State {
         }
     }
 
+    /// Whether the store has not answered something.
+    pub(crate) fn waits_for_store(&self) -> bool {
+        self.life == Life::Opening || self.is_under_way()
+    }
+
     /// Whether an answer of the store is awaited.
     fn is_under_way(&self) -> bool {
         self.flying > 0 || !self.early.is_empty() || self.is_changing || self.is_catching_up

@@ -92,6 +92,14 @@ impl Directory {
         Ok(channel)
     }
 
+    /// Whether this is so for all channels.
+    pub(crate) fn all(&self, is_so: impl Fn(&Arc<Channel>) -> bool) -> bool {
+        self.shards.iter().all(|shard| {
+            let channels = read_lock(shard).slots.clone();
+            channels.iter().all(&is_so)
+        })
+    }
+
     /// One step of a sweep: evicts expired messages and forgets idle channels. Pass 0 to begin.
     /// Returns the argument for the next step, or `None` at the end. Visits 256 channels, or fewer
     /// if many messages expired. Holds no lock for longer than one channel takes, or the idle

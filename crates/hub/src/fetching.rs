@@ -20,7 +20,8 @@ use tidewire_store::{Page as Stored, ReadError};
 use crate::channel::{Channel, Watch};
 use crate::channel_state::{Behind, Life, Page, Reading, Waiter, Woken};
 use crate::error::HubError;
-use crate::pages::{Content, PAGE, PageWaiter, Part, Place, Want};
+use crate::page::{Content, Part};
+use crate::pages::{PAGE, PageWaiter, Place, Want};
 
 /// Whether the page at a position can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +67,14 @@ impl Channel {
         if budget.messages == 0 {
             return page(continuity, Vec::new(), start, false);
         }
-        let pages = &self.common.pages;
-        let mut part = pages.get(self.number, start, budget);
-        if part.is_none() && self.want(start, None, false) == Want::Loaded {
-            part = pages.get(self.number, start, budget);
+        let (pages, now_ms) = (&self.common.pages, self.common.now_ms());
+        let mut part = pages.get(self.number, start, budget, now_ms);
+        if part.is_none() && matches!(self.want(start, None, false), Want::Loaded) {
+            part = pages.get(self.number, start, budget, now_ms);
         }
         match part {
-            Some(part) => {
+            Some((part, next)) => {
+                fetch(next);
                 let Part { continuity: of_page, messages, cursor } = part.up_to(ceiling);
                 page(self.joined(continuity, of_page), messages, cursor, false)
             }
@@ -109,18 +111,18 @@ impl Channel {
         }
         match self.want(start, Some(waiter), is_patient) {
             Want::Loaded => PageAt::Ready,
-            Want::Waits | Want::Fetch => PageAt::Waiting,
+            Want::Waits | Want::Fetch(_) => PageAt::Waiting,
             Want::Failed => PageAt::Failed,
         }
     }
 
     /// Asks for the page after `start`, and fetches it if nobody has.
-    fn want(&self, start: Cursor, waiter: Option<PageWaiter>, is_patient: bool) -> Want {
+    fn want(&self, start: Cursor, waiter: Option<PageWaiter>, is_patient: bool) -> Want<Channel> {
         let (this, now_ms) = (self.arc(), self.common.now_ms());
         let pages = &self.common.pages;
         let mut want = pages.want((&this, self.number), start, waiter, is_patient, now_ms);
-        while want == Want::Fetch {
-            fetch(vec![Place { channel: this.clone(), start }]);
+        while let Want::Fetch(next) = want {
+            fetch(next);
             // A store that answers at once has answered. But the page may be gone again: the log
             // has vanished, or other readers have taken its place. Then this asks for a fetch.
             want = pages.want((&this, self.number), start, None, is_patient, now_ms);
@@ -266,10 +268,10 @@ impl Channel {
 
 /// Fetches pages from the store, and the next ones in the line.
 pub(crate) fn fetch(mut places: Vec<Place<Channel>>) {
-    while let Some(Place { channel, start }) = places.pop() {
+    while let Some(Place { channel, start, bytes }) = places.pop() {
         let common = &channel.common;
         let answer =
-            common.store.read(channel.name(), Since::After(start), Budget::bytes(PAGE), common.now_ms());
+            common.store.read(channel.name(), Since::After(start), Budget::bytes(bytes), common.now_ms());
         match answer.now() {
             Ok(page) => places.extend(channel.page_came(start, Some(page))),
             Err(later) => later.then(move |page| fetch(channel.page_came(start, page))),

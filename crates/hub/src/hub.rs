@@ -38,15 +38,15 @@ use crate::fetching::fetch;
 /// ```
 pub struct Hub {
     this: Weak<Hub>,
-    common: Arc<Common>,
+    pub(crate) common: Arc<Common>,
     /// Used only for the times of messages, because it may step back.
     wall: Box<dyn Fn() -> u64 + Send + Sync>,
-    channels: Directory,
+    pub(crate) channels: Directory,
     /// Read under the lock of a channel. The lock orders it with appends to that channel.
     pub(crate) stopped: AtomicBool,
     pub(crate) counters: Arc<Counters>,
     /// Whether the store has not answered the last sweep.
-    is_store_sweeping: AtomicBool,
+    pub(crate) is_store_sweeping: AtomicBool,
     /// When the last sweep began.
     sweep_began_ms: AtomicU64,
     /// When the last sweep began that has visited every channel.

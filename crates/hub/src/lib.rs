@@ -31,6 +31,7 @@ mod name;
 mod object;
 mod opening;
 mod out;
+mod page;
 mod pages;
 #[cfg(test)]
 mod pages_tests;
@@ -46,6 +47,7 @@ mod request_fields;
 mod room;
 mod rope;
 mod settings;
+mod settling;
 mod shape;
 #[cfg(test)]
 mod shape_tests;

@@ -20,13 +20,17 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
 
-use tidewire_channel::{Budget, Continuity, Cursor};
-use tidewire_store::Message;
+use tidewire_channel::{Budget, Cursor};
 
+use crate::page::{Content, Loaded, Part};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Bytes of one page: the weight of its messages. A single longer message is a page too.
 pub(crate) const PAGE: usize = 256 * 1024;
+
+/// Bytes of one page while many others wait in the line: what one reader takes at once. The rest of
+/// a longer page would give way before its reader comes back for it.
+pub(crate) const SHORT_PAGE: usize = 64 * 1024;
 
 /// Bytes of all loaded pages. Over this, pages that nobody waits for give way.
 pub(crate) const MAX_PAGES: usize = 32 * 1024 * 1024;
@@ -96,55 +100,8 @@ enum PageState<C> {
 pub(crate) struct Place<C> {
     pub(crate) channel: Arc<C>,
     pub(crate) start: Cursor,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    content: Content,
-    weights: Box<[usize]>,
-    bytes: usize,
-    use_number: u64,
-    /// Waiters that were woken and have not read it yet.
-    expected: usize,
-    since_ms: u64,
-}
-
-/// The content of a page.
-#[derive(Debug)]
-pub(crate) struct Content {
-    /// The position that was asked for.
-    pub(crate) asked: Cursor,
-    /// Whether messages were evicted before they were read, or the store has lost them.
-    pub(crate) continuity: Continuity,
-    /// The position before the first message.
-    pub(crate) start: Cursor,
-    pub(crate) messages: Vec<(Cursor, Arc<Message>)>,
-}
-
-/// Some messages of a page.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) continuity: Continuity,
-    pub(crate) messages: Vec<(Cursor, Arc<Message>)>,
-    /// The position after the messages.
-    pub(crate) cursor: Cursor,
-}
-
-impl Part {
-    /// What there is up to a position of the log.
-    pub(crate) fn up_to(mut self, ceiling: Option<Cursor>) -> Self {
-        let Some(ceiling) = ceiling.filter(|ceiling| ceiling.seq() < self.cursor.seq()) else { return self };
-        let known = self.messages.partition_point(|(cursor, _)| cursor.seq() <= ceiling.seq());
-        self.messages.truncate(known);
-        self.cursor = ceiling;
-        if let Continuity::Gap { to, missed, .. } = &mut self.continuity
-            && to.seq() > ceiling.seq()
-        {
-            *missed = missed.saturating_sub(to.seq() - ceiling.seq()).max(1);
-            *to = ceiling;
-        }
-        self
-    }
+    /// Bytes to read.
+    pub(crate) bytes: usize,
 }
 
 /// Who waits for a page. Each waits once.
@@ -155,16 +112,17 @@ pub(crate) struct PageWaiters {
 }
 
 /// What to do about a page.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Want {
+#[derive(Debug)]
+pub(crate) enum Want<C> {
     /// It is loaded.
     Loaded,
     /// It is under way. The waiter, if there is one, will be woken.
     Waits,
     /// It could not be read. The waiter is not woken.
     Failed,
-    /// Fetch it now, and say how it [ended](Pages::landed). The waiter will be woken.
-    Fetch,
+    /// The same. Fetch these now, which may be others: those that wait for longer come first. Say
+    /// how each [ended](Pages::landed).
+    Fetch(Vec<Place<C>>),
 }
 
 /// What follows after a fetch has ended.
@@ -195,8 +153,15 @@ impl<C> Pages<C> {
         Pages { inner: Mutex::new(inner), max_bytes }
     }
 
-    /// The messages of a channel after `start`, as far as the budget and a loaded page allow.
-    pub(crate) fn get(&self, channel: u64, start: Cursor, budget: Budget) -> Option<Part> {
+    /// The messages of a channel after `start`, as far as the budget and a loaded page allow. Also
+    /// what to fetch next, because a page that was read may give way.
+    pub(crate) fn get(
+        &self,
+        channel: u64,
+        start: Cursor,
+        budget: Budget,
+        now_ms: u64,
+    ) -> Option<(Part, Vec<Place<C>>)> {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let (&key, page) = inner.all.range_mut((channel, 0)..=(channel, start.seq())).next_back()?;
@@ -207,7 +172,7 @@ impl<C> Pages<C> {
         inner.uses += 1;
         loaded.use_number = inner.uses;
         inner.used.insert(inner.uses, key);
-        Some(part)
+        Some((part, inner.next(self.max_bytes, now_ms)))
     }
 
     /// Asks for the page of a channel after `start`. The waiter is woken when the page is there or
@@ -219,11 +184,11 @@ impl<C> Pages<C> {
         waiter: Option<PageWaiter>,
         is_patient: bool,
         now_ms: u64,
-    ) -> Want {
+    ) -> Want<C> {
         let mut guard = self.lock();
         let inner = &mut *guard;
         let key = (number, start.seq());
-        let place = || Place { channel: channel.clone(), start };
+        let place = || Place { channel: channel.clone(), start, bytes: PAGE };
         if inner.has(key, start) {
             return Want::Loaded;
         }
@@ -252,16 +217,12 @@ impl<C> Pages<C> {
             _ => return Want::Waits,
         }
         page.attempts += 1;
-        if inner.fetching < MAX_FETCHES && inner.make_room(self.max_bytes, now_ms) {
-            let page = inner.all.get_mut(&key).expect("a page that is not loaded does not give way");
-            page.state = PageState::Fetching;
-            inner.fetching += 1;
-            return Want::Fetch;
-        }
-        let page = inner.all.get_mut(&key).expect("a page that is not loaded does not give way");
         page.state = PageState::Queued(place());
         inner.line.push_back(key);
-        Want::Waits
+        match inner.next(self.max_bytes, now_ms) {
+            next if next.is_empty() => Want::Waits,
+            next => Want::Fetch(next),
+        }
     }
 
     /// A fetch has ended with a page, or failed.
@@ -291,13 +252,13 @@ impl<C> Pages<C> {
                 }
                 None if page.attempts >= MAX_ATTEMPTS => {
                     woken = std::mem::take(&mut page.waiters);
-                    let place = Place { channel: channel.clone(), start };
+                    let place = Place { channel: channel.clone(), start, bytes: PAGE };
                     page.state = PageState::Failed(place, now_ms + FAILED_MS);
                     inner.failed += 1;
                 }
                 None => {
                     let pause_ms = PAUSE_MS << (page.attempts - 1);
-                    let place = Place { channel: channel.clone(), start };
+                    let place = Place { channel: channel.clone(), start, bytes: PAGE };
                     page.state = PageState::Paused(place, now_ms + pause_ms);
                     inner.paused += 1;
                 }
@@ -333,6 +294,11 @@ impl<C> Pages<C> {
             }
         }
         inner.next(self.max_bytes, now_ms)
+    }
+
+    /// The number of fetches under way.
+    pub(crate) fn fetches(&self) -> usize {
+        self.lock().fetching
     }
 
     /// Forgets the pages of a channel. Returns whom to wake.
@@ -399,8 +365,9 @@ impl<C> Inner<C> {
             if !matches!(page.state, PageState::Queued(_)) {
                 continue;
             }
-            if let PageState::Queued(place) = std::mem::replace(&mut page.state, PageState::Fetching) {
+            if let PageState::Queued(mut place) = std::mem::replace(&mut page.state, PageState::Fetching) {
                 self.fetching += 1;
+                place.bytes = if self.line.len() >= MAX_FETCHES { SHORT_PAGE } else { PAGE };
                 next.push(place);
             }
         }
@@ -430,46 +397,6 @@ impl<C> Page<C> {
     /// Whether it is in the line. A new page is not.
     fn is_listed(&self) -> bool {
         self.attempts > 0
-    }
-}
-
-impl Loaded {
-    fn new(content: Content, expected: usize, use_number: u64, since_ms: u64) -> Self {
-        let weights: Box<[usize]> = content.messages.iter().map(|(_, message)| message.weight()).collect();
-        let bytes = weights.iter().sum();
-        Loaded { content, weights, bytes, use_number, expected, since_ms }
-    }
-
-    /// The messages after `start`. `None` if the page does not have them.
-    fn part(&self, start: Cursor, budget: Budget) -> Option<Part> {
-        let Content { asked, continuity, start: first, messages } = &self.content;
-        if start == *asked && continuity.is_broken() {
-            let (messages, cursor) = self.some(0, budget, *first);
-            return Some(Part { continuity: *continuity, messages, cursor });
-        }
-        let skipped = usize::try_from(start.seq().checked_sub(first.seq())?).ok()?;
-        let before = match skipped.checked_sub(1) {
-            None => *first,
-            Some(last) => messages.get(last)?.0,
-        };
-        if before != start || skipped >= messages.len() {
-            return None;
-        }
-        let (messages, cursor) = self.some(skipped, budget, start);
-        Some(Part { continuity: Continuity::Resumed, messages, cursor })
-    }
-
-    fn some(&self, from: usize, budget: Budget, start: Cursor) -> (Vec<(Cursor, Arc<Message>)>, Cursor) {
-        let (mut bytes, mut some) = (0_usize, Vec::new());
-        for (entry, weight) in self.content.messages[from..].iter().zip(&self.weights[from..]) {
-            bytes = bytes.saturating_add(*weight);
-            if some.len() >= budget.messages || bytes > budget.bytes && !some.is_empty() {
-                break;
-            }
-            some.push(entry.clone());
-        }
-        let cursor = some.last().map_or(start, |&(cursor, _)| cursor);
-        (some, cursor)
     }
 }
 

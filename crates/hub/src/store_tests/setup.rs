@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tidewire_channel::{Budget, Cursor, Retention, Since};
 use tidewire_server::{Listen, Running, Server};
@@ -22,7 +22,7 @@ use crate::settings::Settings;
 use crate::site::Site;
 
 /// The longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) type Faulty = Arc<FaultyStore<MemoryStore>>;
 
@@ -100,9 +100,14 @@ pub(super) fn is_told(hub: &Hub) -> bool {
 
 /// Serves a hub with one worker.
 pub(super) fn serve(hub: &Arc<Hub>) -> (Running, SocketAddr) {
+    serve_with(hub, Settings::default())
+}
+
+/// The same with these settings.
+pub(super) fn serve_with(hub: &Arc<Hub>, settings: Settings) -> (Running, SocketAddr) {
     let listen = "127.0.0.1:0".parse::<Listen>().unwrap();
     let server = Server::builder().listen(listen).threads(1).bind().unwrap();
-    let (hub, settings) = (hub.clone(), Arc::<Settings>::default());
+    let (hub, settings) = (hub.clone(), Arc::new(settings));
     let running = server.serve(move |worker| Site::new(hub.clone(), settings.clone(), worker)).unwrap();
     let address = running.addresses()[0].to_string().trim_start_matches("http://").parse().unwrap();
     (running, address)
@@ -134,8 +139,10 @@ pub(super) fn websocket(target: &str, is_v1: bool) -> String {
 }
 
 pub(super) fn read_until(socket: &mut TcpStream, text: &str) -> String {
-    let mut all = Vec::new();
+    let (mut all, since) = (Vec::new(), Instant::now());
     while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
+        // Heartbeats must not keep this wait alive.
+        assert!(since.elapsed() < PATIENCE, "no {text:?} in {}", String::from_utf8_lossy(&all));
         let mut bytes = [0; 4096];
         let n = socket.read(&mut bytes).unwrap();
         assert!(n > 0, "no {text:?} in {}", String::from_utf8_lossy(&all));

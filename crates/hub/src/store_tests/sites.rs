@@ -9,10 +9,11 @@ use tidewire_store::suite::{Fault, RequestKind};
 
 use super::setup::{
     ask, faulty, get, hub, hub_with_short_windows, name, post, publish, publish_many, read_until, release,
-    serve, websocket,
+    serve, serve_with, websocket,
 };
 use crate::flight::at_once;
 use crate::pages::MAX_ATTEMPTS;
+use crate::settings::Settings;
 
 #[test]
 fn a_slow_store_blocks_no_worker() {
@@ -112,6 +113,31 @@ fn readers_behind_the_window_get_everything_in_order() {
     });
     assert!(store.count(RequestKind::Read) >= COUNT / 5, "pages are short");
     drop((sockets, long_poll, short_poll));
+    running.stop().unwrap();
+}
+
+/// A stream that waits for a page gets heartbeats: proxies and clients cut a silent one.
+#[test]
+fn a_reader_that_waits_for_a_page_gets_heartbeats() {
+    let store = faulty();
+    let hub = hub_with_short_windows(&store);
+    let start = hub.channel(&name("a")).unwrap().head();
+    publish_many(&hub, (0..10).map(|n| format!("<{n}>")));
+    let settings = Settings { heartbeat: Duration::from_secs(1), ..Settings::default() };
+    let (running, address) = serve_with(&hub, settings);
+    store.always(RequestKind::Read, Some(Fault::HoldRequest));
+    let requests = [
+        (get(&format!("/c/a?feed=sse&since={start}")), "\n:"),
+        (get(&format!("/c/a?feed=stream&since={start}")), "\r\n1\r\n\n\r\n"),
+    ];
+    let mut sockets: Vec<_> = requests.iter().map(|(request, _)| ask(address, request)).collect();
+    for (socket, (_, heartbeat)) in sockets.iter_mut().zip(&requests) {
+        (0..2).for_each(|_| assert!(!read_until(socket, heartbeat).contains('<')));
+    }
+    store.heal();
+    store.release_all();
+    sockets.iter_mut().for_each(|socket| assert!(read_until(socket, "<9>").contains("<0>")));
+    drop(sockets);
     running.stop().unwrap();
 }
 

@@ -2,7 +2,7 @@
 //! heartbeats, drops overdue connections and tidies up. It takes as many turns as needed.
 
 use super::ids::RowId;
-use super::row::{Member, Place};
+use super::row::Place;
 use super::state::{Event, State};
 use super::table::Table;
 use crate::close_code::CloseCode;
@@ -117,7 +117,8 @@ impl Table {
         overdue
     }
 
-    /// Sends a heartbeat to a share of the rows, so that not all rows get theirs at once.
+    /// Sends a heartbeat to a share of the rows, so that not all rows get theirs at once. A row
+    /// that is behind gets one too, because it may wait for the store.
     fn send_heartbeat(&mut self, id: RowId) {
         let every = self.delivery.settings.heartbeat.as_secs().max(1);
         // Counts down, so that the first rows of a worker get their first heartbeat last, however
@@ -127,10 +128,17 @@ impl Table {
             return;
         }
         let row = &mut self.delivery.rows[id];
-        let Some(Member { group, place: Place::Live(slot) }) = row.member else { return };
-        let group = &self.delivery.audience.groups[group];
+        // Otherwise a part of a unit is pending.
+        if !matches!(row.state, State::Live | State::Behind) {
+            return;
+        }
+        let Some(member) = &row.member else { return };
+        let group = &self.delivery.audience.groups[member.group];
         let Shape::Stream { wire, .. } = group.shape else { return };
-        debug_assert_eq!(row.state, State::Live);
+        let reached = match member.place {
+            Place::Live(slot) => group.reached_by(slot).sum,
+            Place::Behind(_) => group.now.sum,
+        };
         let (heartbeat, sum) = self.tick.heartbeats.entry(wire).or_insert_with(|| {
             let mut out = wire.out(&self.delivery.forms);
             wire.unit(&mut out, |feed, out| feed.heartbeat(out.own()));
@@ -138,7 +146,7 @@ impl Table {
             (packed.rope, packed.sum)
         });
         if let Some(body) = &mut row.gzip {
-            body.add(group.reached_by(slot).sum, *sum);
+            body.add(reached, *sum);
         }
         let event = row.offer(heartbeat);
         self.delivery.drive(id, event);

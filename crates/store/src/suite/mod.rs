@@ -41,6 +41,7 @@ mod once;
 mod random;
 mod reading;
 mod restarts;
+mod threaded;
 mod tools;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ use std::sync::Arc;
 pub use bad_rows::BadRows;
 pub use faulty::{Fault, FaultyStore, Held, Rates, RequestKind, Seen};
 pub use journal::{JournalStore, Loss};
+pub use threaded::ThreadedStore;
 #[cfg(test)]
 pub(crate) use random::Random;
 
