@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A kernel keeps pages in memory and writes them to the disk in any order. The disk writes whole
-//! sectors. So a sector on the disk is always a version that was in memory: a sector of a kept write
-//! also has the bytes that earlier writes put into this sector, even if those writes are lost
+//! sectors. So a sector on the disk is always a version that was in memory: a sector of a kept
+//! write also has the bytes that earlier writes put into this sector, even if those writes are lost
 //! elsewhere.
 
 use crate::loss::{Dice, Fate};
@@ -44,8 +44,8 @@ pub(crate) struct Content {
     settled: u64,
 }
 
-/// The kernel does not keep unsynced pages for ever. With more unsynced bytes than this, the file is
-/// written to the disk.
+/// The kernel does not keep unsynced pages for ever. With more unsynced bytes than this, the file
+/// is written to the disk.
 const WRITE_BACK: usize = 256 << 20;
 
 impl Content {
@@ -125,8 +125,8 @@ impl Content {
         self.settle(count);
     }
 
-    /// Forgets all changes: the disk refused them. As on Linux, readers still see them, and the next
-    /// sync succeeds without them.
+    /// Forgets all changes: the disk refused them. As on Linux, readers still see them, and the
+    /// next sync succeeds without them.
     pub(crate) fn fail_sync(&mut self) {
         self.base = Some(Box::new(self.now.clone()));
         self.settle(self.pending.len());

@@ -260,14 +260,14 @@ impl Filesystem for LossyFs {
     ) {
         let owner = (req.uid(), req.gid());
         let created = self.run(None, |state| {
-            let mut backing = None;
-            let kind = if self.passthrough && is_mapped(name) {
-                let mut mapped = Mapped::new()?;
-                backing = Some(mapped.backing(|file| reply.open_backing(file))?);
-                Kind::Mapped(mapped)
-            } else {
-                Kind::File(Default::default())
+            let mapped = || {
+                let mut mapped = Mapped::new().ok()?;
+                // The kernel refuses it in a user namespace. Then it is a file as all others.
+                let backing = mapped.backing(|file| reply.open_backing(file)).ok()?;
+                Some((Kind::Mapped(mapped), Some(backing)))
             };
+            let mapped = (self.passthrough && is_mapped(name)).then(mapped).flatten();
+            let (kind, backing) = mapped.unwrap_or((Kind::File(Default::default()), None));
             let number = state.tree.create(parent.0, name, kind, mode & !umask, owner)?;
             state.tree.opened(number)?;
             Ok((state.tree.attributes(number)?, FileHandle(state.life), backing))

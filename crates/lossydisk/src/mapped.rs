@@ -1,10 +1,10 @@
 //! A file that programs map into memory: the kernel uses another file in its place.
 //!
-//! SQLite maps its file `…-shm`. A mapping that writes must not belong to a file system that runs in
-//! the same process: at its end, the kernel locks the memory of the process and waits for the file
-//! system to write the pages, and the file system waits for memory. Both wait for ever. So the
-//! kernel maps and writes a file in memory instead (FUSE passthrough, since Linux 6.9), and tells us
-//! only about opens, sizes and syncs.
+//! SQLite maps its file `…-shm`. A mapping that writes must not belong to a file system that runs
+//! in the same process: at its end, the kernel locks the memory of the process and waits for the
+//! file system to write the pages, and the file system waits for memory. Both wait for ever. So the
+//! kernel maps and writes a file in memory instead (FUSE passthrough, since Linux 6.9), and tells
+//! us only about opens, sizes and syncs.
 
 use crate::file::Content;
 use crate::loss::Dice;

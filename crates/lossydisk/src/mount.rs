@@ -82,8 +82,8 @@ impl Drop for Mount {
     }
 }
 
-/// Starts a process that unmounts by force when the threads of this process are gone that answer the
-/// kernel.
+/// Starts a process that unmounts by force when the threads of this process are gone that answer
+/// the kernel.
 ///
 /// A thread that waits for an answer cannot be killed. If this process is killed while one of its
 /// own threads waits, then the answering threads end first, and the waiting one keeps the device
@@ -111,8 +111,8 @@ umount -f "$2" || umount -l "$2"
 
 const DEVICE: &str = "/dev/fuse";
 const NEEDS: &str = "needs root and /dev/fuse";
-const CONTAINER: &str = "In a container, it needs `--device /dev/fuse --cap-add SYS_ADMIN`, and where AppArmor \
-                         forbids mounts `--security-opt apparmor=unconfined`";
+const CONTAINER: &str = "In a container, it needs `--device /dev/fuse --cap-add SYS_ADMIN`, and \
+                         `--security-opt apparmor=unconfined` where AppArmor forbids mounts";
 
 /// One thread answers a request while the other takes the next one from the kernel.
 const THREADS: usize = 2;

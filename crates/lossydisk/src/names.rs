@@ -1,9 +1,9 @@
 //! The names of files: which are on the disk, and which changes are not.
 //!
 //! A change sets a few names at once: a rename takes one name away and sets another. Two changes
-//! depend on each other if they set the same name, or if one makes the folder of the other. A change
-//! is on the disk only together with all earlier ones that it depends on, so a rename is never half
-//! done. Changes that do not depend on each other reach the disk in any order.
+//! depend on each other if they set the same name, or if one makes the folder of the other. A
+//! change is on the disk only together with all earlier ones that it depends on, so a rename is
+//! never half done. Changes that do not depend on each other reach the disk in any order.
 
 use crate::loss::Dice;
 use std::collections::BTreeMap;

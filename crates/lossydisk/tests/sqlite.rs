@@ -50,8 +50,8 @@ fn write(disk: &LossyDisk, mode: &str, sync: &str, seed: u64) -> Result<(i64, i6
     Ok((before, after))
 }
 
-/// Writes and cuts the power with many seeds. Returns how many rows each cut lost, or how it damaged
-/// the database. After a damage, a new database begins.
+/// Writes and cuts the power with many seeds. Returns how many rows each cut lost, or how it
+/// damaged the database. After a damage, a new database begins.
 fn cuts(mode: &str, sync: &str) -> Vec<Result<i64, String>> {
     let (disk, _folder) = disk();
     let mut lost = Vec::new();
