@@ -69,10 +69,10 @@ pub enum HubError {
     /// The sequence of the stream does not increase.
     #[error("the sequence of the stream is not greater than the last one; send a greater one")]
     StreamSeq,
-    /// The channel keeps all its messages, and there is no room for more.
+    /// The disk is full, or the channel keeps all its messages, and there is no room for more.
     #[error(
-        "the channel keeps all its messages, and there is no room for more; \
-         delete a channel, or raise --retain-all-bytes"
+        "there is no room for the message: the disk is full, or the channel keeps all its messages and \
+         the others of its kind have used up --retain-all-bytes; make room on the disk, or delete a channel"
     )]
     NoRoom,
     /// The channel takes messages of another media type.

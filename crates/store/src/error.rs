@@ -111,8 +111,8 @@ pub enum Refusal {
     /// The [`stream_seq`](crate::Append::stream_seq) is not greater than the last one.
     #[error("the stream sequence is not greater than the last one")]
     StreamSeq,
-    /// The log keeps all messages, and there is no room for more.
-    #[error("there is no room for messages that are kept for good")]
+    /// The log keeps all messages, and there is no room for more; or the store has no room at all.
+    #[error("there is no room for the messages")]
     NoRoom,
     /// The log was deleted, but has forks, so its name is not free.
     #[error("the log was deleted, and its name is in use until its forks are deleted")]
@@ -161,8 +161,8 @@ pub enum CreateError {
     /// There are this many logs, and no more are allowed.
     #[error("the store has its maximum of {0} logs")]
     TooManyLogs(usize),
-    /// There is no room for what the log shares with others.
-    #[error("there is no room for messages that are kept for good")]
+    /// There is no room for what the log shares with others; or the store has no room at all.
+    #[error("there is no room for the messages")]
     NoRoom,
     /// The source of the fork does not exist.
     #[error("the source of the fork does not exist")]

@@ -61,8 +61,10 @@ impl Client {
             }
             FeedEvent::Reset { reason, cursor } => {
                 let had = std::mem::replace(&mut self.cursor, cursor);
-                // A bare WebSocket tells no reason.
-                let is_tail = matches!(&*reason, "tail-lost" | "") && seq(&self.cursor) < seq(&had);
+                // A bare WebSocket tells no reason. The log does not remember an epoch of which no
+                // message is left.
+                let reasons = ["tail-lost", "unknown-epoch", ""];
+                let is_tail = reasons.contains(&&*reason) && seq(&self.cursor) < seq(&had);
                 let (true, Some(tails)) = (is_tail, &mut self.tails) else {
                     panic!("{feed:?} reported a reset ({reason}) after {had}, to {}", self.cursor)
                 };
