@@ -27,7 +27,7 @@ use crate::release::manifests;
 use crate::steps::{self, Lane, Step, step};
 use crate::{
     api, autobahn, browser, compliance, corpus, embed, exercises, layers, links, loom, no_std, pointers,
-    programs, prose,
+    programs, prose, published,
 };
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 
@@ -124,8 +124,22 @@ fn lints() -> Result {
     start(cargo(&fuzz).arg("--target-dir").arg(target()).args(["--quiet", "--", "-D", "warnings"]))
 }
 
+/// Builds the documentation of all libraries, of the programs that are no front of a library, and
+/// of one example. With an example, cargo chooses the features of the dependencies as for the lints
+/// and the tests. Without, it would check forty of them again.
 fn documentation() -> Result {
-    let mut doc = cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]);
+    let mut doc = cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--quiet", "--lib"]);
+    let metadata = published::manifests()?;
+    for package in &metadata.packages {
+        let library = |name: &str| package.targets.iter().any(|other| other.is_lib() && other.name == name);
+        for program in package.targets.iter().filter(|target| target.is_bin() && !library(&target.name)) {
+            doc.args(["--bin", &program.name]);
+        }
+    }
+    let mut targets = metadata.packages.iter().flat_map(|package| &package.targets);
+    if let Some(example) = targets.find(|target| target.is_example()) {
+        doc.args(["--example", &example.name]);
+    }
     start(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
