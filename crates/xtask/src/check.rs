@@ -4,14 +4,14 @@
 //! done:
 //!
 //! ```text
-//! cargo    programs ──► lints ──► documentation … embed ──► exercises ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ──────────────┴─► tests, alone
+//! cargo    programs ──► build-tests ──► lints ──► documentation … embed ──► exercises ─┐
+//! beside   toolchain ──► formatting … conformance ──► browser ──► slow-tests ──────────┴─► tests, alone
 //! ```
 //!
 //! Cargo locks the target folder, so two cargo commands would wait for each other. One lane runs
 //! all steps that use the folder. Steps that mostly wait (downloads, browsers, the conformance
-//! suite) run in the other lane. The tests run last and alone, so that their summary ends the
-//! output.
+//! suite, the slow tests) run in the other lane, so the builds use the time in which these wait. The
+//! other tests run last and alone, so that their summary ends the output.
 //!
 //! Nothing is built twice: there is one target folder and one set of features (`--workspace
 //! --all-features`). Lints and documentation are separate builds, but they share one check of the
@@ -62,14 +62,15 @@ const STEPS: &[Step] = &[
     step("programs", Lane::Cargo, &[], 80, programs::build),
     step("conformance", Lane::Beside, &["programs", "suite"], 10, autobahn::short),
     step("browser", Lane::Beside, &["programs", "client"], 120, browser::tests),
-    step("lints", Lane::Cargo, &["toolchain"], 140, lints),
+    step("build-tests", Lane::Cargo, &[], 50, tests::build),
+    step("slow-tests", Lane::Beside, &["packages", "build-tests"], 120, tests::slow),
+    step("lints", Lane::Cargo, &["toolchain"], 120, lints),
     step("documentation", Lane::Cargo, &[], 10, documentation),
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
     step("loom", Lane::Cargo, &[], 25, loom::run),
     step("embed", Lane::Cargo, &["programs"], 20, embed::run),
     step("exercises", Lane::Cargo, &["toolchain", "packages"], 30, exercises::short),
-    step("build-tests", Lane::Cargo, &[], 50, tests::build),
-    step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests::run),
+    step("tests", Lane::Alone, &["packages", "build-tests", "slow-tests"], 80, tests::run),
 ];
 
 pub(crate) fn run(args: &Args) -> Result {
