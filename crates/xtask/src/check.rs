@@ -4,14 +4,14 @@
 //! done:
 //!
 //! ```text
-//! cargo    programs ──► lints ──► documentation … embed ──► exercises ──► build-tests ─┐
-//! beside   toolchain ──► formatting … no-std ──► conformance ──► browser ──────────────┴─► tests, alone
+//! cargo    programs ──► build-tests ──► lints ──► documentation … embed ──► exercises ─┐
+//! beside   toolchain ──► formatting … conformance ──► browser ──► slow-tests ──────────┴─► tests, alone
 //! ```
 //!
 //! Cargo locks the target folder, so two cargo commands would wait for each other. One lane runs
 //! all steps that use the folder. Steps that mostly wait (downloads, browsers, the conformance
-//! suite) run in the other lane. The tests run last and alone, so that their summary ends the
-//! output.
+//! suite, the slow tests) run in the other lane, so the builds use the time in which these wait. The
+//! other tests run last and alone, so that their summary ends the output.
 //!
 //! Nothing is built twice: there is one target folder and one set of features (`--workspace
 //! --all-features`). Lints and documentation are separate builds, but they share one check of the
@@ -27,7 +27,7 @@ use crate::release::manifests;
 use crate::steps::{self, Lane, Step, step};
 use crate::{
     api, autobahn, browser, compliance, corpus, embed, exercises, layers, links, loom, no_std, pointers,
-    programs, prose,
+    programs, prose, published,
 };
 use tidewire_testkit::run::{Result, ask, cargo, need, program, run as start, target};
 
@@ -62,14 +62,15 @@ const STEPS: &[Step] = &[
     step("programs", Lane::Cargo, &[], 80, programs::build),
     step("conformance", Lane::Beside, &["programs", "suite"], 10, autobahn::short),
     step("browser", Lane::Beside, &["programs", "client"], 120, browser::tests),
-    step("lints", Lane::Cargo, &["toolchain"], 140, lints),
+    step("build-tests", Lane::Cargo, &[], 50, tests::build),
+    step("slow-tests", Lane::Beside, &["packages", "build-tests"], 120, tests::slow),
+    step("lints", Lane::Cargo, &["toolchain"], 120, lints),
     step("documentation", Lane::Cargo, &[], 10, documentation),
     step("corpora", Lane::Cargo, &[], 10, corpus::run),
     step("loom", Lane::Cargo, &[], 25, loom::run),
     step("embed", Lane::Cargo, &["programs"], 20, embed::run),
     step("exercises", Lane::Cargo, &["toolchain", "packages"], 30, exercises::short),
-    step("build-tests", Lane::Cargo, &[], 50, tests::build),
-    step("tests", Lane::Alone, &["packages", "build-tests"], 130, tests::run),
+    step("tests", Lane::Alone, &["packages", "build-tests", "slow-tests"], 80, tests::run),
 ];
 
 pub(crate) fn run(args: &Args) -> Result {
@@ -124,8 +125,22 @@ fn lints() -> Result {
     start(cargo(&fuzz).arg("--target-dir").arg(target()).args(["--quiet", "--", "-D", "warnings"]))
 }
 
+/// Builds the documentation of all libraries, of the programs that are no front of a library, and
+/// of one example. With an example, cargo chooses the features of the dependencies as for the lints
+/// and the tests. Without, it would check forty of them again.
 fn documentation() -> Result {
-    let mut doc = cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]);
+    let mut doc = cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--quiet", "--lib"]);
+    let metadata = published::manifests()?;
+    for package in &metadata.packages {
+        let library = |name: &str| package.targets.iter().any(|other| other.is_lib() && other.name == name);
+        for program in package.targets.iter().filter(|target| target.is_bin() && !library(&target.name)) {
+            doc.args(["--bin", &program.name]);
+        }
+    }
+    let mut targets = metadata.packages.iter().flat_map(|package| &package.targets);
+    if let Some(example) = targets.find(|target| target.is_example()) {
+        doc.args(["--example", &example.name]);
+    }
     start(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 

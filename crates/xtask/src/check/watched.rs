@@ -1,7 +1,8 @@
 //! Runs a test program, and ends it if it hangs.
 //!
 //! When a test takes long, libtest prints that it "has been running for over 60 seconds". Then it
-//! waits for ever. So cargo starts each test program through `cargo xtask watched`, its *runner*:
+//! waits for ever. So cargo starts each test program through `cargo xtask watched`, its *runner*
+//! (the step `slow-tests` needs no cargo, and calls [`pass`]):
 //!
 //! ```text
 //! cargo test ──► xtask watched PROGRAM … ──► PROGRAM …
@@ -46,6 +47,14 @@ pub(crate) fn run(args: &Args) -> Result {
         // libtest has said why.
         Some(code) => std::process::exit(code),
         None => Err(format!("the test program was ended ({status})")),
+    }
+}
+
+/// Runs a test program as a part of this one. `Err` if a test failed, or if the program hung.
+pub(super) fn pass(command: Command) -> Result {
+    match watch(command, LIMIT, &mut std::io::stdout())? {
+        status if status.success() => Ok(()),
+        status => Err(format!("the test program failed ({status})")),
     }
 }
 
