@@ -40,6 +40,7 @@ const CLIENT: &str = "tidewire-client";
 const EXPLAIN: &str = "tidewire-explain";
 const HUB: &str = "tidewire-hub";
 const TIDEWIRE: &str = "tidewire";
+const LOSSYDISK: &str = "tidewire-lossydisk";
 const TESTKIT: &str = "tidewire-testkit";
 
 /// The highest layer without IO. Layers up to this one list every dependency.
@@ -72,7 +73,6 @@ const TABLE: &[Row] = &[
     // It can write its notes as JSON.
     Row { layer: 2, name: EXPLAIN,  uses: &[GRAMMAR, CHUNKED, HTTP1, WS, SSE], outside: Outside::Only {
         always: &["base64", "serde", "serde_json"], optional: &[] } },
-    Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
     // It offers the connection of an upgrade to the extractor of WS.
     Row { layer: 3, name: SERVER,   uses: &[GRAMMAR, CHUNKED, HTTP1, WS], outside: Outside::Free },
     Row { layer: 3, name: DISK,     uses: &[CHANNEL, STORE], outside: Outside::Free },
@@ -84,6 +84,9 @@ const TABLE: &[Row] = &[
     // rustix reads the CPU time of a thread, to measure work on a busy machine.
     Row { layer: DEV, name: TESTKIT, uses: &[],
           outside: Outside::Only { always: &["rustix"], optional: &[] } },
+    // fuser speaks FUSE with the kernel, and rustix mounts.
+    Row { layer: DEV, name: LOSSYDISK, uses: &[TESTKIT],
+          outside: Outside::Only { always: &["fuser", "rustix"], optional: &[] } },
     Row { layer: DEV, name: "xtask", uses: &[TESTKIT], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-bench", uses: &[TESTKIT, STORE, DISK], outside: Outside::Free },
     Row { layer: DEV, name: "tidewire-examples",
