@@ -215,7 +215,8 @@ impl Index {
         }
     }
 
-    /// The piece that begins with a number and has `last` at most, and the bytes that it surely has.
+    /// The piece that begins with a number and ends with `last` at most, and the bytes that it
+    /// surely has.
     fn piece(&self, number: u64, last: u64, bytes: u64) -> (Piece, u64) {
         if let Some(offset) = number.checked_sub(self.tail_first) {
             let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.tail.len());

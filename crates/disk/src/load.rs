@@ -100,8 +100,8 @@ pub(crate) fn mark_clean(db: &Connection) -> rusqlite::Result<()> {
     let change = db.unchecked_transaction()?;
     Meta::change(&change, |meta| meta.is_clean = true)?;
     change.commit()?;
-    // It is on the disk. If a reader is still there, such as a backup, the write-ahead log stays: the
-    // stop does not wait for it.
+    // It is on the disk. If a reader is still there, such as a backup, the write-ahead log stays:
+    // the stop does not wait for it.
     db.busy_timeout(Duration::ZERO)?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
 }

@@ -124,8 +124,8 @@ impl Reader {
         Ok((wants, false))
     }
 
-    /// The entries of a run, which has the message `last`. If they are damaged, a search finds those
-    /// of good rows.
+    /// The entries of a run, which has the message `last`. If they are damaged, a search finds
+    /// those of good rows.
     fn run(&mut self, log: i64, run: &Run, last: u64) -> rusqlite::Result<Arc<[Entry]>> {
         let runs = &mut self.runs;
         if let Some(at) = runs.iter().position(|&(of, first, _)| (of, first) == (log, run.first)) {

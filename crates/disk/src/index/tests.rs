@@ -69,7 +69,7 @@ fn fold(index: &mut Index, naive: &mut Naive, count: usize) {
 
 proptest! {
     #[test]
-    fn it_is_the_same_as_a_list(head in 0..50_u64, steps in steps(), ask in 0..9_usize, bytes in 0..3_000_usize) {
+    fn it_is_a_list(head in 0..50_u64, steps in steps(), ask in 0..9_usize, bytes in 0..3_000_usize) {
         let (mut index, mut naive) = (Index::new(head), Naive { next: head + 1, ..Naive::default() });
         for step in steps {
             match step {
