@@ -147,7 +147,7 @@ impl Channel {
         let is_idle = guard.is_idle(now_ms);
         let owes_mark = guard.upload.owes_mark && !guard.is_changing;
         let unanswered = guard.take_unanswered(now_ms);
-        let (late, give_up) = guard.take_late(now_ms);
+        let (late, give_up) = guard.take_late(now_ms, self.common.answered_ms());
         let must_catch_up = guard.must_catch_up();
         let is_read = guard.log.waiters() > 0 || self.subscribers() > 0;
         let woken = guard.room_made(now_ms);

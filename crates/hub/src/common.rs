@@ -25,6 +25,8 @@ pub(crate) struct Common<C> {
     /// The settings of channels that match no pattern.
     settings: Arc<ChannelSettings>,
     numbers: AtomicU64,
+    /// The last time at which the store has opened a log or read a page.
+    answered_ms: AtomicU64,
 }
 
 impl<C> Common<C> {
@@ -40,6 +42,7 @@ impl<C> Common<C> {
             clock: Clock { start: Instant::now(), start_ms: wall_ms },
             settings: Arc::new(settings),
             numbers: AtomicU64::new(0),
+            answered_ms: AtomicU64::new(0),
         })
     }
 
@@ -58,6 +61,17 @@ impl<C> Common<C> {
     pub(crate) fn send_news(&self, worker: u16, channel: &Arc<C>) {
         self.counters.wakes.add(1);
         self.inboxes[usize::from(worker)].push(channel.clone());
+    }
+
+    /// The store has opened a log or read a page.
+    pub(crate) fn note_answer(&self, now_ms: u64) {
+        self.answered_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// The last time at which it did. A store that opens many logs after a restart is slow, but it
+    /// works.
+    pub(crate) fn answered_ms(&self) -> u64 {
+        self.answered_ms.load(Ordering::Relaxed)
     }
 
     /// A number that no other channel of this hub gets.

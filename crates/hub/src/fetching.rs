@@ -133,7 +133,10 @@ impl Channel {
     /// Takes a page of the store. Returns what to fetch next.
     fn page_came(&self, start: Cursor, answer: Option<Result<Stored, ReadError>>) -> Vec<Place<Channel>> {
         let content = match answer {
-            Some(Ok(page)) => self.checked(start, page),
+            Some(Ok(page)) => {
+                self.common.note_answer(self.common.now_ms());
+                self.checked(start, page)
+            }
             Some(Err(ReadError::Failed(failed))) => {
                 tracing::warn!(channel = %self.name(), %failed, "the store did not read a page");
                 None

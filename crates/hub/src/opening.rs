@@ -32,6 +32,9 @@ impl Channel {
     }
 
     fn opened(&self, now_ms: u64, opened: Option<Result<Opened, Failed>>) {
+        if let Some(Ok(_)) = &opened {
+            self.common.note_answer(now_ms);
+        }
         let mut state = self.lock();
         let is_cut = match &opened {
             Some(Ok(opened)) => state.opened(opened, |settings| self.window(settings)),

@@ -44,6 +44,9 @@ impl Part {
     }
 }
 
+/// Bytes of a page besides its messages. After a restart there may be many pages with few messages.
+const OVERHEAD: usize = 512;
+
 /// A page in memory.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -59,7 +62,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     pub(crate) fn new(content: Content, expected: usize, use_number: u64, since_ms: u64) -> Self {
         let weights: Box<[usize]> = content.messages.iter().map(|(_, message)| message.weight()).collect();
-        let bytes = weights.iter().sum();
+        let bytes = weights.iter().sum::<usize>() + OVERHEAD;
         Loaded { content, weights, bytes, use_number, expected, since_ms }
     }
 

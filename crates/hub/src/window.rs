@@ -21,6 +21,10 @@ use crate::flight::Freight;
 /// wait are told that nobody knows.
 const LONGEST_ANSWER_MS: u64 = 30_000;
 
+/// The longest wait for the answer of a store that answers others meanwhile: the time in which it
+/// opens 100,000 logs, each in a millisecond.
+const LONGEST_LINE_MS: u64 = 120_000;
+
 impl State {
     /// An append is on its way to the store.
     pub(crate) fn departs(&mut self, messages: &Batch) {
@@ -187,10 +191,11 @@ impl State {
     }
 
     /// Takes those who have waited for too long until the log is open or changed, and what tells
-    /// the one who changes it. Until the store answers, nobody waits any more.
-    pub(crate) fn take_late(&mut self, now_ms: u64) -> (Vec<Waker>, Option<GiveUp>) {
+    /// the one who changes it. Until the store answers, nobody waits any more. They wait for longer
+    /// while the store answers others, as it did at `answered_ms`: then they are in its line.
+    pub(crate) fn take_late(&mut self, now_ms: u64, answered_ms: u64) -> (Vec<Waker>, Option<GiveUp>) {
         let is_asking = self.life == Life::Opening || self.is_changing;
-        if !is_asking || self.is_late || !is_late(self.asked_ms, now_ms) {
+        if !is_asking || self.is_late || !is_too_long(self.asked_ms, answered_ms, now_ms) {
             return (Vec::new(), None);
         }
         self.is_late = true;
@@ -277,6 +282,12 @@ impl State {
         }
         is_new
     }
+}
+
+/// Whether a wait for a store is too long, that has answered others at `answered_ms`.
+pub(crate) fn is_too_long(since_ms: u64, answered_ms: u64, now_ms: u64) -> bool {
+    let is_over = now_ms.saturating_sub(since_ms) >= LONGEST_LINE_MS;
+    is_over || is_late(since_ms.max(answered_ms), now_ms)
 }
 
 fn is_late(since_ms: u64, now_ms: u64) -> bool {

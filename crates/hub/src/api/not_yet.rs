@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use tidewire_server::Problem;
 use tidewire_store::ChannelName;
 
@@ -15,9 +17,10 @@ use crate::fetching::PageAt;
 use crate::pages::PageWaiter;
 use crate::positions::{Channels, Positions};
 use crate::refusal::{hub_refusal, read_refusal};
+use crate::window::is_too_long;
 
-/// The longest wait for a store. It is longer than the time after which reading a page is given up.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The time between two looks at whether the wait for the store is too long.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Why there is no answer yet.
 pub(crate) enum NotYet {
@@ -45,7 +48,9 @@ impl NotYet {
             return Err(problem);
         }
         let mut stopping = pin!(context.stopping());
-        let mut longest = pin!(tokio::time::sleep(LONGEST_WAIT));
+        let common = &context.hub.common;
+        let since_ms = common.now_ms();
+        let mut look = pin!(tokio::time::sleep(LOOK));
         poll_fn(|cx| {
             if let Poll::Ready(outcome) = self.poll(cx, context, names) {
                 return Poll::Ready(outcome);
@@ -53,7 +58,13 @@ impl NotYet {
             if stopping.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Err(hub_refusal(HubError::Stopping)));
             }
-            longest.as_mut().poll(cx).map(|()| Err(failed()))
+            while look.as_mut().poll(cx).is_ready() {
+                if is_too_long(since_ms, common.answered_ms(), common.now_ms()) {
+                    return Poll::Ready(Err(failed()));
+                }
+                look.as_mut().reset(Instant::now() + LOOK);
+            }
+            Poll::Pending
         })
         .await
     }

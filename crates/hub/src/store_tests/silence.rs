@@ -144,3 +144,21 @@ fn a_publisher_that_is_refused_leaves_the_line() {
     assert!(matches!(serve(), Watch::Waiting(_)));
     assert!(poll(&hub, &mut publication("2", None)).is_ready());
 }
+
+/// After a restart, the store opens many logs one after the other.
+#[test]
+fn those_in_the_line_of_a_store_that_answers_others_wait_for_longer() {
+    let store = faulty();
+    let hub = hub(&store);
+    store.plan(RequestKind::Open, Fault::HoldRequest);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(hub.poll_open(&mut cx, &name("a")).is_pending());
+    let channel = hub.peek(&name("a"));
+    for (late_ms, is_given_up) in [(40_000, false), (69_000, false), (130_000, true)] {
+        channel.common.note_answer(hub.now_ms() + late_ms.min(40_000));
+        channel.sweep(hub.now_ms() + late_ms);
+        assert_eq!(hub.poll_open(&mut cx, &name("a")).is_ready(), is_given_up, "after {late_ms} ms");
+    }
+    store.release_all();
+    assert!(matches!(hub.poll_open(&mut cx, &name("a")), Poll::Ready(Ok(_))));
+}
