@@ -51,7 +51,7 @@ pub(super) fn run(args: ServeArgs) -> Result<ExitCode, Box<dyn Error>> {
         store.abandon();
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let closed = store.close();
+    let closed = store.close(hub);
     outcome?;
     Ok(match closed? {
         Closed::Well => ExitCode::SUCCESS,

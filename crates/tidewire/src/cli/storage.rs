@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tidewire::Hub;
 use tidewire::disk::{DiskOptions, DiskStore, SyncMode};
 use tidewire::hub::store::{Limits, MemoryStore, Store};
 use tidewire::server::shutdown_signal;
@@ -64,6 +66,9 @@ impl Storage {
     }
 }
 
+/// How long to wait for the last answers of the store. It closes after what it was asked before.
+const SETTLING: Duration = Duration::from_secs(5);
+
 impl SyncChoice {
     fn mode(self) -> SyncMode {
         match self {
@@ -96,16 +101,21 @@ impl OpenStore {
         }
     }
 
-    /// Closes the store: all is on the disk then, and the next start is a clean one. A signal ends
-    /// this at once, as it ends a drain.
+    /// Closes the store when it has answered the hub: all is on the disk then, and the next start
+    /// is a clean one. A signal ends this at once, as it ends a drain.
     ///
     /// # Errors
     /// Something could not be written. The sentence says what happens next.
-    pub(super) fn close(self) -> Result<Closed, Box<dyn Error>> {
+    pub(super) fn close(self, hub: Arc<Hub>) -> Result<Closed, Box<dyn Error>> {
         let OpenStore::Disk(store) = self else { return Ok(Closed::Well) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let closed = runtime.block_on(async {
-            let closing = tokio::task::spawn_blocking(move || store.close());
+            let closing = tokio::task::spawn_blocking(move || {
+                if !hub.settle(SETTLING) {
+                    tracing::warn!("the store has not answered everything; it is closed nevertheless");
+                }
+                store.close()
+            });
             tokio::select! {
                 closed = closing => Some(closed),
                 () = shutdown_signal() => None,

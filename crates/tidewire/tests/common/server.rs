@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use super::{Deadline, Output, PATIENCE, Raw, eventually};
 
@@ -13,6 +14,8 @@ pub struct Server {
     /// `127.0.0.1:PORT`
     pub address: String,
     log: Arc<Mutex<String>>,
+    /// The thread that reads the log.
+    reading: Option<JoinHandle<()>>,
 }
 
 /// The result of a command that has ended.
@@ -99,7 +102,7 @@ impl Server {
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = child.stderr.take().unwrap();
         let lines = log.clone();
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut log = lines.lock().unwrap();
                 log.push_str(&line);
@@ -124,7 +127,7 @@ impl Server {
                 log.lock().unwrap()
             );
         };
-        Server { child, address, log }
+        Server { child, address, log, reading: Some(reading) }
     }
 
     /// `http://127.0.0.1:PORT`
@@ -155,9 +158,14 @@ impl Server {
         self.log.lock().unwrap().clone()
     }
 
-    /// Its log, which can be read after its end too.
-    pub fn log_handle(&self) -> Arc<Mutex<String>> {
-        self.log.clone()
+    /// Waits for its end. Returns its status and its whole log.
+    pub fn end(mut self) -> (ExitStatus, String) {
+        let Some(status) = wait(&mut self.child) else {
+            panic!("the server did not end within {PATIENCE:?}; its log:\n{}", self.log())
+        };
+        let reading = self.reading.take().expect("only this takes it");
+        Deadline::soon().join("the end of the log", reading);
+        (status, self.log())
     }
 
     /// Asks it to stop, as a supervisor does.

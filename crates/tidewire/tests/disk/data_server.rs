@@ -38,11 +38,6 @@ impl DataServer {
         self.server = Some(Server::spawn(command(&args)));
     }
 
-    /// The process.
-    pub(crate) fn server(&self) -> &Server {
-        self.server.as_ref().expect("it runs")
-    }
-
     /// Stops it as a supervisor does. Returns its log.
     pub(crate) fn stop(&mut self) -> String {
         let server = self.server.take().expect("it runs");
@@ -64,11 +59,11 @@ impl DataServer {
         end(server, Some(0));
     }
 
-    /// Ends it as `kill -9` does.
-    pub(crate) fn kill(&mut self) {
+    /// Ends it as `kill -9` does. Returns its log.
+    pub(crate) fn kill(&mut self) -> String {
         let server = self.server.take().expect("it runs");
         server.signal("KILL");
-        end(server, None);
+        end(server, None)
     }
 
     /// Tries to start another process with these options, which must be refused. Returns what it
@@ -91,9 +86,7 @@ pub(crate) fn refused(folder: &Path, args: &[&str]) -> Outcome {
 
 /// Waits for the end of a process, which must have this exit code, or have been killed.
 fn end(server: Server, code: Option<i32>) -> String {
-    let log = server.log_handle();
-    let status = server.join();
-    let log = log.lock().unwrap().clone();
+    let (status, log) = server.end();
     assert_eq!(status.code(), code, "{status}; its log:\n{log}");
     log
 }
