@@ -10,8 +10,8 @@
 //!
 //! Cargo locks the target folder, so two cargo commands would wait for each other. One lane runs
 //! all steps that use the folder. Steps that mostly wait (downloads, browsers, the conformance
-//! suite, the slow tests) run in the other lane, so the builds use the time in which these wait. The
-//! other tests run last and alone, so that their summary ends the output.
+//! suite, the slow tests) run in the other lane, so the builds use the time in which these wait.
+//! The other tests run last and alone, so that their summary ends the output.
 //!
 //! Nothing is built twice: there is one target folder and one set of features (`--workspace
 //! --all-features`). Lints and documentation are separate builds, but they share one check of the
