@@ -2,28 +2,16 @@
 //!
 //! The rules are those of the store in memory, in the same order.
 
-use std::sync::Arc;
-
 use tidewire_channel::{Cursor, Refused, RefusedKind};
 use tidewire_store::{Append, Appended, Batch, ChannelName, Message, Once, Refusal, UploadStep};
 
 use crate::entry::Entry;
-use crate::kept::Entries;
+use crate::evict::{expire, fit};
 use crate::log::{Log, Slot};
 use crate::once_row::{KeyRow, ProducerRow};
 use crate::row::{Inserter, MessageRow};
+use crate::state::{Unwritten, Writer};
 use crate::steps::Step;
-use crate::writer::Writer;
-
-/// A message of the open transaction. The rows are written together at its end.
-#[derive(Debug)]
-pub(crate) struct Unwritten {
-    id: u64,
-    log: i64,
-    cursor: Cursor,
-    appended_ms: u64,
-    message: Arc<Message>,
-}
 
 /// What an append that is not refused does.
 enum Verdict {
@@ -157,7 +145,7 @@ impl Writer {
         note(log, append);
         let cursor = if messages.is_empty() { log.end() } else { None };
         let cursor = cursor.unwrap_or_else(|| log.head_cursor());
-        self.to_fold(slot);
+        self.fold_later(slot);
         Ok(cursor)
     }
 
@@ -203,20 +191,6 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Evicts messages of a log that are too old for its clock. Returns their number.
-pub(crate) fn expire(db: &rusqlite::Connection, log: &mut Log) -> rusqlite::Result<u64> {
-    let retention = log.retention();
-    let entries = Entries { db, seen: &log.seen, fresh: &log.fresh };
-    log.kept.expire(log.head, log.clock_ms, retention, &entries)
-}
-
-/// Evicts messages of a log that are too many, or have too many bytes.
-pub(crate) fn fit(db: &rusqlite::Connection, log: &mut Log) -> rusqlite::Result<u64> {
-    let retention = log.retention();
-    let entries = Entries { db, seen: &log.seen, fresh: &log.fresh };
-    log.kept.fit(log.head, retention, &entries)
 }
 
 /// What a log does with an append.

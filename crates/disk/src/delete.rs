@@ -10,7 +10,7 @@ use tidewire_store::ChannelName;
 
 use crate::kept::Kept;
 use crate::log::{Log, Slot};
-use crate::writer::Writer;
+use crate::state::Writer;
 
 /// How a log goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Writer {
         let Some(log) = self.logs.touch(slot) else { return Ok(false) };
         (log.is_deleted, log.is_changed) = (true, true);
         log.kept = Kept::new(log.head);
-        self.to_fold(slot);
+        self.fold_later(slot);
         Ok(true)
     }
 
@@ -76,7 +76,7 @@ impl Writer {
             }
             log.kept = Kept::new(log.head);
             let Some(source) = log.source else { return Ok(()) };
-            self.to_fold(source);
+            self.fold_later(source);
             let Some(log) = self.logs.touch(source) else { return Ok(()) };
             log.forks.retain(|fork| *fork != slot);
             if !log.forks.is_empty() || !log.is_deleted {

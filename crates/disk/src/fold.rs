@@ -12,69 +12,17 @@
 //! A message is needed by its log, and by forks that have it in this log. A soft-deleted log needs
 //! nothing itself.
 
-use std::time::Duration;
-
 use rusqlite::params;
 
-use crate::append::fit;
 use crate::entry::Entry;
+use crate::evict::fit;
 use crate::index::{RUN, Run, write_run};
 use crate::kept::run_entries;
 use crate::log::Slot;
 use crate::meta::Meta;
+use crate::state::Writer;
 use crate::steps::Step;
-use crate::writer::Writer;
-
-/// When a fold begins, how long a step of it may be, and the like. Tests use small numbers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Tuning {
-    /// Messages in the tails of all logs.
-    pub(crate) fold_messages: usize,
-    /// Their bytes.
-    pub(crate) fold_bytes: usize,
-    /// Messages in a run; at most [`RUN`].
-    pub(crate) run: usize,
-    /// Messages of one step of a fold.
-    pub(crate) step_messages: usize,
-    /// Rows that one step deletes.
-    pub(crate) step_deletes: usize,
-    /// While the disk is full, one group is tried in this time.
-    pub(crate) full_retry: Duration,
-}
-
-impl Tuning {
-    pub(crate) const DEFAULT: Self = Self {
-        fold_messages: 65_536,
-        fold_bytes: 64 << 20,
-        run: RUN,
-        step_messages: 2_048,
-        step_deletes: 8_192,
-        full_retry: Duration::from_millis(100),
-    };
-}
-
-/// The messages that are in no run.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Unfolded {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-}
-
-impl Unfolded {
-    pub(crate) fn add(&mut self, size: usize) {
-        self.messages = self.messages.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(size);
-    }
-}
-
-/// A fold that is under way.
-#[derive(Debug)]
-pub(crate) struct Folding {
-    /// The logs that it has not visited.
-    logs: Vec<Slot>,
-    /// The newest message when it began.
-    to: u64,
-}
+use crate::upkeep::{Folding, Tuning, Unfolded};
 
 /// What a step of a fold has done to a log, before it is committed.
 struct Folded {
@@ -96,14 +44,6 @@ struct Folded {
 const WORK_OF_A_LOG: usize = 8;
 
 impl Writer {
-    /// Notes that the next fold must visit a log.
-    pub(crate) fn to_fold(&mut self, slot: Slot) {
-        if let Some(log) = self.logs.get_mut(slot).filter(|log| !log.is_to_fold) {
-            log.is_to_fold = true;
-            self.to_fold.push(slot);
-        }
-    }
-
     /// Whether there is work between two groups.
     pub(crate) fn has_upkeep(&self) -> bool {
         self.folding.is_some()
@@ -417,7 +357,7 @@ impl Writer {
     pub(crate) fn fit_loaded(&mut self, slot: Slot) -> rusqlite::Result<()> {
         let Some(log) = self.logs.touch(slot) else { return Ok(()) };
         if fit(&self.db, log)? > 0 {
-            self.to_fold(slot);
+            self.fold_later(slot);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod entry;
 #[cfg(test)]
 mod entry_tests;
 mod error;
+mod evict;
 mod fold;
 mod graveyard;
 mod index;
@@ -22,12 +23,14 @@ mod log;
 mod log_row;
 mod meta;
 mod names;
+mod new_log;
 mod once_row;
 mod options;
 mod page;
 mod queue;
 mod reads;
 mod request;
+mod reread;
 mod restore;
 mod row;
 mod rows;
@@ -37,6 +40,7 @@ mod search;
 mod seen;
 mod settings;
 mod shared;
+mod state;
 mod steps;
 mod store;
 mod sum;
@@ -47,6 +51,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod troubles;
+mod upkeep;
 mod writer;
 
 pub use backup::{Backed, Progress, backup};

@@ -4,30 +4,12 @@
 //! at, some at a time, while nothing else is to do. Until then they take room, and nothing else:
 //! nobody reads a row that is in no index.
 
-use std::collections::HashMap;
-
 use crate::index::Place;
-use crate::log::Slot;
-use crate::writer::Writer;
-
-/// A search that is under way.
-#[derive(Debug)]
-pub(crate) struct Scrub {
-    /// The rows up to this one were looked at.
-    at: u64,
-    /// The newest row when the store was started. Later ones are in an index.
-    end: u64,
-    slots: HashMap<i64, Slot>,
-}
+use crate::state::Writer;
+use crate::upkeep::Scrub;
 
 /// Rows that one step looks at.
 const ROWS: usize = 512;
-
-impl Scrub {
-    pub(crate) const fn new(end: u64, slots: HashMap<i64, Slot>) -> Self {
-        Self { at: 0, end, slots }
-    }
-}
 
 impl Writer {
     /// Looks at some rows.

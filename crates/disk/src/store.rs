@@ -14,7 +14,6 @@ use tidewire_store::{
 
 use crate::directory::{Directory, set_sync};
 use crate::error::OpenError;
-use crate::fold::Tuning;
 use crate::load::{load_all, mark_clean};
 use crate::options::DiskOptions;
 use crate::page::{Look, ReadRequest};
@@ -23,9 +22,10 @@ use crate::reads::ReadPool;
 use crate::request::Request;
 use crate::restore::Parts;
 use crate::shared::Shared;
+use crate::state::Writer;
 use crate::steps::Steps;
 use crate::sync::SyncThreads;
-use crate::writer::Writer;
+use crate::upkeep::Tuning;
 
 /// Threads that read.
 const READERS: usize = 2;

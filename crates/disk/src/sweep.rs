@@ -3,11 +3,11 @@
 
 use tidewire_store::{ChannelName, Expiry, Opened, Swept};
 
-use crate::append::expire;
 use crate::delete::Leave;
+use crate::evict::expire;
 use crate::log::{Log, Slot};
 use crate::once_row::KeyRow;
-use crate::writer::Writer;
+use crate::state::Writer;
 
 /// How long producers and the stream sequence are remembered if the store is nearly full.
 const HOUR_MS: u64 = 60 * 60 * 1_000;
@@ -97,7 +97,7 @@ impl Writer {
         if let Some(log) = self.logs.get_mut(slot) {
             log.touch(now_ms);
         }
-        self.to_fold(slot);
+        self.fold_later(slot);
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl Writer {
         let evicted = expire(&self.db, log)?;
         if evicted > 0 {
             self.evicted = self.evicted.saturating_add(evicted);
-            self.to_fold(slot);
+            self.fold_later(slot);
         }
         Ok(evicted)
     }

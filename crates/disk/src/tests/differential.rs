@@ -14,7 +14,7 @@ use tidewire_store::{
 use tidewire_testkit::Rng;
 
 use super::fixture::{OnDisk, TINY};
-use crate::fold::Tuning;
+use crate::upkeep::Tuning;
 use crate::{DiskOptions, SyncMode};
 
 /// Both stores, and which epoch of the one is which of the other.

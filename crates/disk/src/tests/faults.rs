@@ -12,8 +12,8 @@ use tidewire_store::{
 use tidewire_testkit::Rng;
 
 use super::fixture::{OnDisk, TINY};
-use crate::fold::Tuning;
 use crate::steps::{Fault, Step};
+use crate::upkeep::Tuning;
 use crate::{DiskOptions, SyncMode};
 
 /// What a log may have.

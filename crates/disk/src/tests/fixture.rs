@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use tidewire_store::suite::{Fixture, Loss};
 use tidewire_store::{Limits, Store};
 
-use crate::fold::Tuning;
 use crate::steps::{Plan, Steps};
+use crate::upkeep::Tuning;
 use crate::{DiskOptions, DiskStore, SyncMode};
 
 const SOON: Duration = Duration::from_millis(1);

@@ -4,7 +4,7 @@ macro_rules! suite {
     ($($mode:ident: $sync:ident, $tuning:expr;)*) => {
         $(mod $mode {
             use crate::SyncMode;
-            use crate::fold::Tuning;
+            use crate::upkeep::Tuning;
             use crate::tests::fixture::{OnDisk, TINY};
 
             const TUNING: Tuning = {
