@@ -204,12 +204,12 @@ impl Writer {
             show_log(log);
             match (&log.name, name_before) {
                 (Some(name), None) => named.push((name.clone(), log.seen.clone())),
-                (None, before) => {
+                (None, before) if before.is_some() || log.is_new => {
                     dropping.push_back(slot);
                     has_names = true;
                     gone.extend(before.map(|name| (name, log.seen.clone())));
                 }
-                (Some(_), Some(_)) => {}
+                (Some(_), Some(_)) | (None, _) => {}
             }
         });
         if named.is_empty() && !has_names {
