@@ -32,10 +32,10 @@ pub(crate) enum Stop {
 
 impl Queue {
     /// Adds a request. Returns it if the writer has stopped.
-    pub(crate) fn push(&self, request: Request) -> Result<(), Request> {
+    pub(crate) fn push(&self, request: Request) -> Result<(), Box<Request>> {
         let mut state = self.lock();
         if state.stop.is_some() {
-            return Err(request);
+            return Err(Box::new(request));
         }
         state.requests.push(request);
         self.wake(state);

@@ -7,7 +7,7 @@ use tidewire_channel::{Budget, Retention, Since};
 use tidewire_store::{Append, Batch, ChannelName, ChannelSettings, Create, Fork, Message, Retain, Store};
 
 use super::fixture::OnDisk;
-use crate::fold::Tuning;
+use crate::upkeep::Tuning;
 use crate::{DiskOptions, SyncMode};
 
 const LOGS: usize = 20;
