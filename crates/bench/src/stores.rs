@@ -7,6 +7,7 @@
 
 mod connection;
 mod latency;
+mod plan;
 mod publish;
 mod readers;
 mod report;
@@ -14,30 +15,13 @@ mod server;
 mod start;
 
 use crate::results::Results;
+use plan::{CHANNELS, PUBLISHERS};
+pub(crate) use plan::{Part, Plan};
 use publish::Publish;
 use server::{Started, Store};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 use tidewire_testkit::run::Result;
-
-/// A table of the results.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Part {
-    Publish,
-    Always,
-    Latency,
-    Readers,
-    Start,
-}
-
-/// How much to measure.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) quick: bool,
-    pub(crate) rounds: usize,
-    /// All of them if it is empty.
-    pub(crate) only: Vec<Part>,
-}
 
 pub(crate) fn run(plan: &Plan) -> Result {
     server::prepare()?;
@@ -152,9 +136,3 @@ impl Lab {
         let _ = std::io::stdout().flush();
     }
 }
-
-/// The numbers of channels that are published to.
-const CHANNELS: [usize; 2] = [1, 1_000];
-
-/// The numbers of publishers of the table on syncs.
-const PUBLISHERS: [usize; 5] = [1, 4, 16, 64, 256];

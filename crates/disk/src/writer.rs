@@ -111,7 +111,7 @@ impl Writer {
             self.kept_for_good = kept_for_good;
             return self.fail(broken);
         }
-        self.answer(None);
+        self.answer_all(None);
     }
 
     /// Carries out a request in the open transaction. Its answer waits for the commit.
@@ -230,7 +230,7 @@ impl Writer {
     /// A group has failed. All that it has changed in memory is taken back.
     fn fail(&mut self, broken: Broken) {
         let failure = self.roll_back(broken);
-        self.answer(Some(&failure));
+        self.answer_all(Some(&failure));
     }
 
     fn roll_back(&mut self, broken: Broken) -> Failure {
@@ -333,7 +333,7 @@ impl Writer {
     }
 
     /// Answers the requests of a group. `failure`: none was carried out.
-    fn answer(&mut self, failure: Option<&Failure>) {
+    fn answer_all(&mut self, failure: Option<&Failure>) {
         let mut replies = std::mem::take(&mut self.replies);
         for reply in replies.drain(..) {
             match (reply, failure) {

@@ -1,7 +1,7 @@
 //! Writes the tables into docs/benchmarks.md.
 
+use super::plan::{CHANNELS, PUBLISHERS};
 use super::server::Store;
-use super::{CHANNELS, PUBLISHERS};
 use crate::document::{machine, replace_benchmarks};
 use crate::results::Results;
 use std::fmt::Write as _;
