@@ -2,6 +2,8 @@
 //!
 //! The rules are those of the store in memory, in the same order.
 
+use std::sync::Arc;
+
 use tidewire_channel::{Cursor, Refused, RefusedKind};
 use tidewire_store::{Append, Appended, Batch, ChannelName, Message, Once, Refusal, UploadStep};
 
@@ -9,9 +11,19 @@ use crate::entry::Entry;
 use crate::kept::Entries;
 use crate::log::{Log, Slot};
 use crate::once_row::{KeyRow, ProducerRow};
-use crate::row::{self, MessageRow};
+use crate::row::{Inserter, MessageRow};
 use crate::steps::Step;
 use crate::writer::Writer;
+
+/// A message of the open transaction. The rows are written together at its end.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    id: u64,
+    log: i64,
+    cursor: Cursor,
+    appended_ms: u64,
+    message: Arc<Message>,
+}
 
 /// What an append that is not refused does.
 enum Verdict {
@@ -115,12 +127,16 @@ impl Writer {
         log.clock_ms = log.clock_ms.max(append.now_ms);
         expire(&self.db, log)?;
         for message in messages {
-            self.steps.at(Step::Insert)?;
             let id = self.next_id;
             let number = log.head.saturating_add(1);
             let cursor = Cursor::new(log.lineage.current(), number);
-            let row = MessageRow { id, log: log.id, cursor, appended_ms: log.clock_ms, message };
-            row::insert(&self.db, &row)?;
+            self.unwritten.push(Unwritten {
+                id,
+                log: log.id,
+                cursor,
+                appended_ms: log.clock_ms,
+                message: message.clone(),
+            });
             self.next_id = id.saturating_add(1);
             let size = message.weight();
             log.fresh.push(Entry { id, size, appended_ms: log.clock_ms });
@@ -143,6 +159,22 @@ impl Writer {
         let cursor = cursor.unwrap_or_else(|| log.head_cursor());
         self.to_fold(slot);
         Ok(cursor)
+    }
+
+    /// Writes the rows of the messages of the open transaction.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) fn write_messages(&mut self) -> rusqlite::Result<()> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let mut inserter = Inserter::new(&self.db)?;
+        for Unwritten { id, log, cursor, appended_ms, message } in self.unwritten.drain(..) {
+            self.steps.at(Step::Insert)?;
+            inserter.insert(&MessageRow { id, log, cursor, appended_ms, message: &message })?;
+        }
+        Ok(())
     }
 
     /// Remembers the key or the producer of an append.

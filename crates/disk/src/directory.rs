@@ -85,6 +85,7 @@ impl Directory {
             return Err(OpenError::NoLocks { path, detail });
         }
         set_up(&db).map_err(failed)?;
+        db.pragma_update(None, "cache_size", CACHE_KIB).map_err(failed)?;
         schema::migrate(&mut db).map_err(|error| OpenError::migrate(&path, error))?;
         Ok(db)
     }
@@ -130,6 +131,10 @@ pub(crate) fn set_sync(db: &Connection, sync: SyncMode) -> rusqlite::Result<()> 
     };
     db.pragma_update(None, "synchronous", synchronous)
 }
+
+/// The pages that the writer keeps: the negative number is in KiB. With the 2 MiB that SQLite
+/// takes, it reads pages again that it has just written.
+const CACHE_KIB: i32 = -16_384;
 
 fn set_up(db: &Connection) -> rusqlite::Result<()> {
     db.busy_timeout(BUSY)?;

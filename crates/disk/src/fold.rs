@@ -12,6 +12,8 @@
 //! A message is needed by its log, and by forks that have it in this log. A soft-deleted log needs
 //! nothing itself.
 
+use std::time::Duration;
+
 use rusqlite::params;
 
 use crate::append::fit;
@@ -23,7 +25,7 @@ use crate::meta::Meta;
 use crate::steps::Step;
 use crate::writer::Writer;
 
-/// When a fold begins, and how long a step of it may be. Tests use small numbers.
+/// When a fold begins, how long a step of it may be, and the like. Tests use small numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
     /// Messages in the tails of all logs.
@@ -36,6 +38,8 @@ pub(crate) struct Tuning {
     pub(crate) step_messages: usize,
     /// Rows that one step deletes.
     pub(crate) step_deletes: usize,
+    /// While the disk is full, one group is tried in this time.
+    pub(crate) full_retry: Duration,
 }
 
 impl Tuning {
@@ -45,6 +49,7 @@ impl Tuning {
         run: RUN,
         step_messages: 2_048,
         step_deletes: 8_192,
+        full_retry: Duration::from_millis(100),
     };
 }
 

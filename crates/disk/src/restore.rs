@@ -78,6 +78,7 @@ impl Writer {
             written: 0,
             inbox: VecDeque::new(),
             replies: Vec::new(),
+            unwritten: Vec::new(),
         };
         let mut slots: HashMap<i64, Slot> = HashMap::with_capacity(loaded.len());
         let mut named = Vec::with_capacity(loaded.len());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 use tidewire_channel::{Cursor, Epoch};
 use tidewire_store::Message;
 
@@ -23,38 +23,57 @@ pub(crate) struct MessageRow<'a> {
     pub(crate) message: &'a Message,
 }
 
-/// Writes a row.
-///
-/// # Errors
-/// The database failed.
+/// Writes rows.
+pub(crate) struct Inserter<'a>(CachedStatement<'a>);
+
+impl<'a> Inserter<'a> {
+    /// Prepares the statement, which takes a tenth of the time of a row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) fn new(db: &'a Connection) -> rusqlite::Result<Self> {
+        let statement = db.prepare_cached(
+            "INSERT INTO message (id, log, number, epoch, appended, time, event, type, data, sum) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?;
+        Ok(Self(statement))
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(crate) fn insert(&mut self, row: &MessageRow<'_>) -> rusqlite::Result<()> {
+        let MessageRow { id, log, cursor, appended_ms, message } = *row;
+        let parts = Parts {
+            log,
+            cursor,
+            appended_ms,
+            time_ms: message.time_ms(),
+            event: message.event(),
+            content_type: message.content_type(),
+            data: message.data(),
+        };
+        self.0.execute(params![
+            id.cast_signed(),
+            log,
+            cursor.seq().cast_signed(),
+            cursor.epoch().get().cast_signed(),
+            appended_ms.cast_signed(),
+            message.time_ms().cast_signed(),
+            message.event(),
+            message.content_type(),
+            &message.data()[..],
+            parts.sum(),
+        ])?;
+        Ok(())
+    }
+}
+
+/// Writes one row.
+#[cfg(test)]
 pub(crate) fn insert(db: &Connection, row: &MessageRow<'_>) -> rusqlite::Result<()> {
-    let MessageRow { id, log, cursor, appended_ms, message } = *row;
-    let parts = Parts {
-        log,
-        cursor,
-        appended_ms,
-        time_ms: message.time_ms(),
-        event: message.event(),
-        content_type: message.content_type(),
-        data: message.data(),
-    };
-    let mut statement = db.prepare_cached(
-        "INSERT INTO message (id, log, number, epoch, appended, time, event, type, data, sum) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?;
-    statement.execute(params![
-        id.cast_signed(),
-        log,
-        cursor.seq().cast_signed(),
-        cursor.epoch().get().cast_signed(),
-        appended_ms.cast_signed(),
-        message.time_ms().cast_signed(),
-        message.event(),
-        message.content_type(),
-        &message.data()[..],
-        parts.sum(),
-    ])?;
-    Ok(())
+    Inserter::new(db)?.insert(row)
 }
 
 /// The columns that [`read`] takes, in its order.

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tidewire_store::{ChannelName, Failed, Opened, Swept};
 
+use crate::append::Unwritten;
 use crate::error::Cause;
 use crate::fold::{Folding, Tuning, Unfolded};
 use crate::graveyard::Graveyard;
@@ -35,9 +36,6 @@ const GROUP: usize = 4_096;
 
 /// Bytes of messages of one group.
 const GROUP_BYTES: usize = 8 << 20;
-
-/// While the disk is full, one group is tried in this time.
-const FULL_RETRY: Duration = Duration::from_millis(100);
 
 /// Between two steps of the search for dead messages.
 const SCRUB_PAUSE: Duration = Duration::from_millis(2);
@@ -88,6 +86,7 @@ pub(crate) struct Writer {
     pub(crate) written: u64,
     pub(crate) inbox: VecDeque<Request>,
     pub(crate) replies: Vec<Reply>,
+    pub(crate) unwritten: Vec<Unwritten>,
 }
 
 /// Whether the disk takes what is written.
@@ -138,7 +137,7 @@ impl Writer {
     fn patience(&self) -> Option<Duration> {
         match self.health {
             Health::Stopped(_) => None,
-            Health::Full(_) => self.has_upkeep().then_some(FULL_RETRY),
+            Health::Full(_) => self.has_upkeep().then_some(self.tuning.full_retry),
             Health::Good if self.has_upkeep() => Some(Duration::ZERO),
             Health::Good => self.scrub.is_some().then_some(SCRUB_PAUSE),
         }
@@ -244,6 +243,7 @@ impl Writer {
 
     /// Commits a group that has added this number of messages, and shows its logs to the readers.
     fn commit(&mut self, added: u64) -> Result<(), Broken> {
+        self.write_messages()?;
         self.write_rows()?;
         if self.is_in_transaction {
             let max = usize::try_from(added.saturating_mul(DELETES_A_MESSAGE)).unwrap_or(usize::MAX);
@@ -355,6 +355,7 @@ impl Writer {
             drop(self.db.prepare_cached("ROLLBACK").and_then(|mut rollback| rollback.execute(())));
         }
         self.is_in_transaction = false;
+        self.unwritten.clear();
         let reread = self.logs.undo();
         self.shared.names().roll_back();
         let failure = match Cause::of(&error) {
@@ -402,7 +403,7 @@ impl Writer {
     fn refuses(&self) -> Option<Failure> {
         match &self.health {
             Health::Good => None,
-            Health::Full(at) => (at.elapsed() < FULL_RETRY).then_some(Failure::Full),
+            Health::Full(at) => (at.elapsed() < self.tuning.full_retry).then_some(Failure::Full),
             Health::Stopped(failed) => Some(Failure::Failed(failed.clone())),
         }
     }
@@ -475,7 +476,7 @@ impl Writer {
     fn maintain(&mut self) {
         let is_good = match self.health {
             Health::Good => true,
-            Health::Full(at) => at.elapsed() >= FULL_RETRY,
+            Health::Full(at) => at.elapsed() >= self.tuning.full_retry,
             Health::Stopped(_) => false,
         };
         if !is_good {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tidewire_store::suite::{Fixture, Loss};
@@ -12,9 +13,11 @@ use crate::fold::Tuning;
 use crate::steps::{Plan, Steps};
 use crate::{DiskOptions, DiskStore, SyncMode};
 
+const SOON: Duration = Duration::from_millis(1);
+
 /// Folds after every message, into runs of two.
 pub(crate) const TINY: Tuning =
-    Tuning { fold_messages: 1, fold_bytes: 1, run: 2, step_messages: 1, step_deletes: 3 };
+    Tuning { fold_messages: 1, fold_bytes: 1, run: 2, step_messages: 1, step_deletes: 3, full_retry: SOON };
 
 /// A store in a directory of its own.
 pub(crate) struct OnDisk {
@@ -29,9 +32,14 @@ pub(crate) struct OnDisk {
 
 impl OnDisk {
     pub(crate) fn new(options: DiskOptions, tuning: Tuning) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut this =
-            Self { dir, options, tuning, plan: Arc::default(), store: None, synced: Wal::default() };
+        let mut this = Self {
+            dir: directory(),
+            options,
+            tuning,
+            plan: Arc::default(),
+            store: None,
+            synced: Wal::default(),
+        };
         this.open();
         this
     }
@@ -60,6 +68,11 @@ impl OnDisk {
         Wal::read(self.dir.path()).cut(&self.synced, lost, self.dir.path());
     }
 
+    /// Drops the store, which was closed or has failed.
+    pub(crate) fn forget(&mut self) {
+        self.store = None;
+    }
+
     /// After all logs are deleted, a close and a start leave no row.
     pub(crate) fn is_empty_at_the_end(&mut self) {
         let db = rusqlite::Connection::open(self.dir.path().join("tidewire.db")).expect("it opens");
@@ -81,6 +94,14 @@ impl OnDisk {
         self.disk().close().expect("it closes");
         self.store = None;
     }
+}
+
+/// A directory in memory, if there is such a file system: the stores of all tests together sync
+/// some thousand times.
+fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    dir.expect("a temporary directory")
 }
 
 /// Bytes of messages that logs may keep for good.

@@ -1,5 +1,6 @@
 //! Tests of the whole store.
 
 mod differential;
+mod faults;
 mod fixture;
 mod suite;
