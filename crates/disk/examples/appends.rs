@@ -3,6 +3,8 @@
 //! 50 publishers have 16 requests each under way, of 256 bytes. It prints the appends of each second
 //! and the size of the files, for the store on a disk and for the one in memory.
 
+#![allow(clippy::print_stdout, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
+
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};

@@ -157,7 +157,7 @@ impl Writer {
         note(log, append);
         let cursor = if messages.is_empty() { log.end() } else { None };
         let cursor = cursor.unwrap_or_else(|| log.head_cursor());
-        self.to_fold(slot);
+        self.mark_to_fold(slot);
         Ok(cursor)
     }
 

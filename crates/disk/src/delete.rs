@@ -52,7 +52,7 @@ impl Writer {
         let Some(log) = self.logs.touch(slot) else { return Ok(false) };
         (log.is_deleted, log.is_changed) = (true, true);
         log.kept = Kept::new(log.head);
-        self.to_fold(slot);
+        self.mark_to_fold(slot);
         Ok(true)
     }
 
@@ -76,7 +76,7 @@ impl Writer {
             }
             log.kept = Kept::new(log.head);
             let Some(source) = log.source else { return Ok(()) };
-            self.to_fold(source);
+            self.mark_to_fold(source);
             let Some(log) = self.logs.touch(source) else { return Ok(()) };
             log.forks.retain(|fork| *fork != slot);
             if !log.forks.is_empty() || !log.is_deleted {

@@ -97,7 +97,7 @@ const WORK_OF_A_LOG: usize = 8;
 
 impl Writer {
     /// Notes that the next fold must visit a log.
-    pub(crate) fn to_fold(&mut self, slot: Slot) {
+    pub(crate) fn mark_to_fold(&mut self, slot: Slot) {
         if let Some(log) = self.logs.get_mut(slot).filter(|log| !log.is_to_fold) {
             log.is_to_fold = true;
             self.to_fold.push(slot);
@@ -417,7 +417,7 @@ impl Writer {
     pub(crate) fn fit_loaded(&mut self, slot: Slot) -> rusqlite::Result<()> {
         let Some(log) = self.logs.touch(slot) else { return Ok(()) };
         if fit(&self.db, log)? > 0 {
-            self.to_fold(slot);
+            self.mark_to_fold(slot);
         }
         Ok(())
     }

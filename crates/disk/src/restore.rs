@@ -188,7 +188,7 @@ impl Writer {
         if !is_named {
             self.dropping.push_back(slot);
         } else if has_tail {
-            self.to_fold(slot);
+            self.mark_to_fold(slot);
         }
         slot
     }

@@ -97,7 +97,7 @@ impl Writer {
         if let Some(log) = self.logs.get_mut(slot) {
             log.touch(now_ms);
         }
-        self.to_fold(slot);
+        self.mark_to_fold(slot);
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl Writer {
         let evicted = expire(&self.db, log)?;
         if evicted > 0 {
             self.evicted = self.evicted.saturating_add(evicted);
-            self.to_fold(slot);
+            self.mark_to_fold(slot);
         }
         Ok(evicted)
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tidewire_store::{ChannelName, Failed, Opened, Swept};
+use tidewire_store::{Failed, Opened, Swept};
 
 use crate::append::Unwritten;
 use crate::error::Cause;
@@ -248,7 +248,7 @@ impl Writer {
         if self.is_in_transaction {
             let max = usize::try_from(added.saturating_mul(DELETES_A_MESSAGE)).unwrap_or(usize::MAX);
             let max = max.min(self.tuning.step_deletes);
-            if max > 0 && self.graveyard.len() > 0 {
+            if max > 0 && !self.graveyard.is_empty() {
                 self.delete_dead(max)?;
                 self.commit_open()?;
                 self.note_deleted(max);
@@ -319,12 +319,12 @@ impl Writer {
             show_log(log);
             match (&log.name, name_before) {
                 (Some(name), None) => named.push((name.clone(), log.seen.clone())),
-                (None, before) => {
+                (None, before) if before.is_some() || log.is_new => {
                     dropping.push_back(slot);
                     has_names = true;
                     gone.extend(before.map(|name| (name, log.seen.clone())));
                 }
-                (Some(_), Some(_)) => {}
+                (Some(_), Some(_)) | (None, _) => {}
             }
         });
         if named.is_empty() && !has_names {
@@ -397,79 +397,6 @@ impl Writer {
         if !matches!(self.health, Health::Stopped(_)) {
             self.health = Health::Stopped(Failed::clean(format!("{what}; restart the server")));
         }
-    }
-
-    /// Why a group is not even tried.
-    fn refuses(&self) -> Option<Failure> {
-        match &self.health {
-            Health::Good => None,
-            Health::Full(at) => (at.elapsed() < self.tuning.full_retry).then_some(Failure::Full),
-            Health::Stopped(failed) => Some(Failure::Failed(failed.clone())),
-        }
-    }
-
-    /// Answers a request that is not tried.
-    fn refuse(&mut self, request: Request, failure: &Failure) {
-        let reply = match request {
-            Request::Release { name, .. } => {
-                if let Some(log) = self.logs.find(&name).and_then(|slot| self.logs.get_mut(slot)) {
-                    log.is_open = false;
-                }
-                return;
-            }
-            Request::Read { request, respond } => Reply::Read(request, respond),
-            Request::Open { name, now_ms, respond } => {
-                let opened = self.open_shown(&name, now_ms);
-                Reply::Open(name, now_ms, respond, opened)
-            }
-            Request::Append { respond, .. } => Reply::Append(respond, Err(failure.append())),
-            Request::Create { respond, .. } => Reply::Create(respond, Err(failure.create())),
-            Request::Delete { respond, .. } => Reply::Delete(respond, Err(failure.failed())),
-            Request::Touch { respond, .. } => Reply::Touch(respond, Err(failure.failed())),
-            Request::Sweep { respond, .. } => Reply::Sweep(respond, Err(failure.failed())),
-        };
-        self.replies.push(reply);
-    }
-
-    /// What there is under a name, as of the last commit.
-    fn open_shown(&mut self, name: &ChannelName, now_ms: u64) -> Opened {
-        if let Some(log) = self.logs.find(name).and_then(|slot| self.logs.get_mut(slot)) {
-            if log.is_deleted {
-                return Opened::SoftDeleted;
-            }
-            log.is_open = true;
-            return Opened::Log(log.info());
-        }
-        let names = self.shared.names();
-        if names.is_deleted(name, now_ms) {
-            return Opened::Deleted;
-        }
-        Opened::Absent { start: names.start(name) }
-    }
-
-    /// Answers the requests of a group. `failure`: none was carried out.
-    fn answer(&mut self, failure: Option<&Failure>) {
-        let mut replies = std::mem::take(&mut self.replies);
-        for reply in replies.drain(..) {
-            match (reply, failure) {
-                (Reply::Open(name, now_ms, respond, _), Some(_)) => {
-                    respond.answer(Ok(self.open_shown(&name, now_ms)));
-                }
-                (Reply::Open(_, _, respond, opened), None) => respond.answer(Ok(opened)),
-                (Reply::Append(respond, _), Some(failure)) => respond.answer(Err(failure.append())),
-                (Reply::Append(respond, result), None) => respond.answer(result),
-                (Reply::Create(respond, _), Some(failure)) => respond.answer(Err(failure.create())),
-                (Reply::Create(respond, result), None) => respond.answer(result),
-                (Reply::Delete(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Delete(respond, result), None) => respond.answer(result),
-                (Reply::Touch(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Touch(respond, result), None) => respond.answer(result),
-                (Reply::Sweep(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Sweep(respond, result), None) => respond.answer(result),
-                (Reply::Read(request, respond), _) => self.reads.read(request, respond),
-            }
-        }
-        self.replies = replies;
     }
 
     /// Does a piece of the work between two groups.

@@ -366,7 +366,6 @@ fn rows_that_do_not_fit_each_other_are_found() {
     );
 }
 
-#[expect(clippy::print_stderr, reason = "it measures, if somebody asks for it")]
 #[test]
 fn a_large_database_is_loaded() {
     let size =

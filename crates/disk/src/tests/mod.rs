@@ -3,4 +3,5 @@
 mod differential;
 mod faults;
 mod fixture;
+mod steady;
 mod suite;
