@@ -4,6 +4,8 @@ use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tidewire_store::Failed;
+
 use crate::request::Request;
 
 /// What waits for the writer.
@@ -31,15 +33,15 @@ pub(crate) enum Stop {
 }
 
 impl Queue {
-    /// Adds a request. Returns it if the writer has stopped.
-    pub(crate) fn push(&self, request: Request) -> Result<(), Box<Request>> {
+    /// Adds a request. If the writer has stopped, the answer says so.
+    pub(crate) fn push(&self, request: Request) {
         let mut state = self.lock();
         if state.stop.is_some() {
-            return Err(Box::new(request));
+            drop(state);
+            return request.refuse(&Failed::clean("the store is closed"));
         }
         state.requests.push(request);
         self.wake(state);
-        Ok(())
     }
 
     /// Lets the writer stop.

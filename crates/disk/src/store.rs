@@ -198,29 +198,22 @@ impl DiskStore {
         drop(dir);
         closed.map_err(|error| Failed::unknown(format!("the database cannot be closed: {error}")))
     }
-
-    /// Gives a request to the writer. If it has stopped, the answer says so.
-    fn ask(&self, request: Request) {
-        if let Err(request) = self.queue.push(request) {
-            request.refuse(&Failed::clean("the store is closed"));
-        }
-    }
 }
 
 impl Store for DiskStore {
     fn open(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<Opened, Failed>> {
         let (respond, answer) = later();
-        self.ask(Request::Open { name: name.clone(), now_ms, respond });
+        self.queue.push(Request::Open { name: name.clone(), now_ms, respond });
         Answer::Later(answer)
     }
 
     fn release(&self, name: &ChannelName, now_ms: u64) {
-        self.ask(Request::Release { name: name.clone(), now_ms });
+        self.queue.push(Request::Release { name: name.clone(), now_ms });
     }
 
     fn append(&self, name: &ChannelName, append: Append) -> Answer<Result<Appended, AppendError>> {
         let (respond, answer) = later();
-        self.ask(Request::Append { name: name.clone(), append, respond });
+        self.queue.push(Request::Append { name: name.clone(), append, respond });
         Answer::Later(answer)
     }
 
@@ -236,7 +229,7 @@ impl Store for DiskStore {
             Look::Answer(answer) => Answer::Now(answer),
             Look::Expire => {
                 let (respond, answer) = later();
-                self.ask(Request::Read { request, respond });
+                self.queue.push(Request::Read { request, respond });
                 Answer::Later(answer)
             }
             Look::Rows => {
@@ -249,25 +242,25 @@ impl Store for DiskStore {
 
     fn create(&self, name: &ChannelName, create: Create) -> Answer<Result<Created, CreateError>> {
         let (respond, answer) = later();
-        self.ask(Request::Create { name: name.clone(), create: Box::new(create), respond });
+        self.queue.push(Request::Create { name: name.clone(), create: Box::new(create), respond });
         Answer::Later(answer)
     }
 
     fn delete(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<bool, Failed>> {
         let (respond, answer) = later();
-        self.ask(Request::Delete { name: name.clone(), now_ms, respond });
+        self.queue.push(Request::Delete { name: name.clone(), now_ms, respond });
         Answer::Later(answer)
     }
 
     fn touch(&self, name: &ChannelName, now_ms: u64) -> Answer<Result<(), Failed>> {
         let (respond, answer) = later();
-        self.ask(Request::Touch { name: name.clone(), now_ms, respond });
+        self.queue.push(Request::Touch { name: name.clone(), now_ms, respond });
         Answer::Later(answer)
     }
 
     fn sweep(&self, now_ms: u64) -> Answer<Result<Swept, Failed>> {
         let (respond, answer) = later();
-        self.ask(Request::Sweep { now_ms, respond });
+        self.queue.push(Request::Sweep { now_ms, respond });
         Answer::Later(answer)
     }
 }

@@ -13,6 +13,18 @@ pub(crate) struct DataServer {
     /// `127.0.0.1:PORT`. It stays the same.
     pub(crate) address: String,
     server: Option<Server>,
+    /// What it logged before it was started again, for a test that fails.
+    logs: Vec<String>,
+}
+
+impl Drop for DataServer {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for log in &self.logs {
+                eprintln!("the log of an earlier start:\n{log}");
+            }
+        }
+    }
 }
 
 impl DataServer {
@@ -23,6 +35,7 @@ impl DataServer {
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             address: free_address(),
             server: None,
+            logs: Vec::new(),
         };
         server.again(&[]);
         server
@@ -59,11 +72,18 @@ impl DataServer {
         end(server, Some(0));
     }
 
+    /// Suspends it. The next call must be [`kill`](Self::kill).
+    pub(crate) fn freeze(&self) {
+        self.server.as_ref().expect("it runs").freeze();
+    }
+
     /// Ends it as `kill -9` does. Returns its log.
     pub(crate) fn kill(&mut self) -> String {
         let server = self.server.take().expect("it runs");
         server.signal("KILL");
-        end(server, None)
+        let log = end(server, None);
+        self.logs.push(log.clone());
+        log
     }
 
     /// Tries to start another process with these options, which must be refused. Returns what it

@@ -80,7 +80,8 @@ impl Load {
         while !self.stops.load(Ordering::SeqCst) || n < sent.count {
             sent.count = sent.count.max(n + 1);
             let life = self.life.load(Ordering::SeqCst);
-            match soon("an answer", publisher.send(n)).await {
+            let what = format!("an answer for {} in life {life}", publisher.payload(n));
+            match soon(&what, publisher.send(n)).await {
                 Told::Kept { cursor, .. } => {
                     self.acks.fetch_add(1, Ordering::SeqCst);
                     let (at, syncs) = (Instant::now(), (self.syncs)());
@@ -110,12 +111,16 @@ impl Load {
             assert!(progress.0.elapsed() < PATIENCE, "no feed leads on from {}", client.cursor);
             let feed = *rng.pick(&Feed::ALL);
             let stay = if rng.chance(20) { rng.below(40) } else { usize::MAX };
-            let Ok(mut reader) = soon("an answer", client.open(feed, &self.address, channel)).await else {
+            let what = format!("an answer of {feed:?} after {}", client.cursor);
+            let Ok(mut reader) = soon(&what, client.open(feed, &self.address, channel)).await else {
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 continue;
             };
             for _ in 0..stay {
-                match soon("the next message", reader.next()).await {
+                match soon(&what, reader.next()).await {
+                    Ok(event @ FeedEvent::Gap { .. }) => {
+                        panic!("{feed:?} tells a gap after {}: {event:?}", client.cursor)
+                    }
                     Ok(event) => client.take(feed, event),
                     Err(Ended::Cut(_) | Ended::Well) => break,
                 }
@@ -201,8 +206,8 @@ impl Truth {
         let there: HashSet<_> = self.cursors().into_iter().collect();
         for (had, to) in client.tails.iter().flatten() {
             assert!(!there.contains(&**had), "{had} was not lost, and a reader was sent to {to}");
-            // The log does not remember an epoch of which no message is left. Then the reader begins
-            // again.
+            // The log does not remember an epoch of which no message is left. Then the reader
+            // begins again.
             let is_forgotten = self.0.iter().all(|(cursor, _)| epoch(cursor) != epoch(had));
             assert!(
                 self.heads().contains(&**to) || is_forgotten && seq(to) == 0,

@@ -15,7 +15,7 @@
 //!
 //! The tests of `kills.rs`, `power.rs` and `restarts.rs` are short. With `TIDEWIRE_LONG=1` they
 //! kill, cut and read as much as a release needs.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod backup;
 #[path = "../common/mod.rs"]

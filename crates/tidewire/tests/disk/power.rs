@@ -63,6 +63,8 @@ async fn run(sync: &str, cuts: usize, seed: &Seed) -> Run {
     for _ in 0..cuts {
         block_in_place(|| {
             load.wait_for(1 + rng.below(150));
+            // A power cut ends the server too: it sees nothing of a disk without power.
+            server.freeze();
             all.push(Cut { syncs: disk.counters().syncs, at: Instant::now() });
             disk.cut(Loss::Seed(rng.below(usize::MAX) as u64));
             server.kill();
