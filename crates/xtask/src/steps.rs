@@ -30,11 +30,6 @@ pub(crate) fn run(name: &str, steps: &'static [Step], names: &[String], here: bo
     let command = |step: &str| {
         let mut command = Command::new(&itself);
         command.args([name, "--here", step]);
-        if std::env::var_os("CI").is_some() {
-            // Such a machine builds once, and data for a next build takes a third of the time. The
-            // place of a panic and the names in a backtrace need no debug information.
-            command.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
-        }
         command
     };
     let place = lanes::Place { name, folder: &folder };
