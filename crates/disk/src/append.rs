@@ -117,7 +117,7 @@ impl Writer {
         for message in messages {
             let id = self.next_id;
             let number = log.head.saturating_add(1);
-            let cursor = Cursor::new(log.lineage.current(), number);
+            let cursor = Cursor::new(log.epoch, number);
             self.unwritten.push(Unwritten {
                 id,
                 log: log.id,
@@ -145,7 +145,7 @@ impl Writer {
         note(log, append);
         let cursor = if messages.is_empty() { log.end() } else { None };
         let cursor = cursor.unwrap_or_else(|| log.head_cursor());
-        self.fold_later(slot);
+        self.mark_to_fold(slot);
         Ok(cursor)
     }
 

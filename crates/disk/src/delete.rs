@@ -52,7 +52,7 @@ impl Writer {
         let Some(log) = self.logs.touch(slot) else { return Ok(false) };
         (log.is_deleted, log.is_changed) = (true, true);
         log.kept = Kept::new(log.head);
-        self.fold_later(slot);
+        self.mark_to_fold(slot);
         Ok(true)
     }
 
@@ -75,8 +75,8 @@ impl Writer {
                 self.kept_for_good = self.kept_for_good.saturating_sub(log.own_bytes());
             }
             log.kept = Kept::new(log.head);
-            let Some(source) = log.source else { return Ok(()) };
-            self.fold_later(source);
+            let Some(source) = log.origin.as_deref().map(|origin| origin.source) else { return Ok(()) };
+            self.mark_to_fold(source);
             let Some(log) = self.logs.touch(source) else { return Ok(()) };
             log.forks.retain(|fork| *fork != slot);
             if !log.forks.is_empty() || !log.is_deleted {

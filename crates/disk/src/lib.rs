@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+mod answering;
 mod append;
 mod backup;
 mod bad_row;
@@ -9,6 +10,7 @@ mod crashes;
 mod create;
 mod delete;
 mod directory;
+mod ending;
 mod entry;
 #[cfg(test)]
 mod entry_tests;

@@ -29,7 +29,8 @@ impl Writer {
             id: self.next_log,
             name: Some(name.clone()),
             seen: Arc::new(Seen::new(state)),
-            lineage,
+            epoch: lineage.current(),
+            past_end: past_end(&lineage),
             head: 0,
             folded: 0,
             tail_bytes: 0,
@@ -39,8 +40,6 @@ impl Writer {
             writers: None,
             stream_seq: None,
             origin: None,
-            source: None,
-            base: 0,
             forks: Vec::new(),
             last_time_ms: 0,
             clock_ms: now_ms,
@@ -70,6 +69,11 @@ impl Writer {
         }
         Ok(self.logs.insert_new(log))
     }
+}
+
+/// The last number that has a past epoch; 0 if there is none.
+pub(crate) fn past_end(lineage: &Lineage) -> u64 {
+    lineage.past().last().map_or(0, |&(_, end)| end)
 }
 
 /// The lineage of a new log. Its epoch is random, and the ends increase.

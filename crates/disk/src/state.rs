@@ -51,6 +51,9 @@ pub(crate) struct Writer {
     pub(crate) buried: Vec<Slot>,
     /// The search for dead messages, after a stop that was not in order.
     pub(crate) scrub: Option<Scrub>,
+    /// When a sweep has asked for a fold, by the clock of the hub.
+    pub(crate) swept_fold_ms: u64,
+    pub(crate) must_fold_soon: bool,
     /// The slot with which the next piece of a sweep begins.
     pub(crate) sweep_at: usize,
     pub(crate) health: Health,
@@ -128,14 +131,8 @@ impl Writer {
         Ok(())
     }
 
-    /// The id of the source of a log.
-    pub(crate) fn source_id(&self, slot: Slot) -> Option<i64> {
-        let source = self.logs.get(slot)?.source?;
-        Some(self.logs.get(source)?.id)
-    }
-
     /// Notes that the next fold must visit a log.
-    pub(crate) fn fold_later(&mut self, slot: Slot) {
+    pub(crate) fn mark_to_fold(&mut self, slot: Slot) {
         if let Some(log) = self.logs.get_mut(slot).filter(|log| !log.is_to_fold) {
             log.is_to_fold = true;
             self.to_fold.push(slot);

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidewire_store::{ChannelName, Failed, Opened, Swept};
+use tidewire_store::{Failed, Opened, Swept};
 
 use crate::error::Cause;
 use crate::log::Log;
@@ -68,8 +68,7 @@ impl Writer {
     /// What the threads that sync and make checkpoints have to say.
     fn look_at_disk(&mut self) {
         if let Some(what) = self.sync.failure() {
-            // The thread has logged it.
-            self.refuse_all(&what);
+            self.stop(&what);
             return;
         }
         if self.sync.wants_checkpoint() {
@@ -174,15 +173,14 @@ impl Writer {
     /// Writes the rows of logs that have changed.
     fn write_rows(&mut self) -> rusqlite::Result<()> {
         for index in 0..self.logs.touched() {
-            let Some((slot, log)) = self.logs.touched_at(index) else { continue };
+            let Some(log) = self.logs.touched_at(index) else { continue };
             if !log.is_changed {
                 continue;
             }
             self.begin()?;
             self.steps.at(Step::Log)?;
-            let source = self.source_id(slot);
-            let Some((_, log)) = self.logs.touched_at(index) else { continue };
-            let mut row = log.row(source);
+            let Some(log) = self.logs.touched_at(index) else { continue };
+            let mut row = log.row();
             log.saved_used_ms = log.used_ms;
             if log.is_new {
                 row.insert(&self.db)?;
@@ -249,6 +247,8 @@ impl Writer {
                     tracing::error!(%error, "the disk is full: publishes are refused until there is room");
                 }
                 self.health = Health::Full(Instant::now());
+                // If all of the write-ahead log gets into the database, it begins anew, and has room.
+                self.sync.finish_checkpoint(&self.db);
                 Failure::Full
             }
             Cause::Busy => Failure::Failed(Failed::clean(format!(
@@ -275,86 +275,7 @@ impl Writer {
         tracing::error!(
             "{what}; nothing more is written: look for errors of the disk, then restart the server"
         );
-        self.refuse_all(what);
-    }
-
-    fn refuse_all(&mut self, what: &str) {
-        if !matches!(self.health, Health::Stopped(_)) {
-            self.health = Health::Stopped(Failed::clean(format!("{what}; restart the server")));
-        }
-    }
-
-    /// Why a group is not even tried.
-    fn refuses(&self) -> Option<Failure> {
-        match &self.health {
-            Health::Good => None,
-            Health::Full(at) => (at.elapsed() < self.tuning.full_retry).then_some(Failure::Full),
-            Health::Stopped(failed) => Some(Failure::Failed(failed.clone())),
-        }
-    }
-
-    /// Answers a request that is not tried.
-    fn refuse(&mut self, request: Request, failure: &Failure) {
-        let reply = match request {
-            Request::Release { name, .. } => {
-                if let Some(log) = self.logs.find(&name).and_then(|slot| self.logs.get_mut(slot)) {
-                    log.is_open = false;
-                }
-                return;
-            }
-            Request::Read { request, respond } => Reply::Read(request, respond),
-            Request::Open { name, now_ms, respond } => {
-                let opened = self.open_shown(&name, now_ms);
-                Reply::Open(name, now_ms, respond, opened)
-            }
-            Request::Append { respond, .. } => Reply::Append(respond, Err(failure.append())),
-            Request::Create { respond, .. } => Reply::Create(respond, Err(failure.create())),
-            Request::Delete { respond, .. } => Reply::Delete(respond, Err(failure.failed())),
-            Request::Touch { respond, .. } => Reply::Touch(respond, Err(failure.failed())),
-            Request::Sweep { respond, .. } => Reply::Sweep(respond, Err(failure.failed())),
-        };
-        self.replies.push(reply);
-    }
-
-    /// What there is under a name, as of the last commit.
-    fn open_shown(&mut self, name: &ChannelName, now_ms: u64) -> Opened {
-        if let Some(log) = self.logs.find(name).and_then(|slot| self.logs.get_mut(slot)) {
-            if log.is_deleted {
-                return Opened::SoftDeleted;
-            }
-            log.is_open = true;
-            return Opened::Log(log.info());
-        }
-        let names = self.shared.names();
-        if names.is_deleted(name, now_ms) {
-            return Opened::Deleted;
-        }
-        Opened::Absent { start: names.start(name) }
-    }
-
-    /// Answers the requests of a group. `failure`: none was carried out.
-    fn answer_all(&mut self, failure: Option<&Failure>) {
-        let mut replies = std::mem::take(&mut self.replies);
-        for reply in replies.drain(..) {
-            match (reply, failure) {
-                (Reply::Open(name, now_ms, respond, _), Some(_)) => {
-                    respond.answer(Ok(self.open_shown(&name, now_ms)));
-                }
-                (Reply::Open(_, _, respond, opened), None) => respond.answer(Ok(opened)),
-                (Reply::Append(respond, _), Some(failure)) => respond.answer(Err(failure.append())),
-                (Reply::Append(respond, result), None) => respond.answer(result),
-                (Reply::Create(respond, _), Some(failure)) => respond.answer(Err(failure.create())),
-                (Reply::Create(respond, result), None) => respond.answer(result),
-                (Reply::Delete(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Delete(respond, result), None) => respond.answer(result),
-                (Reply::Touch(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Touch(respond, result), None) => respond.answer(result),
-                (Reply::Sweep(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Sweep(respond, result), None) => respond.answer(result),
-                (Reply::Read(request, respond), _) => self.reads.read(request, respond),
-            }
-        }
-        self.replies = replies;
+        self.health = Health::Stopped(Failed::clean(format!("{what}; restart the server")));
     }
 
     /// Does a piece of the work between two groups.

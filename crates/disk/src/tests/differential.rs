@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::random::Rng;
 use tidewire_channel::{Budget, Continuity, Cursor, Epoch, Fingerprint, Retention, Since};
 use tidewire_store::suite::{Fixture, JournalStore, Loss};
 use tidewire_store::{
     Answer, Append, AppendError, Batch, ChannelName, ChannelSettings, Create, CreateError, Expiry, Fork,
     Limits, LogInfo, Message, Once, Opened, Page, ReadError, Refusal, Retain, Store, UploadStep,
 };
-use tidewire_testkit::Rng;
 
 use super::fixture::{OnDisk, TINY};
 use crate::upkeep::Tuning;

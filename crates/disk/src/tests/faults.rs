@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::random::Rng;
 use tidewire_channel::{Budget, Retention, Since};
 use tidewire_store::{
     Answer, Append, AppendError, Batch, ChannelName, ChannelSettings, Create, CreateError, Failed, Fork,
     Message, Once, Opened, Outcome, ReadError, Refusal, Retain, Store,
 };
-use tidewire_testkit::Rng;
 
 use super::fixture::{OnDisk, TINY};
 use crate::steps::{Fault, Step};

@@ -3,5 +3,6 @@
 mod differential;
 mod faults;
 mod fixture;
+mod random;
 mod steady;
 mod suite;
