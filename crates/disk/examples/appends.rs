@@ -1,6 +1,6 @@
 //! Measures appends: `cargo run --release -p tidewire-disk --example appends -- CHANNELS [SYNC]`
 //!
-//! 50 publishers have 16 requests each under way, of 256 bytes. It prints the appends of each second
+//! 50 publishers (or PUBLISHERS) have 16 requests each under way, of 256 bytes. It prints the appends of each second
 //! and the size of the files, for the store on a disk and for the one in memory.
 
 #![allow(clippy::print_stdout, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidewire_disk::{DiskOptions, DiskStore, SyncMode};
 use tidewire_store::{Append, Batch, ChannelName, ChannelSettings, Limits, MemoryStore, Message, Store};
 
-const PUBLISHERS: usize = 50;
 const UNDER_WAY: usize = 16;
 const WORKERS: usize = 2;
 
@@ -25,14 +24,29 @@ fn main() {
         Some("never") => SyncMode::Never,
         _ => SyncMode::Interval,
     };
+    let publishers: usize = std::env::var("PUBLISHERS").map_or(50, |text| text.parse().expect("a number"));
     let seconds: u64 = args.next().and_then(|arg| arg.parse().ok()).unwrap_or(10);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = DiskStore::open(dir.path(), DiskOptions::DEFAULT.with_sync(sync)).expect("it opens");
     let store = Arc::new(store);
-    measure("disk", store.clone(), channels, seconds, || size(dir.path()));
+    let report = *store.start_report();
+    println!("{} logs, {} messages, start {:?}; {}", report.logs, report.messages, report.took, resident());
+    measure("disk", store.clone(), (channels, publishers), seconds, || size(dir.path()));
+    println!("{}", resident());
     store.close().expect("it closes");
     println!("closed with {}", size(dir.path()));
-    measure("memory", Arc::new(MemoryStore::new(Limits::DEFAULT)), channels, 3, || "".into());
+    drop(store);
+    let store = DiskStore::open(dir.path(), DiskOptions::DEFAULT.with_sync(sync)).expect("it opens");
+    let report = store.start_report();
+    println!("{} logs, {} messages, start {:?}; {}", report.logs, report.messages, report.took, resident());
+    drop(store);
+    measure("memory", Arc::new(MemoryStore::new(Limits::DEFAULT)), (channels, publishers), 3, || "".into());
+}
+
+/// The memory of the process.
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default().to_owned()
 }
 
 fn size(dir: &Path) -> String {
@@ -44,7 +58,13 @@ fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-fn measure(what: &str, store: Arc<dyn Store>, channels: usize, seconds: u64, size: impl Fn() -> String) {
+fn measure(
+    what: &str,
+    store: Arc<dyn Store>,
+    (channels, publishers): (usize, usize),
+    seconds: u64,
+    size: impl Fn() -> String,
+) {
     let names: Vec<ChannelName> =
         (0..channels).map(|number| ChannelName::new(&format!("channel/{number}")).expect("good")).collect();
     let names = Arc::new(names);
@@ -70,7 +90,7 @@ fn measure(what: &str, store: Arc<dyn Store>, channels: usize, seconds: u64, siz
                         let _ = tell.send(());
                     });
                 };
-                for _ in 0..PUBLISHERS * UNDER_WAY / WORKERS {
+                for _ in 0..publishers * UNDER_WAY / WORKERS {
                     submit();
                     under_way += 1;
                 }

@@ -1,6 +1,8 @@
 //! The answers of the writer: of a group that is committed, of one that has failed, and of requests
 //! that are not tried.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tidewire_store::{ChannelName, Opened};
 
 use crate::request::{Failure, Reply, Request};
@@ -59,24 +61,32 @@ impl Writer {
     pub(crate) fn answer(&mut self, failure: Option<&Failure>) {
         let mut replies = std::mem::take(&mut self.replies);
         for reply in replies.drain(..) {
-            match (reply, failure) {
-                (Reply::Open(name, now_ms, respond, _), Some(_)) => {
-                    respond.answer(Ok(self.open_shown(&name, now_ms)));
-                }
-                (Reply::Open(_, _, respond, opened), None) => respond.answer(Ok(opened)),
-                (Reply::Append(respond, _), Some(failure)) => respond.answer(Err(failure.append())),
-                (Reply::Append(respond, result), None) => respond.answer(result),
-                (Reply::Create(respond, _), Some(failure)) => respond.answer(Err(failure.create())),
-                (Reply::Create(respond, result), None) => respond.answer(result),
-                (Reply::Delete(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Delete(respond, result), None) => respond.answer(result),
-                (Reply::Touch(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Touch(respond, result), None) => respond.answer(result),
-                (Reply::Sweep(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
-                (Reply::Sweep(respond, result), None) => respond.answer(result),
-                (Reply::Read(request, respond), _) => self.reads.read(request, respond),
+            // A panic drops the responder, which tells that there is no answer. The thread goes on.
+            if catch_unwind(AssertUnwindSafe(|| self.answer_one(reply, failure))).is_err() {
+                tracing::error!("whoever was told of an answer of the store has panicked");
             }
         }
         self.replies = replies;
+    }
+
+    fn answer_one(&mut self, reply: Reply, failure: Option<&Failure>) {
+        match (reply, failure) {
+            (Reply::Open(name, now_ms, respond, _), Some(_)) => {
+                let opened = self.open_shown(&name, now_ms);
+                respond.answer(Ok(opened));
+            }
+            (Reply::Open(_, _, respond, opened), None) => respond.answer(Ok(opened)),
+            (Reply::Append(respond, _), Some(failure)) => respond.answer(Err(failure.append())),
+            (Reply::Append(respond, result), None) => respond.answer(result),
+            (Reply::Create(respond, _), Some(failure)) => respond.answer(Err(failure.create())),
+            (Reply::Create(respond, result), None) => respond.answer(result),
+            (Reply::Delete(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
+            (Reply::Delete(respond, result), None) => respond.answer(result),
+            (Reply::Touch(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
+            (Reply::Touch(respond, result), None) => respond.answer(result),
+            (Reply::Sweep(respond, _), Some(failure)) => respond.answer(Err(failure.failed())),
+            (Reply::Sweep(respond, result), None) => respond.answer(result),
+            (Reply::Read(request, respond), _) => self.reads.read(request, respond),
+        }
     }
 }

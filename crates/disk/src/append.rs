@@ -129,7 +129,7 @@ impl Writer {
         for message in messages {
             let id = self.next_id;
             let number = log.head.saturating_add(1);
-            let cursor = Cursor::new(log.lineage.current(), number);
+            let cursor = Cursor::new(log.epoch, number);
             self.unwritten.push(Unwritten {
                 id,
                 log: log.id,

@@ -15,7 +15,7 @@ use crate::append::{expire, fit, is_too_large};
 use crate::crashes::random_epoch;
 use crate::index::Index;
 use crate::kept::{Entries, Kept};
-use crate::log::{Log, Slot};
+use crate::log::{Log, Origin, Slot};
 use crate::row;
 use crate::seen::{Seen, SeenState};
 use crate::writer::Writer;
@@ -95,7 +95,8 @@ impl Writer {
             id: self.next_log,
             name: Some(name.clone()),
             seen: Arc::new(Seen::new(state)),
-            lineage,
+            epoch: lineage.current(),
+            past_end: past_end(&lineage),
             head: 0,
             folded: 0,
             tail_bytes: 0,
@@ -105,8 +106,6 @@ impl Writer {
             writers: None,
             stream_seq: None,
             origin: None,
-            source: None,
-            base: 0,
             forks: Vec::new(),
             last_time_ms: 0,
             clock_ms: now_ms,
@@ -140,15 +139,15 @@ impl Writer {
     /// Lets a new log begin with the messages of its source. Returns its first own message.
     fn begin_with(&mut self, log: &mut Log, start: Start, fork: &Fork) -> rusqlite::Result<Option<Message>> {
         let Some(source) = self.logs.get(start.source) else { return Ok(None) };
-        log.lineage = lineage(&start.past, log.lineage.current());
-        (log.head, log.folded, log.base) = (start.head, start.head, start.head);
+        let lineage = lineage(&start.past, log.epoch);
+        (log.past_end, log.head, log.folded) = (past_end(&lineage), start.head, start.head);
         log.kept = start.kept;
         log.last_time_ms = start.last_time_ms;
-        log.source = Some(start.source);
-        log.origin = Some(Box::new(fork.clone()));
+        let origin = Origin { fork: fork.clone(), source: start.source, id: source.id, base: start.head };
+        log.origin = Some(Box::new(origin));
         {
             let mut state = log.seen.lock();
-            state.info = log.info();
+            state.info.lineage = lineage;
             state.index = Index::new(start.head);
             state.source = Some((source.seen.clone(), start.head));
         }
@@ -166,7 +165,8 @@ impl Writer {
         }
         source.clock_ms = source.clock_ms.max(now_ms);
         expire(&self.db, source)?;
-        let is_position = (fork.at.seq() <= source.head && source.lineage.at(fork.at.seq()) == fork.at)
+        let lineage = source.lineage();
+        let is_position = (fork.at.seq() <= source.head && lineage.at(fork.at.seq()) == fork.at)
             || source.end() == Some(fork.at);
         if !is_position || fork.at.seq() < source.kept.earliest {
             return Ok(Err(CreateError::ForkPosition));
@@ -195,8 +195,8 @@ impl Writer {
                 std::cmp::Ordering::Greater => return Ok(Err(CreateError::ForkBytes)),
             }
         }
-        let at = source.lineage.at(head);
-        let past = source.lineage.past().iter().copied().filter(|&(_, end)| end < head);
+        let at = lineage.at(head);
+        let past = lineage.past().iter().copied().filter(|&(_, end)| end < head);
         let past = past.chain([(at.epoch(), head)]).collect();
         let last_time_ms = if head == source.head {
             source.last_time_ms
@@ -223,10 +223,17 @@ fn existing(log: &Log, create: &Create) -> Result<Created, CreateError> {
     if log.is_deleted {
         return Err(CreateError::Deleted);
     }
-    if *log.settings != *create.settings || log.origin.as_deref() != create.fork.as_ref() {
+    if *log.settings != *create.settings
+        || log.origin.as_deref().map(|origin| &origin.fork) != create.fork.as_ref()
+    {
         return Err(CreateError::Exists);
     }
     Ok(Created::new(false, log.info()))
+}
+
+/// The last number that has a past epoch; 0 if there is none.
+pub(crate) fn past_end(lineage: &Lineage) -> u64 {
+    lineage.past().last().map_or(0, |&(_, end)| end)
 }
 
 /// The lineage of a new log. Its epoch is random, and the ends increase.

@@ -75,7 +75,7 @@ impl Writer {
                 self.kept_for_good = self.kept_for_good.saturating_sub(log.own_bytes());
             }
             log.kept = Kept::new(log.head);
-            let Some(source) = log.source else { return Ok(()) };
+            let Some(source) = log.origin.as_deref().map(|origin| origin.source) else { return Ok(()) };
             self.mark_to_fold(source);
             let Some(log) = self.logs.touch(source) else { return Ok(()) };
             log.forks.retain(|fork| *fork != slot);

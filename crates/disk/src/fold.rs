@@ -21,7 +21,9 @@ use crate::entry::Entry;
 use crate::index::{RUN, Run, write_run};
 use crate::kept::run_entries;
 use crate::log::Slot;
+use crate::log_row::LogRow;
 use crate::meta::Meta;
+use crate::once_row::ProducerRow;
 use crate::steps::Step;
 use crate::writer::Writer;
 
@@ -116,12 +118,15 @@ impl Writer {
     fn must_fold(&self) -> bool {
         let Tuning { fold_messages, fold_bytes, .. } = self.tuning;
         let Unfolded { messages, bytes } = self.unfolded;
-        messages >= fold_messages || bytes >= fold_bytes || self.evicted >= fold_messages as u64
+        messages >= fold_messages
+            || bytes >= fold_bytes
+            || self.evicted >= fold_messages as u64
+            || self.must_fold_soon
     }
 
     /// Begins a fold of all logs with a tail.
     pub(crate) fn begin_fold(&mut self) {
-        (self.unfolded, self.evicted) = (Unfolded::default(), 0);
+        (self.unfolded, self.evicted, self.must_fold_soon) = (Unfolded::default(), 0, false);
         let logs = std::mem::take(&mut self.to_fold);
         self.folding = Some(Folding { logs, to: self.next_id.saturating_sub(1) });
     }
@@ -144,7 +149,8 @@ impl Writer {
         if let Some(slot) = self.dropping.front().copied().filter(|_| is_room) {
             return self.drop_step(slot);
         }
-        let max = self.tuning.step_deletes;
+        // Whoever waits does not wait long.
+        let max = if self.queue.is_empty() { self.tuning.step_deletes } else { self.tuning.step_messages };
         self.begin()?;
         self.delete_dead(max)?;
         self.commit_alone()?;
@@ -273,9 +279,8 @@ impl Writer {
 
     /// Writes the row of a log as it is after a fold.
     fn write_folded_row(&mut self, slot: Slot, head: u64) -> rusqlite::Result<()> {
-        let source = self.source_id(slot);
         let Some(log) = self.logs.get(slot) else { return Ok(()) };
-        let mut row = log.row(source);
+        let mut row = log.row();
         row.head = head;
         row.bytes = if log.kept.earliest > head { 0 } else { log.kept.bytes };
         self.steps.at(Step::Log)?;
@@ -286,6 +291,10 @@ impl Writer {
             let sql = "DELETE FROM producer WHERE log = ?1 AND appended < (SELECT appended FROM producer \
                        WHERE log = ?1 ORDER BY appended DESC LIMIT 1 OFFSET ?2)";
             self.db.prepare_cached(sql)?.execute(params![log.id, max])?;
+            if let Some(before) = log.clock_ms.checked_sub(self.options.limits.channel.producer_age_ms) {
+                let sql = "DELETE FROM producer WHERE log = ?1 AND appended <= ?2";
+                self.db.prepare_cached(sql)?.execute(params![log.id, before.cast_signed()])?;
+            }
         }
         Ok(())
     }
@@ -319,7 +328,9 @@ impl Writer {
             if from <= to && log.name.is_some() && !log.is_deleted {
                 ranges.push((from, to));
             }
-            let base = |fork: Slot| self.logs.get(fork).map_or(0, |fork| fork.base);
+            let base = |fork: Slot| {
+                self.logs.get(fork).and_then(|fork| fork.origin.as_deref()).map_or(0, |origin| origin.base)
+            };
             logs.extend(log.forks.iter().map(|&fork| (fork, limit.min(base(fork)))));
         }
         ranges.sort_unstable();
@@ -404,8 +415,8 @@ impl Writer {
         for &slot in &slots {
             let Some(log) = self.logs.get(slot) else { continue };
             self.steps.at(Step::Delete)?;
-            crate::once_row::ProducerRow::delete_log(&self.db, log.id)?;
-            crate::log_row::LogRow::delete(&self.db, log.id)?;
+            ProducerRow::delete_log(&self.db, log.id)?;
+            LogRow::delete(&self.db, log.id)?;
         }
         self.commit_alone()?;
         self.buried.truncate(from);

@@ -16,6 +16,9 @@ use crate::sum::Sum;
 /// Messages in a full run.
 pub(crate) const RUN: usize = 128;
 
+/// Runs of a small log.
+const FEW: usize = 3;
+
 /// What the memory has of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -144,7 +147,7 @@ impl Index {
     pub(crate) fn push_run(&mut self, run: Run) {
         debug_assert!(self.tail.is_empty(), "runs come first");
         self.tail_first = run.end();
-        self.runs.push_back(run);
+        self.add_run(run);
     }
 
     /// The runs are followed by messages that the disk does not have any more, up to the one before
@@ -166,6 +169,14 @@ impl Index {
             self.runs.pop_back();
         }
         self.cut_tail(run.end());
+        self.add_run(run);
+    }
+
+    fn add_run(&mut self, run: Run) {
+        if self.runs.len() < FEW {
+            // Most logs have one run. Without this, it would take the room of four.
+            self.runs.reserve_exact(1);
+        }
         self.runs.push_back(run);
     }
 

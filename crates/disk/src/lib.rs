@@ -10,6 +10,7 @@ mod crashes;
 mod create;
 mod delete;
 mod directory;
+mod ending;
 mod entry;
 #[cfg(test)]
 mod entry_tests;

@@ -37,7 +37,10 @@ pub(crate) struct Log {
     pub(crate) name: Option<ChannelName>,
     /// What readers see.
     pub(crate) seen: Arc<Seen>,
-    pub(crate) lineage: Lineage,
+    /// The epoch of the next message. What readers see has the past epochs.
+    pub(crate) epoch: Epoch,
+    /// The last number that has a past epoch; 0 if there is none.
+    pub(crate) past_end: u64,
     pub(crate) head: u64,
     /// The number of the newest message that is in a run, or was in one.
     pub(crate) folded: u64,
@@ -50,10 +53,8 @@ pub(crate) struct Log {
     /// `None` until an append has a key or a producer: most logs have none.
     pub(crate) writers: Option<Box<Writers>>,
     pub(crate) stream_seq: Option<Box<str>>,
-    pub(crate) origin: Option<Box<Fork>>,
-    /// The log that has the messages up to `base`.
-    pub(crate) source: Option<Slot>,
-    pub(crate) base: u64,
+    /// What it was forked from.
+    pub(crate) origin: Option<Box<Origin>>,
     /// The logs that were forked from this one, and are not dropped.
     pub(crate) forks: Vec<Slot>,
     pub(crate) last_time_ms: u64,
@@ -62,7 +63,7 @@ pub(crate) struct Log {
     pub(crate) used_ms: u64,
     /// What the disk has as `used_ms`.
     pub(crate) saved_used_ms: u64,
-    /// The number of crashes for which `lineage` accounts.
+    /// The number of crashes for which its epochs account.
     pub(crate) crashes: u64,
     pub(crate) is_closed: bool,
     /// Whether a creation has set the settings.
@@ -87,14 +88,23 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// Which epoch each number has. The lineage of a log does not change while the store is open.
+    pub(crate) fn lineage(&self) -> Lineage {
+        self.seen.lock().info.lineage.clone()
+    }
+
     /// The position after the newest message.
     pub(crate) fn head_cursor(&self) -> Cursor {
-        self.lineage.at(self.head)
+        if self.head > self.past_end {
+            Cursor::new(self.epoch, self.head)
+        } else {
+            self.lineage().at(self.head)
+        }
     }
 
     /// The position of the end, if it is closed.
     pub(crate) fn end(&self) -> Option<Cursor> {
-        self.is_closed.then(|| self.lineage.end(self.head))
+        self.is_closed.then(|| Cursor::new(self.epoch, self.head.saturating_add(1)))
     }
 
     /// The number of messages that it keeps.
@@ -104,7 +114,7 @@ impl Log {
 
     /// What the store tells of it.
     pub(crate) fn info(&self) -> LogInfo {
-        let mut info = LogInfo::new(self.lineage.clone(), self.settings.clone());
+        let mut info = LogInfo::new(self.lineage(), self.settings.clone());
         (info.head, info.earliest) = (self.head, self.kept.earliest);
         (info.is_closed, info.upload_open) = (self.is_closed, self.upload_open);
         info.last_time_ms = self.last_time_ms;
@@ -139,19 +149,18 @@ impl Log {
     }
 
     /// Its row: with what is in runs, and without the messages of the tail.
-    pub(crate) fn row(&self, source: Option<i64>) -> LogRow {
+    pub(crate) fn row(&self) -> LogRow {
         let bytes = if self.kept.earliest > self.folded {
             0
         } else {
             self.kept.bytes.saturating_sub(self.tail_bytes)
         };
-        let source = source.zip(self.origin.as_deref());
         // The messages of the tail go before the row does.
         let earliest = if self.name.is_none() { self.folded } else { self.kept.earliest };
         LogRow {
             id: self.id,
             name: self.name.clone(),
-            lineage: self.lineage.clone(),
+            lineage: self.lineage(),
             crashes: self.crashes,
             head: self.folded,
             earliest,
@@ -166,11 +175,11 @@ impl Log {
             is_created: self.is_created,
             is_deleted: self.is_deleted,
             used_ms: self.used_ms,
-            source: source.map(|(log, fork)| SourceRow {
-                log,
-                at: fork.at,
-                bytes: fork.bytes,
-                base: self.base,
+            source: self.origin.as_deref().map(|origin| SourceRow {
+                log: origin.id,
+                at: origin.fork.at,
+                bytes: origin.fork.bytes,
+                base: origin.base,
             }),
         }
     }
@@ -221,6 +230,18 @@ impl Log {
         self.upload_open = before.upload_open;
         (self.is_changed, self.is_touched, self.is_renamed) = (false, false, false);
     }
+}
+
+/// What a log was forked from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// What the request has named.
+    pub(crate) fork: Fork,
+    /// The log that has the messages up to `base`.
+    pub(crate) source: Slot,
+    /// The id of that log.
+    pub(crate) id: i64,
+    pub(crate) base: u64,
 }
 
 /// The keys and producers of a log that has none.
@@ -316,7 +337,7 @@ impl Logs {
     /// Adds a log that the open transaction makes.
     pub(crate) fn insert_new(&mut self, mut log: Log) -> Slot {
         (log.is_new, log.is_touched, log.is_changed) = (true, true, true);
-        let source = log.source;
+        let source = log.origin.as_deref().map(|origin| origin.source);
         let slot = self.insert(log);
         self.touched.push((slot, None));
         if let Some(source) = source.and_then(|source| self.touch(source)) {
@@ -351,9 +372,9 @@ impl Logs {
     }
 
     /// One of the logs that the open transaction has touched.
-    pub(crate) fn touched_at(&mut self, index: usize) -> Option<(Slot, &mut Log)> {
+    pub(crate) fn touched_at(&mut self, index: usize) -> Option<&mut Log> {
         let slot = self.touched.get(index)?.0;
-        Some((slot, self.get_mut(slot)?))
+        self.get_mut(slot)
     }
 
     /// The transaction is committed. Calls `show` with each log that it has touched, and the name

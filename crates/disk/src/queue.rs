@@ -51,6 +51,18 @@ impl Queue {
         self.wake(state);
     }
 
+    /// The writer has ended. Returns what waits for it.
+    pub(crate) fn stop_now(&self) -> Vec<Request> {
+        let mut state = self.lock();
+        state.stop.get_or_insert(Stop::Abandon);
+        mem::take(&mut state.requests)
+    }
+
+    /// Whether something waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().requests.is_empty()
+    }
+
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         let was_asleep = mem::take(&mut state.is_asleep);
         drop(state);

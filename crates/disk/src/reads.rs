@@ -15,7 +15,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 
 use rusqlite::Connection;
 use tidewire_store::{Failed, Page, ReadError, Responder};
@@ -75,6 +75,11 @@ impl ReadPool {
         queue.jobs.push_back((Job::new(request), respond));
         drop(queue);
         self.inner.wake.notify_one();
+    }
+
+    /// The threads.
+    pub(crate) fn threads(&self) -> Vec<ThreadId> {
+        lock(&self.threads).iter().map(|thread| thread.thread().id()).collect()
     }
 
     /// Ends the threads, and waits for them. Reads that wait are answered with a failure.

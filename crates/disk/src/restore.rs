@@ -9,12 +9,13 @@ use tidewire_store::{Fork, LogInfo};
 
 use crate::bad_row::LoadError;
 use crate::crashes::Crashes;
+use crate::create::past_end;
 use crate::fold::{Tuning, Unfolded};
 use crate::graveyard::Graveyard;
 use crate::index::Place;
 use crate::kept::Kept;
 use crate::load::LoadedLog;
-use crate::log::{Log, Logs, Slot, Writers, new_writers};
+use crate::log::{Log, Logs, Origin, Slot, Writers, new_writers};
 use crate::once_row::{KeyRow, ProducerRow};
 use crate::options::DiskOptions;
 use crate::queue::Queue;
@@ -72,6 +73,8 @@ impl Writer {
             dropping: VecDeque::new(),
             buried: Vec::new(),
             scrub: None,
+            swept_fold_ms: 0,
+            must_fold_soon: false,
             sweep_at: 0,
             health: Health::Good,
             is_in_transaction: false,
@@ -124,16 +127,19 @@ impl Writer {
         let tail_bytes =
             index.tail().1.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.size as u64));
         let has_tail = !index.tail().1.is_empty();
-        let of_source = source.and_then(|slot| self.logs.get(slot)).zip(row.source);
-        let origin = of_source.as_ref().and_then(|(source, row)| {
-            let source = source.name.clone()?;
-            Some(Box::new(Fork { source, at: row.at, bytes: row.bytes }))
+        // A log that is being dropped has no source any more.
+        let of_source = source.filter(|_| row.name.is_some()).zip(row.source);
+        let of_source = of_source.and_then(|(slot, row)| Some((slot, self.logs.get(slot)?, row)));
+        let seen_of_source = of_source.as_ref().map(|(_, source, row)| (source.seen.clone(), row.base));
+        let origin = of_source.and_then(|(slot, source, row)| {
+            let fork = Fork { source: source.name.clone()?, at: row.at, bytes: row.bytes };
+            Some(Box::new(Origin { fork, source: slot, id: row.log, base: row.base }))
         });
         let state = SeenState {
             info: LogInfo::new(row.lineage.clone(), row.settings.clone()),
             log: row.id,
             index,
-            source: of_source.as_ref().map(|(source, row)| (source.seen.clone(), row.base)),
+            source: seen_of_source,
             is_deleted: row.is_deleted,
             oldest_ms: None,
         };
@@ -142,11 +148,11 @@ impl Writer {
             remember(&mut writers, &keys, &producers);
             writers
         });
-        let base = row.source.map_or(0, |source| source.base);
         let log = Log {
             id: row.id,
             seen: Arc::new(Seen::new(state)),
-            lineage: row.lineage,
+            epoch: row.lineage.current(),
+            past_end: past_end(&row.lineage),
             head,
             folded: row.head,
             tail_bytes,
@@ -156,8 +162,6 @@ impl Writer {
             writers,
             stream_seq: row.stream_seq,
             origin,
-            source: source.filter(|_| row.name.is_some()),
-            base,
             forks: Vec::new(),
             last_time_ms: row.last_time_ms,
             clock_ms: row.last_appended_ms,
@@ -180,7 +184,8 @@ impl Writer {
         if log.keeps_all() && log.name.is_some() {
             self.kept_for_good = self.kept_for_good.saturating_add(log.own_bytes());
         }
-        let (is_named, source) = (log.name.is_some(), log.source);
+        let source = log.origin.as_deref().map(|origin| origin.source);
+        let is_named = log.name.is_some();
         let slot = self.logs.insert(log);
         if let Some(source) = source.and_then(|source| self.logs.get_mut(source)) {
             source.forks.push(slot);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tidewire_channel::{Budget, Since};
@@ -13,9 +13,10 @@ use tidewire_store::{
 };
 
 use crate::directory::{Directory, set_sync};
+use crate::ending::Ending;
 use crate::error::OpenError;
 use crate::fold::Tuning;
-use crate::load::{load_all, mark_clean};
+use crate::load::load_all;
 use crate::options::DiskOptions;
 use crate::page::{Look, ReadRequest};
 use crate::queue::{Queue, Stop};
@@ -57,14 +58,10 @@ pub struct DiskStore {
     reads: Arc<ReadPool>,
     report: StartReport,
     options: DiskOptions,
-    running: Mutex<Option<Running>>,
-}
-
-/// What runs until the store is closed.
-struct Running {
-    writer: JoinHandle<(Stop, Writer)>,
-    sync: SyncThreads,
-    dir: Directory,
+    /// The threads that run code of others.
+    threads: Vec<ThreadId>,
+    /// The writer's thread. It ends the others, and closes the database.
+    running: Mutex<Option<JoinHandle<Result<(), Failed>>>>,
 }
 
 /// What the start has found.
@@ -130,12 +127,15 @@ impl DiskStore {
             next_log: loaded.next_log,
         };
         let writer = Writer::restore(parts, loaded.logs).map_err(failed)?;
+        let mut threads = reads.threads();
         let thread = thread::Builder::new().name("disk-write".into());
-        let writer = thread.spawn(move || writer.run()).map_err(io)?;
+        let ending = Ending { queue: queue.clone(), reads: reads.clone(), sync, dir };
+        let writer = thread.spawn(move || ending.after(writer)).map_err(io)?;
+        threads.push(writer.thread().id());
         let took = begun.elapsed();
         let report = StartReport { logs, messages, was_clean: !is_crash, lost, took };
-        let running = Mutex::new(Some(Running { writer, sync, dir }));
-        Ok(Self { queue, shared, reads, report, options, running })
+        let running = Mutex::new(Some(writer));
+        Ok(Self { queue, shared, reads, report, options, threads, running })
     }
 
     /// What the start has found.
@@ -173,30 +173,14 @@ impl DiskStore {
 
     fn end(&self, stop: Stop) -> Result<(), Failed> {
         self.queue.stop(stop);
-        // A second caller waits here until the first one is done.
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Running { writer, mut sync, dir }) = running.take() else { return Ok(()) };
-        let ended = writer.join();
-        self.reads.stop();
-        let Ok((stop, mut writer)) = ended else {
-            return Err(Failed::unknown("the writer of the store has panicked"));
-        };
-        let result = if stop == Stop::Close { writer.finish() } else { Ok(()) };
-        let failure = sync.stop();
-        drop(sync);
-        if stop == Stop::Abandon {
-            let _ =
-                writer.db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if self.threads.contains(&thread::current().id()) {
+            // The callback of an answer has dropped the store. A thread cannot wait for itself.
             return Ok(());
         }
-        result?;
-        if let Some(failure) = failure {
-            return Err(Failed::unknown(failure));
-        }
-        let closed = mark_clean(&writer.db);
-        drop(writer);
-        drop(dir);
-        closed.map_err(|error| Failed::unknown(format!("the database cannot be closed: {error}")))
+        // A second caller waits here until the first one is done.
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(writer) = running.take() else { return Ok(()) };
+        writer.join().unwrap_or_else(|_| Err(Failed::unknown("the writer of the store has panicked")))
     }
 }
 

@@ -12,6 +12,9 @@ use crate::writer::Writer;
 /// How long producers and the stream sequence are remembered if the store is nearly full.
 const HOUR_MS: u64 = 60 * 60 * 1_000;
 
+/// Between two folds for messages that have expired.
+const MINUTE_MS: u64 = 60 * 1_000;
+
 /// Work of one step of a sweep, counted in evicted messages.
 const WORK_A_STEP: u64 = 8_192;
 
@@ -165,6 +168,12 @@ impl Writer {
         swept.more = at < self.logs.end() || keys >= KEYS_A_STEP;
         self.sweep_at = if at < self.logs.end() { at } else { 0 };
         if !swept.more {
+            let is_due = now_ms.saturating_sub(self.swept_fold_ms) >= MINUTE_MS;
+            if self.evicted > 0 && self.folding.is_none() && is_due {
+                // The disk keeps what has expired for some minutes at most.
+                self.swept_fold_ms = now_ms;
+                self.must_fold_soon = true;
+            }
             self.begin()?;
             self.shared.names().expire(&self.db, now_ms)?;
         }

@@ -78,6 +78,9 @@ pub(crate) struct Writer {
     pub(crate) buried: Vec<Slot>,
     /// The search for dead messages, after a stop that was not in order.
     pub(crate) scrub: Option<Scrub>,
+    /// When a sweep has asked for a fold, by the clock of the hub.
+    pub(crate) swept_fold_ms: u64,
+    pub(crate) must_fold_soon: bool,
     /// The slot with which the next piece of a sweep begins.
     pub(crate) sweep_at: usize,
     pub(crate) health: Health,
@@ -282,15 +285,14 @@ impl Writer {
     /// Writes the rows of logs that have changed.
     fn write_rows(&mut self) -> rusqlite::Result<()> {
         for index in 0..self.logs.touched() {
-            let Some((slot, log)) = self.logs.touched_at(index) else { continue };
+            let Some(log) = self.logs.touched_at(index) else { continue };
             if !log.is_changed {
                 continue;
             }
             self.begin()?;
             self.steps.at(Step::Log)?;
-            let source = self.source_id(slot);
-            let Some((_, log)) = self.logs.touched_at(index) else { continue };
-            let mut row = log.row(source);
+            let Some(log) = self.logs.touched_at(index) else { continue };
+            let mut row = log.row();
             log.saved_used_ms = log.used_ms;
             if log.is_new {
                 row.insert(&self.db)?;
@@ -301,12 +303,6 @@ impl Writer {
             }
         }
         Ok(())
-    }
-
-    /// The id of the source of a log.
-    pub(crate) fn source_id(&self, slot: Slot) -> Option<i64> {
-        let source = self.logs.get(slot)?.source?;
-        Some(self.logs.get(source)?.id)
     }
 
     /// Shows what is committed to the readers.
@@ -363,6 +359,8 @@ impl Writer {
                     tracing::error!(%error, "the disk is full: publishes are refused until there is room");
                 }
                 self.health = Health::Full(Instant::now());
+                // If all of the write-ahead log gets into the database, it begins anew, and has room.
+                self.sync.finish_checkpoint(&self.db);
                 Failure::Full
             }
             Cause::Busy => Failure::Failed(Failed::clean(format!(
