@@ -247,7 +247,7 @@ impl Writer {
                     tracing::error!(%error, "the disk is full: publishes are refused until there is room");
                 }
                 self.health = Health::Full(Instant::now());
-                // If all of the write-ahead log gets into the database, it begins anew, and has room.
+                // If all of the write-ahead log gets into the database, it begins anew.
                 self.sync.finish_checkpoint(&self.db);
                 Failure::Full
             }
