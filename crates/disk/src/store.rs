@@ -72,8 +72,8 @@ pub struct StartReport {
     pub logs: usize,
     /// The number of messages that they keep.
     pub messages: u64,
-    /// Whether the store was closed in order, so that nothing is lost. If not, each log has begun an
-    /// epoch: readers that have seen a message that is lost are told.
+    /// Whether the store was closed in order, so that nothing is lost. If not, each log has begun
+    /// an epoch: readers that have seen a message that is lost are told.
     pub was_clean: bool,
     /// The messages that are damaged, and surely lost.
     pub lost: u64,

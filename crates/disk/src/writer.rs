@@ -359,7 +359,7 @@ impl Writer {
                     tracing::error!(%error, "the disk is full: publishes are refused until there is room");
                 }
                 self.health = Health::Full(Instant::now());
-                // If all of the write-ahead log gets into the database, it begins anew, and has room.
+                // If all of the write-ahead log gets into the database, it begins anew.
                 self.sync.finish_checkpoint(&self.db);
                 Failure::Full
             }
@@ -442,7 +442,7 @@ impl Writer {
 }
 
 /// Shows a log to the readers.
-fn show_log(log: &mut Log) {
+pub(crate) fn show_log(log: &mut Log) {
     let (len, oldest_ms) = (log.len(), log.kept.oldest_ms);
     let mut state = log.seen.lock();
     log.fresh.drain(..).for_each(|entry| state.index.push(entry));

@@ -65,7 +65,7 @@ fn an_answer_may_drop_the_store() {
             append.then(move |appended| dropped(matches!(appended, Some(Ok(_)))));
         }
         drop(store);
-        drop(go.send(()));
+        let _ = go.send(());
         assert_eq!(told.recv(), Ok(true));
     }
     assert!(open_again(dir.path()).start_report().was_clean);
