@@ -1,8 +1,8 @@
-//! Measures appends: `cargo run --release -p tidewire-disk --example appends -- CHANNELS [SYNC]`
+//! Measures appends: `cargo run --release -p tidewire-disk --example appends -- CHANNELS SYNC SECONDS`
 //!
-//! 50 publishers (or PUBLISHERS) have 16 requests each under way, of 256 bytes. It prints the
-//! appends of each second and the size of the files, for the store on a disk and for the one in
-//! memory.
+//! 50 publishers, or PUBLISHERS in the environment, have 16 requests each under way, of 256 bytes.
+//! It prints the appends of each second and the size of the files, for the store on a disk and for
+//! the one in memory.
 
 #![allow(clippy::print_stdout, clippy::arithmetic_side_effects, clippy::cast_possible_truncation)]
 

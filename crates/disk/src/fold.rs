@@ -366,6 +366,11 @@ impl Writer {
 
     /// Evicts what is over the retention of a log from the disk, at the start.
     pub(crate) fn fit_loaded(&mut self, slot: Slot) -> rusqlite::Result<()> {
+        let Some(log) = self.logs.get(slot) else { return Ok(()) };
+        let retention = log.retention();
+        if log.len() <= retention.max_messages as u64 && log.kept.bytes <= retention.max_bytes as u64 {
+            return Ok(());
+        }
         let Some(log) = self.logs.touch(slot) else { return Ok(()) };
         if fit(&self.db, log)? > 0 {
             self.mark_to_fold(slot);

@@ -270,6 +270,9 @@ struct Before {
     upload_open: bool,
 }
 
+/// With room for more logs, the list of those that were touched is freed after a group.
+const MOST_TOUCHED: usize = 1_024;
+
 /// All logs of the store.
 #[derive(Default)]
 pub(crate) struct Logs {
@@ -277,7 +280,7 @@ pub(crate) struct Logs {
     free: Vec<Slot>,
     by_name: HashMap<ChannelName, Slot>,
     /// The logs that the open transaction has touched. `None`: it has made it.
-    touched: Vec<(Slot, Option<Box<Before>>)>,
+    touched: Vec<(Slot, Option<Before>)>,
 }
 
 impl Logs {
@@ -314,7 +317,7 @@ impl Logs {
         let log = self.slots.get_mut(slot.0)?.as_deref_mut()?;
         if !log.is_touched {
             log.is_touched = true;
-            self.touched.push((slot, Some(Box::new(log.before()))));
+            self.touched.push((slot, Some(log.before())));
         }
         Some(log)
     }
@@ -387,6 +390,9 @@ impl Logs {
             show(slot, log, before.and_then(|before| before.name));
             log.is_new = false;
         }
+        if touched.capacity() > MOST_TOUCHED {
+            *touched = Vec::new();
+        }
     }
 
     /// The transaction has failed. The logs become what they were. Returns those whose keys and
@@ -399,7 +405,7 @@ impl Logs {
                 continue;
             };
             let Some(log) = self.slots.get_mut(slot.0).and_then(Option::as_deref_mut) else { continue };
-            log.restore(*before);
+            log.restore(before);
             if let Some(name) = &log.name {
                 self.by_name.insert(name.clone(), slot);
             }

@@ -23,6 +23,7 @@ use crate::state::{Health, Writer};
 use crate::steps::Steps;
 use crate::sync::SyncState;
 use crate::upkeep::{Scrub, Tuning, Unfolded};
+use crate::writer::show_log;
 
 /// What a writer works with.
 pub(crate) struct Parts {
@@ -145,7 +146,7 @@ impl Writer {
             remember(&mut writers, &keys, &producers);
             writers
         });
-        let log = Log {
+        let mut log = Log {
             id: row.id,
             seen: Arc::new(Seen::new(state)),
             epoch: row.lineage.current(),
@@ -181,6 +182,7 @@ impl Writer {
         if log.keeps_all() && log.name.is_some() {
             self.kept_for_good = self.kept_for_good.saturating_add(log.own_bytes());
         }
+        show_log(&mut log);
         let source = log.origin.as_deref().map(|origin| origin.source);
         let is_named = log.name.is_some();
         let slot = self.logs.insert(log);

@@ -330,7 +330,7 @@ impl Writer {
 }
 
 /// Shows a log to the readers.
-fn show_log(log: &mut Log) {
+pub(crate) fn show_log(log: &mut Log) {
     let (len, oldest_ms) = (log.len(), log.kept.oldest_ms);
     let mut state = log.seen.lock();
     log.fresh.drain(..).for_each(|entry| state.index.push(entry));

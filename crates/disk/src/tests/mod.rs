@@ -6,3 +6,4 @@ mod fixture;
 mod random;
 mod steady;
 mod suite;
+mod threads;
