@@ -1,4 +1,4 @@
-//! Measures appends: `cargo run --release -p tidewire-disk --example appends -- CHANNELS SYNC SECONDS`
+//! Measures appends: `cargo run --release -p tidewire-disk --example appends -- CHANNELS SYNC 10`
 //!
 //! 50 publishers, or PUBLISHERS in the environment, have 16 requests each under way, of 256 bytes.
 //! It prints the appends of each second and the size of the files, for the store on a disk and for

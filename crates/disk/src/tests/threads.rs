@@ -10,7 +10,7 @@ use tidewire_store::{
 };
 
 use super::fixture::{OnDisk, TINY};
-use crate::fold::Tuning;
+use crate::upkeep::Tuning;
 use crate::{DiskOptions, DiskStore, OpenError, SyncMode};
 
 fn name(text: &str) -> ChannelName {
