@@ -50,8 +50,9 @@ const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 struct World {
     disk: OnDisk,
     models: HashMap<&'static str, Model>,
-    /// The number of the next request of the producer of each log.
     now_ms: u64,
+    /// The number of requests so far.
+    requests: usize,
 }
 
 impl World {
@@ -158,7 +159,10 @@ impl World {
 
 /// Makes requests. Those after a fault are refused, or carried out.
 fn work(world: &mut World, rng: &mut Rng, requests: usize) {
-    for request in 0..requests {
+    for _ in 0..requests {
+        // No text and no producer is used twice.
+        world.requests += 1;
+        let request = world.requests;
         let of = NAMES[rng.below(NAMES.len())];
         match rng.below(12) {
             0..7 => {
@@ -187,7 +191,7 @@ fn run(seed: u64, at: usize, count: usize, fault: Fault, tuning: Tuning) -> Opti
     let disk = OnDisk::new(options, tuning);
     let made = disk.plan.lock().expect("no panic").made;
     disk.plan.lock().expect("no panic").fails = Some((made + at, count, fault));
-    let mut world = World { disk, models: HashMap::new(), now_ms: 1_000 };
+    let mut world = World { disk, models: HashMap::new(), now_ms: 1_000, requests: 0 };
     let mut rng = Rng::new(seed);
     let what = format!("seed {seed}, step {at}, {count} {fault:?}");
     work(&mut world, &mut rng, 24);
