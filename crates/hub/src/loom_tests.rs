@@ -21,7 +21,7 @@ use crate::config::HubConfig;
 use crate::error::HubError;
 use crate::hub::Hub;
 use crate::publication::Publication;
-use crate::raw_reader::{RawReader, RawStop};
+use crate::raw_reader::RawReader;
 use crate::upload::Upload;
 use crate::upload_state::{Pace, RawStart};
 
