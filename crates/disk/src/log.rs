@@ -175,7 +175,8 @@ impl Log {
             is_created: self.is_created,
             is_deleted: self.is_deleted,
             used_ms: self.used_ms,
-            source: self.origin.as_deref().map(|origin| SourceRow {
+            // The row of the source may go before this one does.
+            source: self.origin.as_deref().filter(|_| self.name.is_some()).map(|origin| SourceRow {
                 log: origin.id,
                 at: origin.fork.at,
                 bytes: origin.fork.bytes,

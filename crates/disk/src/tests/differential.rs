@@ -134,10 +134,7 @@ impl Both {
                 self.cursors(name, memory.cursor, disk.cursor);
                 self.equal(&memory.end.map(Cursor::seq), &disk.end.map(Cursor::seq));
                 self.equal(&memory.duplicate, &disk.duplicate);
-                if memory.duplicate {
-                    // The journal does not know that this was a use.
-                    self.touch(name);
-                } else if !is_empty {
+                if !memory.duplicate && !is_empty {
                     self.equal(&memory.earliest, &disk.earliest);
                 }
             }
@@ -168,6 +165,8 @@ impl Both {
         create: Create,
         at: Option<(ChannelName, Cursor, Cursor, usize)>,
     ) {
+        // It tells what there is, and evicts nothing. A read does.
+        self.read(name, (Since::Now, Since::Now), Budget::messages(0));
         let (mut memory, mut disk) = (create.clone(), create);
         if let Some((source, at, other, bytes)) = at {
             memory = memory.with_fork(Fork { source: source.clone(), at, bytes });
@@ -280,7 +279,8 @@ fn tuning(rng: &mut Rng) -> Tuning {
 
 fn run(seed: u64, steps: usize) {
     let mut rng = Rng::new(seed);
-    let channel = tidewire_channel::Limits::DEFAULT.with_key_age_ms(400).with_producer_age_ms(900);
+    // The disk does not know of the use of a producer that has only repeated its last request.
+    let channel = tidewire_channel::Limits::DEFAULT.with_key_age_ms(400);
     let limits = Limits::DEFAULT
         .with_max_kept_bytes(usize::MAX)
         .with_max_logs(6)
@@ -380,5 +380,5 @@ fn run(seed: u64, steps: usize) {
 
 #[test]
 fn it_answers_as_the_store_in_memory_does() {
-    (0..40).for_each(|seed| run(seed, 250));
+    (0..100).for_each(|seed| run(seed, 250));
 }

@@ -59,6 +59,8 @@ enum Call {
     Release(ChannelName, u64),
     /// It has appended something.
     Append(ChannelName, Append),
+    /// It has appended nothing, but is a use of the log, and may be remembered by its key.
+    Repeat(ChannelName, Append),
     /// It was lost, and the log is there without its messages.
     Lost(ChannelName, Append),
     Create(ChannelName, Create),
@@ -84,6 +86,10 @@ impl JournalStore {
     pub fn restart(&self, loss: Loss) -> Self {
         let mut journal = self.lock().clone();
         if let Loss::Tail(count) = loss {
+            if count > 0 {
+                // What they have repeated may be lost.
+                journal.retain(|call| !matches!(call, Call::Repeat(..)));
+            }
             let mut lost: HashMap<ChannelName, usize> = HashMap::new();
             for call in journal.iter_mut().rev() {
                 match call {
@@ -116,7 +122,7 @@ impl JournalStore {
             match call.clone() {
                 Call::Open(name, now_ms) => drop(inner.open(&name, now_ms)),
                 Call::Release(name, now_ms) => inner.release(&name, now_ms),
-                Call::Append(name, append) => drop(inner.append(&name, append)),
+                Call::Append(name, append) | Call::Repeat(name, append) => drop(inner.append(&name, append)),
                 Call::Lost(name, append) => inner.begin(&name, &append),
                 Call::Create(name, create) => drop(inner.create(&name, create)),
                 Call::Delete(name, now_ms) => drop(inner.delete(&name, now_ms)),
@@ -156,8 +162,9 @@ impl Store for JournalStore {
         let mut journal = self.lock();
         let answer = self.inner.append(name, append.clone()).now();
         let answer = answer.expect("a store in memory answers at once");
-        if answer.as_ref().is_ok_and(|appended| !appended.duplicate) {
-            journal.push(Call::Append(name.clone(), append));
+        if let Ok(appended) = &answer {
+            let call = if appended.duplicate { Call::Repeat } else { Call::Append };
+            journal.push(call(name.clone(), append));
         }
         Answer::Now(answer)
     }
