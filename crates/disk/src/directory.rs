@@ -150,7 +150,7 @@ fn set_up(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// How long a connection waits for another one. In this process, they meet only at a checkpoint.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+pub(crate) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 
 const fn write_flags() -> OpenFlags {
     // Each connection belongs to one thread at a time, so it needs no lock of its own.
@@ -164,12 +164,17 @@ pub(crate) fn make(path: &Path) -> Result<(), OpenError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let is_new = !path.exists();
-    let made = builder.create(path).and_then(|()| match path.parent() {
-        Some(parent) if is_new && !parent.as_os_str().is_empty() => sync(parent),
-        _ => Ok(()),
+    // The name of each directory that is made is in its parent.
+    let new: Vec<&Path> = path.ancestors().take_while(|path| !is_here(path)).collect();
+    let made = builder.create(path).and_then(|()| {
+        new.iter().filter_map(|path| path.parent()).try_for_each(|parent| sync(parent.join(".").as_path()))
     });
     made.map_err(|error| OpenError::io(path, &error))
+}
+
+/// Whether there is such a directory. The empty path is the current one.
+fn is_here(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.exists()
 }
 
 /// Syncs the names in a directory. Elsewhere than on Unix, a directory cannot be opened, and the

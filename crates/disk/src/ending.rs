@@ -40,14 +40,22 @@ impl Ending {
         let finished = if stop == Stop::Close { writer.finish() } else { Ok(()) };
         let failure = sync.stop();
         drop(sync);
-        if stop == Stop::Abandon {
-            // A killed process makes no checkpoint.
+        if stop == Stop::Abandon || finished.is_err() || failure.is_some() {
+            // A killed process makes no checkpoint. After a failed sync, what the kernel has of the
+            // write-ahead log may not be what is on the disk: the next start checks its sums.
             let _ = writer.db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
+        if stop == Stop::Abandon {
             return Ok(());
         }
         finished?;
         if let Some(failure) = failure {
             return Err(Failed::unknown(failure));
+        }
+        if writer.scrub.is_some() {
+            // The next start goes on to look for dead messages, which it does only if this stop was
+            // not in order. Nobody is told anything: nothing is lost.
+            return Ok(());
         }
         let closed = mark_clean(&writer.db);
         drop(writer);

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::directory::Directory;
+use crate::directory::{BUSY, Directory};
 use crate::error::{Cause, OpenError};
 use crate::options::SyncMode;
 
@@ -39,6 +39,10 @@ struct State {
     is_longer: bool,
     /// The size of the part of the write-ahead log that is in use, about.
     wal_bytes: u64,
+    /// The size of all of it, when a checkpoint was made last.
+    wal_size: u64,
+    /// When the writer has last waited for readers.
+    waited_for_readers: Option<Instant>,
     is_checkpointing: bool,
     wants_checkpoint: bool,
     is_stopping: bool,
@@ -74,9 +78,28 @@ impl SyncState {
 
     /// Copies what was written since the checkpoint thread has copied the rest, with the connection
     /// of the writer. Between two groups: no transaction is open.
+    ///
+    /// The write-ahead log begins anew when no reader is in it. Readers that overlap are always in
+    /// it, and it would grow for ever. So if it is long, this waits for those of now, for a moment.
     pub(crate) fn finish_checkpoint(&self, db: &Connection) {
-        self.lock().wants_checkpoint = false;
-        match Wal::checkpoint(db, "PASSIVE") {
+        let must_wait = {
+            let mut state = self.lock();
+            state.wants_checkpoint = false;
+            let is_due = state.waited_for_readers.is_none_or(|waited| waited.elapsed() > WAIT_EVERY);
+            let must_wait = state.wal_size > WAIT_FOR_READERS_AT && is_due;
+            if must_wait {
+                state.waited_for_readers = Some(Instant::now());
+            }
+            must_wait
+        };
+        let made = if must_wait {
+            db.busy_timeout(WAIT_FOR_READERS)
+                .and_then(|()| Wal::checkpoint(db, "RESTART"))
+                .and_then(|wal| db.busy_timeout(BUSY).map(|()| wal))
+        } else {
+            Wal::checkpoint(db, "PASSIVE")
+        };
+        match made {
             Ok(wal) => self.lock().wal_bytes = wal.left(),
             Err(error) => self.checkpoint_failed(&error),
         }
@@ -224,7 +247,8 @@ impl SyncState {
             // Not at each commit.
             let waited = self.changed.wait_timeout_while(guard, INTERVAL, |state| !state.is_stopping);
             let (mut guard, _) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
-            if guard.is_stopping {
+            // After a failed sync, nobody knows what of the log is on the disk.
+            if guard.is_stopping || guard.failure.is_some() {
                 return;
             }
             guard.is_longer = false;
@@ -232,6 +256,7 @@ impl SyncState {
             let made = Wal::checkpoint(db, "NOOP").and_then(|wal| {
                 let mut state = self.lock();
                 (state.wal_bytes, state.is_checkpointing) = (wal.left(), wal.left() > CHECKPOINT_AT);
+                state.wal_size = wal.size();
                 if !state.is_checkpointing {
                     return Ok(wal);
                 }
@@ -248,15 +273,15 @@ impl SyncState {
             drop(state);
             self.changed.notify_all();
             match made {
-                Ok(wal) if wal.left() > warned_at => {
-                    warned_at = wal.left().saturating_mul(2);
-                    let mib = wal.left() >> 20;
+                Ok(wal) if wal.size() > warned_at => {
+                    warned_at = wal.size().saturating_mul(2);
+                    let mib = wal.size() >> 20;
                     tracing::warn!(
                         mib,
                         "a reader, such as a backup, holds the write-ahead log, which grows until it ends"
                     );
                 }
-                Ok(wal) if wal.left() < CHECKPOINT_AT => warned_at = HELD,
+                Ok(wal) if wal.size() < CHECKPOINT_AT => warned_at = HELD,
                 Ok(_) => {}
                 Err(error) => self.checkpoint_failed(&error),
             }
@@ -285,7 +310,12 @@ impl Wal {
 
     /// The bytes that are in use. A log that was copied whole is begun anew by the next write.
     fn left(self) -> u64 {
-        if self.copied >= self.pages { 0 } else { self.pages.saturating_mul(PAGE) }
+        if self.copied >= self.pages { 0 } else { self.size() }
+    }
+
+    /// The bytes of the log.
+    fn size(self) -> u64 {
+        self.pages.saturating_mul(PAGE)
     }
 }
 
@@ -300,6 +330,15 @@ const CHECKPOINT_AT: u64 = 16 << 20;
 
 /// With a longer log, the writer waits for the checkpoint.
 const WAIT_AT: u64 = 256 << 20;
+
+/// With a longer log, a checkpoint waits for the readers that hold it.
+const WAIT_FOR_READERS_AT: u64 = 64 << 20;
+
+/// For this time at most, because publishers wait meanwhile.
+const WAIT_FOR_READERS: Duration = Duration::from_millis(100);
+
+/// And that often at most: a backup holds the log for minutes.
+const WAIT_EVERY: Duration = Duration::from_secs(5);
 
 /// A log of this size after a checkpoint is held by a reader.
 const HELD: u64 = 512 << 20;
