@@ -38,6 +38,8 @@ struct Folded {
     /// Messages of the tail before this number are gone.
     live_from: u64,
     graves: Vec<u64>,
+    /// Whether there are more dead runs than one step deletes.
+    is_cut: bool,
     /// How much work it was, in messages.
     work: usize,
 }
@@ -149,18 +151,22 @@ impl Writer {
             let after = needed.partition_point(|&(from, _)| from <= last);
             after.checked_sub(1).and_then(|at| needed.get(at)).is_some_and(|&(_, to)| to >= first)
         };
-        let (dead, last_run, tail_first, tail) = {
+        let most = self.tuning.step_messages.div_ceil(RUN);
+        let (mut dead, last_run, tail_first, tail) = {
             let state = log.seen.lock();
             let index = &state.index;
             let is_dead = |run: &&Run| !is_needed(run.first, run.end().saturating_sub(1));
             let dead: Vec<Run> = if log.forks.is_empty() {
-                index.runs().take_while(is_dead).copied().collect()
+                index.runs().take_while(is_dead).take(most.saturating_add(1)).copied().collect()
             } else {
-                index.runs().filter(is_dead).copied().collect()
+                index.runs().filter(is_dead).take(most.saturating_add(1)).copied().collect()
             };
             let (first, tail) = index.tail();
             (dead, index.last_run().copied(), first, tail.iter().copied().collect::<Vec<Entry>>())
         };
+        // A long log whose messages were all too old must not stop the publishers of others.
+        let is_cut = dead.len() > most;
+        dead.truncate(most);
         let id = log.id;
         let head = tail_first.saturating_add(tail.len() as u64).saturating_sub(1);
         let mut folded = Folded {
@@ -170,6 +176,7 @@ impl Writer {
             gone: Vec::new(),
             live_from: tail_first,
             graves: Vec::new(),
+            is_cut,
             work: tail.len(),
         };
         for run in &dead {
@@ -257,6 +264,10 @@ impl Writer {
             folded.runs.into_iter().for_each(|run| state.index.folded(run));
         }
         self.graveyard.add(folded.graves);
+        if folded.is_cut {
+            self.mark_to_fold(folded.slot);
+            self.must_fold_soon = true;
+        }
     }
 
     /// The numbers that must stay in a log, as ranges from one to another, in order and apart.

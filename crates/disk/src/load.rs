@@ -127,9 +127,7 @@ pub(crate) fn load_all(db: &Connection, limits: &Limits) -> Result<Loaded, LoadE
             return Err(bad("log", log.row.id, "its earliest message is after its newest one"));
         }
     }
-    let times = logs.iter().map(|log| log.row.last_appended_ms.max(log.row.used_ms));
-    let newest_ms = times.max().unwrap_or(0);
-    load_writers(&db, &mut logs, newest_ms, limits)?;
+    load_writers(&db, &mut logs, limits)?;
     let next_log: Option<i64> = db.query_row("SELECT max(seq) FROM sqlite_sequence", (), |row| row.get(0))?;
     let next_log = next_log.unwrap_or(0).max(logs.last().map_or(0, |log| log.row.id)).saturating_add(1);
     let next_id = last_id.saturating_add(1);
@@ -158,6 +156,11 @@ fn load_logs(db: &Connection) -> Result<Vec<LoadedLog>, LoadError> {
 fn find(logs: &mut [LoadedLog], id: i64) -> Option<&mut LoadedLog> {
     let at = logs.binary_search_by_key(&id, |log| log.row.id).ok()?;
     logs.get_mut(at)
+}
+
+/// The same, if the log is not being dropped.
+fn find_named(logs: &mut [LoadedLog], id: i64) -> Option<&mut LoadedLog> {
+    find(logs, id).filter(|log| log.row.name.is_some())
 }
 
 fn load_runs(db: &Connection, logs: &mut [LoadedLog]) -> Result<(), LoadError> {
@@ -277,7 +280,7 @@ impl Tail<'_> {
         // A bad row that was the newest of its log has left no hole. If it says so, its number is
         // taken. If it is wrong, nothing is lost by that but a number.
         for (log, number) in std::mem::take(&mut self.hints) {
-            if let Some(log) = find(logs, log).filter(|log| log.index.next() == number) {
+            if let Some(log) = find_named(logs, log).filter(|log| log.index.next() == number) {
                 log.push_lost(number);
             }
         }
@@ -286,8 +289,9 @@ impl Tail<'_> {
 
     fn push(&mut self, header: &Header, logs: &mut [LoadedLog]) -> Result<(), LoadError> {
         let number = header.cursor.seq();
-        // The rows of a log that was dropped are deleted later.
-        let Some(log) = find(logs, header.log) else { return Ok(()) };
+        // The rows of a log that was dropped are deleted later. No fold visits it, so some of its
+        // messages may be in no run, though they are older than the last fold.
+        let Some(log) = find_named(logs, header.log) else { return Ok(()) };
         if number <= log.row.head {
             return Ok(());
         }
@@ -356,24 +360,25 @@ impl LoadedLog {
     }
 }
 
-/// Reads the keys and producers. The store has no clock: what was too old at the newest time in the
-/// database is surely too old, and the rest is when the next request says what time it is.
-fn load_writers(
-    db: &Connection,
-    logs: &mut [LoadedLog],
-    newest_ms: u64,
-    limits: &Limits,
-) -> Result<(), LoadError> {
-    KeyRow::load_all(db, newest_ms.checked_sub(limits.channel.key_age_ms), |key| {
-        if let Some(log) = find(logs, key.log) {
+/// Reads the keys and producers. The store has no clock: what was too old at the newest time of its
+/// log is surely too old, and the rest is when the next request says what time it is. Other logs do
+/// not count: the clock of the system may have been wrong for a while.
+fn load_writers(db: &Connection, logs: &mut [LoadedLog], limits: &Limits) -> Result<(), LoadError> {
+    let is_young = |log: &LoadedLog, appended_ms: u64, max_age_ms: u64| {
+        let newest_ms = log.row.last_appended_ms.max(log.row.used_ms);
+        newest_ms.checked_sub(max_age_ms).is_none_or(|after_ms| appended_ms > after_ms)
+    };
+    let max_age_ms = limits.channel.key_age_ms;
+    KeyRow::load_all(db, None, |key| {
+        if let Some(log) = find(logs, key.log).filter(|log| is_young(log, key.appended_ms, max_age_ms)) {
             log.keys.push(key);
         }
         Ok(())
     })?;
-    let after_ms = newest_ms.checked_sub(limits.channel.producer_age_ms);
+    let max_age_ms = limits.channel.producer_age_ms;
     ProducerRow::load_all(db, None, |producer| {
-        let is_young = after_ms.is_none_or(|after_ms| producer.appended_ms > after_ms);
-        if let Some(log) = find(logs, producer.log).filter(|_| is_young) {
+        let log = find(logs, producer.log);
+        if let Some(log) = log.filter(|log| is_young(log, producer.appended_ms, max_age_ms)) {
             log.producers.push(producer);
         }
         Ok(())

@@ -37,15 +37,23 @@ impl KeyRow {
             .map(drop)
     }
 
-    /// Deletes the oldest rows, up to the first one that was appended at `before_ms` or later, and
-    /// `max` at most. Returns how many it has deleted.
-    pub(crate) fn delete_old(db: &Connection, before_ms: u64, max: usize) -> rusqlite::Result<usize> {
+    /// Deletes the oldest rows, up to the first one that was appended within `max_age_ms`, and `max`
+    /// at most. Returns how many it has deleted. A row from the future is deleted too: the clock of
+    /// the system was wrong.
+    pub(crate) fn delete_old(
+        db: &Connection,
+        now_ms: u64,
+        max_age_ms: u64,
+        max: usize,
+    ) -> rusqlite::Result<usize> {
+        let Some(before_ms) = now_ms.checked_sub(max_age_ms) else { return Ok(0) };
+        let young = before_ms..=now_ms.saturating_add(max_age_ms);
         let first = "SELECT id, appended FROM key ORDER BY id LIMIT ?";
         let mut statement = db.prepare_cached(first)?;
         let mut rows = statement.query([i64::try_from(max).unwrap_or(i64::MAX)])?;
         let mut last = None;
         while let Some(row) = rows.next()? {
-            if row.get::<_, i64>(1)?.cast_unsigned() >= before_ms {
+            if young.contains(&row.get::<_, i64>(1)?.cast_unsigned()) {
                 break;
             }
             last = Some(row.get::<_, i64>(0)?);

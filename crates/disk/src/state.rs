@@ -123,8 +123,10 @@ impl Writer {
         committed.map_err(|error| Broken { error, is_unknown: true })?;
         self.is_in_transaction = false;
         self.steps.at(Step::Sync).map_err(|error| Broken { error, is_unknown: true })?;
-        self.sync.committed(std::mem::take(&mut self.written).saturating_add(PAGES_A_COMMIT));
-        if matches!(self.health, Health::Full(_)) {
+        let written = std::mem::take(&mut self.written);
+        self.sync.committed(written.saturating_add(PAGES_A_COMMIT));
+        // A transaction without a message needs no room, or little.
+        if matches!(self.health, Health::Full(_)) && written > 0 {
             tracing::info!("the disk has room again");
             self.health = Health::Good;
         }

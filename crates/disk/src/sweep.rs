@@ -159,11 +159,11 @@ impl Writer {
                 swept.expired.push(name);
             }
         }
-        let keys_before = now_ms.checked_sub(self.options.limits.channel.key_age_ms);
         let mut keys = 0;
-        if let Some(before) = keys_before.filter(|_| self.has_keys) {
+        if self.has_keys {
             self.begin()?;
-            keys = KeyRow::delete_old(&self.db, before, KEYS_A_STEP)?;
+            let max_age_ms = self.options.limits.channel.key_age_ms;
+            keys = KeyRow::delete_old(&self.db, now_ms, max_age_ms, KEYS_A_STEP)?;
         }
         swept.more = at < self.logs.end() || keys >= KEYS_A_STEP;
         self.sweep_at = if at < self.logs.end() { at } else { 0 };

@@ -31,6 +31,9 @@ const GROUP_BYTES: usize = 8 << 20;
 /// Between two steps of the search for dead messages.
 const SCRUB_PAUSE: Duration = Duration::from_millis(2);
 
+/// How long a stop looks for dead messages.
+const SCRUB_AT_STOP: Duration = Duration::from_secs(2);
+
 /// Rows that a group deletes for each that it adds, so that deletion keeps up with publishing.
 const DELETES_A_MESSAGE: u64 = 2;
 
@@ -306,6 +309,10 @@ impl Writer {
     pub(crate) fn finish(&mut self) -> Result<(), Failed> {
         if let Health::Stopped(failed) = &self.health {
             return Err(failed.clone());
+        }
+        let begun = Instant::now();
+        while self.scrub.is_some() && begun.elapsed() < SCRUB_AT_STOP {
+            self.scrub_step();
         }
         // A long log that is being dropped goes on at the next start.
         for slot in std::mem::take(&mut self.dropping) {

@@ -218,7 +218,7 @@ fn rows_of_a_dropped_log_are_not_used() {
     database.next_id += 2;
     database.append(1, row.lineage.at(303), "a row of the tail");
     let loaded = database.load();
-    assert_eq!((loaded.logs[0].head(), loaded.lost), (303, 0), "rows of its tail too");
+    assert_eq!((loaded.logs[0].head(), loaded.lost), (300, 0), "rows of its tail too");
     database.db.execute("DELETE FROM run", ()).expect("this is SQL");
     LogRow::delete(&database.db, 1).expect("it is written");
     database.append(1, Cursor::new(Epoch::new(9), 304), "a row that is deleted later");
@@ -236,9 +236,25 @@ fn rows_of_a_dropped_log_are_not_used() {
 }
 
 #[test]
+fn a_log_that_was_dropped_during_a_fold_does_not_stop_the_start() {
+    let (_dir, mut database) = database();
+    let mut row = database.add_log(1);
+    // A fold has noted that all of these are in runs, but the log had lost its name before.
+    database.append(1, row.lineage.at(1), "old");
+    let meta = database.next_id - 1;
+    Meta::change(&database.db, |row| row.folded = meta).expect("it is written");
+    for number in 1_000..1_003 {
+        database.append(1, row.lineage.at(number), "new");
+    }
+    row.drop_name(&database.db).expect("it is written");
+    let loaded = database.load();
+    assert_eq!((loaded.logs[0].head(), loaded.lost), (0, 0));
+}
+
+#[test]
 fn keys_and_producers_come_back_in_the_order_of_age() {
     let (_dir, mut database) = database();
-    let row = database.add_log(1);
+    let mut row = database.add_log(1);
     for (name, seq, number) in [("b", 0, 1), ("a", 0, 2), ("b", 1, 3)] {
         let cursor = row.lineage.at(number);
         database.append(1, cursor, "text");
@@ -260,19 +276,25 @@ fn keys_and_producers_come_back_in_the_order_of_age() {
     let keys = || log.keys.iter().map(|key| &*key.text);
     assert_eq!(keys().collect::<Vec<_>>(), [b"1", b"2", b"3"]);
 
-    // A log was used much later, so they are too old.
+    // Another log was used when the clock was wrong.
     let mut other = database.add_log(2);
-    other.used_ms = Limits::DEFAULT.channel.key_age_ms + 1_000;
+    other.used_ms = 2 * Limits::DEFAULT.channel.producer_age_ms;
     other.update(&database.db).expect("it is written");
+    let log = &database.load().logs[0];
+    assert_eq!((log.keys.len(), log.producers.len()), (3, 2));
+
+    // This one was used much later, so they are too old.
+    row.used_ms = Limits::DEFAULT.channel.key_age_ms + 1_000;
+    row.update(&database.db).expect("it is written");
     let log = &database.load().logs[0];
     assert_eq!(log.keys.iter().map(|key| &*key.text).collect::<Vec<_>>(), [b"2", b"3"]);
-    other.used_ms = Limits::DEFAULT.channel.producer_age_ms + 1_001;
-    other.update(&database.db).expect("it is written");
+    row.used_ms = Limits::DEFAULT.channel.producer_age_ms + 1_001;
+    row.update(&database.db).expect("it is written");
     let log = &database.load().logs[0];
     assert_eq!((log.keys.len(), log.producers.len()), (0, 0));
-    assert_eq!(KeyRow::delete_old(&database.db, 1_001, 2).expect("it is written"), 1);
-    assert_eq!(KeyRow::delete_old(&database.db, 2_000, 1).expect("it is written"), 1);
-    assert_eq!(KeyRow::delete_old(&database.db, 2_000, 9).expect("it is written"), 1);
+    assert_eq!(KeyRow::delete_old(&database.db, 10_000 + 1_001, 10_000, 2).expect("it is written"), 1);
+    assert_eq!(KeyRow::delete_old(&database.db, 10_000 + 2_000, 10_000, 1).expect("it is written"), 1);
+    assert_eq!(KeyRow::delete_old(&database.db, 10_000 + 2_000, 10_000, 9).expect("it is written"), 1);
 }
 
 #[test]
