@@ -37,9 +37,9 @@ impl KeyRow {
             .map(drop)
     }
 
-    /// Deletes the oldest rows, up to the first one that was appended within `max_age_ms`, and `max`
-    /// at most. Returns how many it has deleted. A row from the future is deleted too: the clock of
-    /// the system was wrong.
+    /// Deletes the oldest rows, up to the first one that was appended within `max_age_ms`, and
+    /// `max` at most. Returns how many it has deleted. A row from the future is deleted too: the
+    /// clock of the system was wrong.
     pub(crate) fn delete_old(
         db: &Connection,
         now_ms: u64,
