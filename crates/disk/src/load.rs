@@ -291,6 +291,11 @@ impl Tail<'_> {
         if number <= log.row.head {
             return Ok(());
         }
+        if log.row.name.is_none() {
+            // It is being dropped, and some of its messages are gone. Only the ids of the rest count.
+            log.push(Entry { id: header.id, size: header.weight, appended_ms: header.appended_ms });
+            return Ok(());
+        }
         let Some(holes) = number.checked_sub(log.index.next()) else {
             return Err(bad("message", header.id, "its number is there twice"));
         };
