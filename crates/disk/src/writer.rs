@@ -71,7 +71,8 @@ impl Writer {
     /// What the threads that sync and make checkpoints have to say.
     fn look_at_disk(&mut self) {
         if let Some(what) = self.sync.failure() {
-            self.stop(&what);
+            // The thread has logged it.
+            self.refuse_all(&what);
             return;
         }
         if self.sync.wants_checkpoint() {
@@ -278,7 +279,13 @@ impl Writer {
         tracing::error!(
             "{what}; nothing more is written: look for errors of the disk, then restart the server"
         );
-        self.health = Health::Stopped(Failed::clean(format!("{what}; restart the server")));
+        self.refuse_all(what);
+    }
+
+    fn refuse_all(&mut self, what: &str) {
+        if !matches!(self.health, Health::Stopped(_)) {
+            self.health = Health::Stopped(Failed::clean(format!("{what}; restart the server")));
+        }
     }
 
     /// Does a piece of the work between two groups.

@@ -345,6 +345,11 @@ fn run(seed: u64, steps: usize) {
                     let (memory, disk) = *rng.pick(&at);
                     (source, memory, disk, if rng.chance(30) { rng.below(20) } else { 0 })
                 });
+                if fork.is_some() {
+                    // If a source and its fork expire at once, their order decides what is told.
+                    let settings = (*create.settings).clone().with_expiry(None);
+                    create.settings = Arc::new(settings);
+                }
                 both.create(&name, create, fork);
             }
             76..82 => {

@@ -1,6 +1,7 @@
 //! Tests of the whole store.
 
 mod differential;
+mod dropping;
 mod faults;
 mod fixture;
 mod random;
